@@ -1,0 +1,17 @@
+"""Everything that tinysight raises on purpose. A command line turns each into one line."""
+
+
+class TinysightError(Exception):
+    """The base of all: catch this one to catch every error below."""
+
+
+class ImageError(TinysightError):
+    """An image that cannot be read, or an array that is not uint8 height x width x 3."""
+
+
+class BundleError(TinysightError):
+    """A bundle that is missing, damaged, of another format version, or beyond the limits."""
+
+
+class MissingExtraError(TinysightError):
+    """A stage was asked for whose optional dependencies are not installed."""
