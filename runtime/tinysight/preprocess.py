@@ -29,9 +29,7 @@ MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded: a small file may claim any size."""
 
 
-def to_pixels(
-    image: ImageLike, height: int, width: int, resample: str = "bilinear"
-) -> Pixels:
+def to_pixels(image: ImageLike, height: int, width: int, resample: str = "bilinear") -> Pixels:
     """Returns the image as uint8 (height, width, 3), RGB, C-contiguous.
 
     Args:

@@ -1,0 +1,69 @@
+"""Dense layers: MatMul and Add become one Gemm, and a Flatten before it needs no transposition."""
+
+import math
+
+import onnx
+from onnx import NodeProto, helper
+
+from export.passes.graph import Graph, attribute
+
+
+def matmul_to_gemm(model: onnx.ModelProto) -> onnx.ModelProto:
+    """MatMul by a constant matrix, and the Add of a constant vector after it, become a Gemm.
+
+    onnxruntime quantizes a Gemm with its bias to one QGemm; from MatMul and Add it makes two.
+    """
+    graph = Graph.copy_of(model)
+    for matmul in [node for node in graph.nodes if node.op_type == "MatMul"]:
+        weights = graph.constant(matmul.input[1])
+        shape = graph.shape(matmul.input[0])
+        if weights is None or weights.ndim != 2 or shape is None or len(shape) != 2:
+            continue
+        old, inputs, output = [matmul], list(matmul.input), matmul.output[0]
+        add = graph.only_consumer(output, "Add")
+        if add is not None:
+            bias_name = next(name for name in add.input if name != output)
+            bias = graph.constant(bias_name)
+            if bias is not None and bias.shape == (weights.shape[1],):
+                old, inputs, output = [matmul, add], [*inputs, bias_name], add.output[0]
+        gemm = helper.make_node("Gemm", inputs, [output], name=old[-1].name)
+        graph.replace(old, [gemm])
+    return graph.finished()
+
+
+def fold_flatten(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Transpose to NHWC, Reshape to (n, features), Gemm: becomes Flatten, Gemm.
+
+    Keras flattens height, width, channel; the graph holds channel, height, width. Instead of
+    moving the activations on every call, the rows of the Gemm's weights are put in the graph's
+    order once. Whatever chain computes the Reshape's shape goes with it.
+    """
+    graph = Graph.copy_of(model)
+    for transpose in [node for node in graph.nodes if node.op_type == "Transpose"]:
+        if attribute(transpose, "perm") != [0, 2, 3, 1]:
+            continue
+        reshape = graph.only_consumer(transpose.output[0], "Reshape")
+        gemm = reshape and graph.only_consumer(reshape.output[0], "Gemm")
+        shape = graph.shape(transpose.input[0])
+        if reshape is None or gemm is None or shape is None or None in shape[1:]:
+            continue
+        _, channels, height, width = shape
+        weights = graph.constant(gemm.input[1])
+        flat = gemm.input[0] == reshape.output[0] and not attribute(gemm, "transB", 0)
+        if weights is None or not flat or weights.shape[0] != math.prod(shape[1:]):  # type: ignore[arg-type]
+            continue
+        if len(graph.consumers(gemm.input[1])) != 1:
+            continue  # the same weights serve another layer too, which wants them as they are
+        rows = weights.reshape(height, width, channels, -1).transpose(2, 0, 1, 3)
+        graph.set_constant(gemm.input[1], rows.reshape(weights.shape))
+        flatten = helper.make_node(
+            "Flatten", [transpose.input[0]], [reshape.output[0]], name=reshape.name, axis=1
+        )
+        graph.replace([transpose], [flatten])
+        _drop(graph, reshape)
+    return graph.finished()
+
+
+def _drop(graph: Graph, reshape: NodeProto) -> None:
+    """Removes the Reshape whose output is made by another node now."""
+    graph.replace([node for node in graph.nodes if node == reshape], [])

@@ -1,0 +1,7 @@
+"""`python -m tinysight`, where the script is not on the path."""
+
+import sys
+
+from tinysight.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The subcommands of `tinysight`, one module each: `add` describes it, `run` does it."""

@@ -1,0 +1,97 @@
+"""`tinysight classify`: one line an image, whatever happens to the others."""
+
+import argparse
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from tinysight.classifier import Classifier
+from tinysight.console import fail
+from tinysight.errors import ImageError
+from tinysight.prediction import Prediction
+from tinysight.preprocess import Pixels, to_pixels
+from tinysight.sources import STDIN, expand
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "classify",
+        help="say what images show",
+        description="Says what images show, a line each. A file that cannot be read gets its own "
+        "line on stderr, and the exit code is then 1; all others are answered.",
+        epilog="examples:\n"
+        "  tinysight classify photo.jpg\n"
+        "  tinysight classify --top 3 photos/ 'more/*.png'\n"
+        "  cat photo.jpg | tinysight classify - --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a file, a folder, a pattern, or - for stdin"
+    )
+    command.add_argument("--bundle", help="the model's folder (default: CIFAR-10, shipped)")
+    command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
+    command.add_argument("--top", type=positive, default=1, help="how many classes to rank")
+    command.add_argument("--threads", type=positive, default=1, help="cores for one call")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.set_defaults(run=run)
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    classifier = Classifier.load(args.bundle, artifact=args.artifact, threads=args.threads)
+    bundle = classifier.bundle
+    names = list(expand(args.paths))
+    width = max((len(name) for name in names if isinstance(name, str)), default=0)
+    waiting: deque[str] = deque()  # names of images that were read and not answered yet
+    failures = 0
+
+    def readable() -> Iterator[Pixels]:
+        nonlocal failures
+        for name in names:
+            try:
+                if isinstance(name, ImageError):
+                    raise name
+                source = sys.stdin.buffer.read() if name == STDIN else name
+                pixels = to_pixels(source, bundle.height, bundle.width, bundle.resample)
+            except ImageError as error:
+                failures += 1
+                fail("tinysight", str(error))
+                continue
+            waiting.append(name)
+            yield pixels
+
+    # On a terminal each answer appears as soon as it is there; else batches are quicker.
+    batch = 1 if sys.stdout.isatty() else 32
+    for prediction in classifier.classify_many(readable(), batch_size=batch, top=args.top):
+        name = waiting.popleft()
+        print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))
+    return 1 if failures else 0
+
+
+def _json_line(name: str, prediction: Prediction) -> str:
+    return json.dumps(
+        {
+            "path": name,
+            "label": prediction.label,
+            "index": prediction.index,
+            "probability": round(prediction.probability, 6),
+            "top": [
+                {"label": label, "probability": round(probability, 6)}
+                for label, probability in prediction.top
+            ],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _text_line(name: str, width: int, prediction: Prediction) -> str:
+    ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
+    return f"{name:<{width}}  " + "  ".join(ranked)

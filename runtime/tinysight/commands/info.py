@@ -1,0 +1,53 @@
+"""`tinysight info`: what a bundle is, where it comes from, and what it achieved."""
+
+import argparse
+import json
+from typing import Any
+
+from tinysight.bundle import Artifact, load_bundle
+from tinysight.console import table
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "info", help="describe a bundle", description="Describes a bundle and its artifacts."
+    )
+    command.add_argument("bundle", nargs="?", help="its folder (default: CIFAR-10, shipped)")
+    command.add_argument("--json", action="store_true", help="all of it, as JSON")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    bundle = load_bundle(args.bundle)
+    if args.json:
+        print(json.dumps({**bundle.as_json(), "folder": str(bundle.folder)}, indent=2))
+        return 0
+    labels = ", ".join(bundle.labels[:12]) + (", …" if len(bundle.labels) > 12 else "")
+    facts = [
+        ("bundle", f"{bundle.name}  ({bundle.folder})"),
+        ("labels", f"{len(bundle.labels)}: {labels}"),
+        ("input", f"uint8 RGB, {bundle.height} x {bundle.width}, resized {bundle.resample}"),
+        ("model", bundle.training.get("model", "unknown")),
+        ("data", f"{bundle.data.get('title', 'unknown')}; {bundle.data.get('attribution', '')}"),
+    ]
+    for name, value in facts:
+        print(f"{name:<7} {value}")
+    header = ("artifact", "KB", "test accuracy (95 % interval)", "same top-1 as trained")
+    rows = [_row(artifact, artifact.name == bundle.default) for artifact in bundle.artifacts]
+    print("\n" + table(header, rows))
+    print("\n* the default")
+    return 0
+
+
+def _row(artifact: Artifact, default: bool) -> tuple[str, str, str, str]:
+    accuracy, agreement = artifact.accuracy, artifact.parity.get("top1_agreement")
+    return (
+        artifact.name + (" *" if default else ""),
+        f"{artifact.bytes / 1000:.1f}",
+        "not measured"
+        if accuracy is None
+        else "{:.2%} ({:.2%} to {:.2%}), n = {:,}".format(
+            accuracy["value"], *accuracy["interval"], accuracy["n"]
+        ),
+        "not measured" if agreement is None else f"{agreement:.2%}",
+    )

@@ -1,0 +1,74 @@
+"""What every command line of the project shares: exit codes, one-line errors, plain tables."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from tinysight.errors import MissingExtraError, TinysightError
+
+INTERRUPTED = 130
+"""What a shell expects after Ctrl-C: 128 + SIGINT."""
+
+
+def guarded(program: str, command: Callable[[], int]) -> int:
+    """Runs a command; a mistake of the user's becomes one line on stderr and exit code 1."""
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except TinysightError as error:
+        return fail(program, str(error))
+    except BrokenPipeError:
+        # The reader (head, say) has had enough. Python would complain again at its own exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print(f"{program}: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return fail(program, f"{where}{error.strerror or error}")
+
+
+def fail(program: str, message: str) -> int:
+    print(f"{program}: {message}", file=sys.stderr)
+    return 1
+
+
+def need(extra: str, *modules: str) -> None:
+    """Raises MissingExtraError, with the command that helps, unless all modules are there."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"{', '.join(missing)} not installed: pip install -e '.[{extra}]' brings it"
+        )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned text: the first column to the left, the others to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+class Counter:
+    """A line on stderr that counts up on a terminal, and is silent elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        percent = 100 * done // total
+        if percent == self._shown or not sys.stderr.isatty():
+            return
+        self._shown = percent
+        end = "\r\033[K" if done == total else ""
+        print(f"\r{self._what} {percent} %{end}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,149 @@
+"""What this device needs for a bundle: start-up, latency, memory, accuracy.
+
+Latencies of several artifacts are taken in turns, so that a machine that slows down while it is
+measured slows all of them alike.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight import golden
+from tinysight.bundle import Artifact, Bundle
+from tinysight.errors import BundleError
+from tinysight.session import Session
+
+WARM_UP = 50
+"""Calls that are not counted: the first ones allocate, and fill caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Times of single calls, int64 nanoseconds, in the order they were taken."""
+
+    samples: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.size == 0:
+            raise ValueError("a latency needs at least one sample")
+
+    def percentile(self, percent: float) -> float | None:
+        """In microseconds; None where fewer than ten samples lie beyond it, too few to tell."""
+        if self.samples.size * min(percent, 100 - percent) / 100 < 10:
+            return None
+        return float(np.percentile(self.samples, percent)) / 1e3
+
+    @property
+    def median(self) -> float:
+        """In microseconds."""
+        return float(np.median(self.samples)) / 1e3
+
+    def as_json(self) -> dict[str, Any]:
+        """Microseconds; `images_per_second` is one over the mean."""
+        return {
+            "median_us": self.median,
+            "p90_us": self.percentile(90),
+            "p99_us": self.percentile(99),
+            "images_per_second": 1e9 / float(self.samples.mean()),
+            "samples": int(self.samples.size),
+        }
+
+
+def interleave(
+    calls: Mapping[str, Callable[[], object]],
+    samples: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Latency]:
+    """Times each call `samples` times, all in turns, after a warm-up that is thrown away.
+
+    Args:
+        calls: what to time, by name.
+        samples: how often, at least 1.
+        progress: told the rounds done and the rounds in all.
+    """
+    names = list(calls)
+    times = {name: np.empty(samples, dtype=np.int64) for name in names}
+    for call in calls.values():
+        for _ in range(WARM_UP):
+            call()
+    clock = time.perf_counter_ns
+    for turn in range(samples):
+        # Each round starts with another one, so that none always runs behind the same neighbour.
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            call = calls[name]
+            began = clock()
+            call()
+            times[name][turn] = clock() - began
+        if progress is not None:
+            progress(turn + 1, samples)
+    return {name: Latency(values) for name, values in times.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """A fresh process on its way to the first answer; milliseconds, and MB of resident memory."""
+
+    import_ms: float
+    load_ms: float
+    first_answer_ms: float
+    peak_memory_mb: float | None
+    """Of the whole process, Python and onnxruntime included; None where the system hides it."""
+
+
+def cold_start(bundle: Bundle, artifact: Artifact, threads: int = 1) -> ColdStart:
+    """Starts a process of its own for one answer. Raises BundleError when that process fails."""
+    arguments = [str(bundle.folder), artifact.name, str(threads)]
+    package = str(Path(__file__).parent.parent)  # also where tinysight is not installed
+    search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    child = subprocess.run(
+        # As a script, so that the clock starts before the package's own imports; -P keeps the
+        # script's folder off the search path, where our statistics.py would hide Python's.
+        [sys.executable, "-P", str(Path(__file__).with_name("coldstart.py")), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search},
+        check=False,
+    )
+    if child.returncode != 0:
+        raise BundleError(f"{bundle.name}: a fresh process failed: {child.stderr.strip()[-300:]}")
+    return ColdStart(**json.loads(child.stdout))
+
+
+def golden_difference(bundle: Bundle, artifact: Artifact, session: Session) -> float | None:
+    """How far this device's answers lie from the workstation's, relative to the logits' spread.
+
+    None where the bundle keeps no golden answers for the artifact.
+    """
+    if artifact.golden is None:
+        return None
+    # One at a time, as they were recorded: kernels may differ between batch sizes.
+    images = golden.inputs(bundle.height, bundle.width)
+    logits = np.concatenate([session.run(image[None]) for image in images])
+    distance = golden.difference(logits, artifact.golden)
+    return math.inf if math.isnan(distance) else distance
+
+
+def correct_answers(
+    session: Session, batches: Iterable[tuple[NDArray[np.uint8], NDArray[np.int64]]]
+) -> tuple[int, int]:
+    """How many of the labelled images are answered rightly, and how many there are.
+
+    Args:
+        batches: of uint8 (n, height, width, 3) images and int64 (n,) class indices.
+    """
+    correct = total = 0
+    for images, targets in batches:
+        correct += int((session.run(images).argmax(axis=1) == targets).sum())
+        total += len(targets)
+    return correct, total

@@ -1,0 +1,17 @@
+"""What a classifier answers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image."""
+
+    label: str
+    """The most probable class."""
+    index: int
+    """Its place in the bundle's labels."""
+    probability: float
+    """Of that class, in [0, 1]: the softmax of the logits over the bundle's temperature."""
+    top: tuple[tuple[str, float], ...]
+    """The `top` most probable classes with their probabilities, the best first."""

@@ -1,0 +1,47 @@
+"""Checkpoints that are whole or not there: one folder an epoch, renamed into place."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tinysight.atomic import new_folder
+
+from training.keras import keras, tf
+
+
+def tracked(model: Any) -> Any:
+    """What a run must hold to go on exactly: weights, optimizer, and the state of dropout.
+
+    Keras leaves the generators of its random layers out of its own checkpoints, so they are
+    named here.
+    """
+    generators = [
+        layer._random_generator._generator
+        for layer in model.layers
+        if isinstance(layer, keras.__internal__.layers.BaseRandomLayer)
+    ]
+    return tf.train.Checkpoint(model=model, optimizer=model.optimizer, generators=generators)
+
+
+def save(folder: Path, model: Any, history: list[dict[str, float]]) -> None:
+    """Writes the state after epoch `len(history)` and then drops the older checkpoints."""
+    target = folder / f"epoch-{len(history):04d}"
+    with new_folder(target, overwrite=True) as temporary:
+        tracked(model).write(str(temporary / "state"))
+        (temporary / "history.json").write_text(json.dumps(history), encoding="utf-8")
+    for other in folder.iterdir():  # leftovers of a killed process included
+        if other != target:
+            shutil.rmtree(other)
+
+
+def restore(folder: Path, model: Any) -> list[dict[str, float]]:
+    """Puts the newest checkpoint into the model; returns the history of the epochs it has seen."""
+    found = sorted(folder.glob("epoch-*"))
+    if not found:
+        return []
+    # The optimizer's slots must exist before they can be filled in at once.
+    model.optimizer.build(model.trainable_variables)
+    tracked(model).read(str(found[-1] / "state")).assert_consumed()
+    history: list[dict[str, float]] = json.loads((found[-1] / "history.json").read_text("utf-8"))
+    return history

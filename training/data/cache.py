@@ -1,0 +1,78 @@
+"""Decoded arrays on disk, found again by the content they were made from."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tinysight.atomic import new_folder
+
+from training.data.dataset import Decoded
+from training.data.errors import DataError
+
+VERSION = 1
+"""Raised when a decoder gives other pixels for the same source."""
+
+
+def cache_folder() -> Path:
+    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder."""
+    named = os.environ.get("TINYSIGHT_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"
+
+
+def cached(
+    folder: Path, content: str, size: tuple[int, int], decode: Callable[[], Decoded]
+) -> tuple[Decoded, str]:
+    """The decoded source and its fingerprint; decodes only what is not there yet.
+
+    Args:
+        folder: the cache.
+        content: a hash over the source's content.
+        size: height and width of the decoded images.
+        decode: reads the source.
+    """
+    key = hashlib.sha256(f"{VERSION} {content} {size}".encode()).hexdigest()[:32]
+    entry = folder / "decoded" / key
+    try:
+        return _read(entry)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # absent, or damaged: both are mended by decoding
+    decoded = decode()
+    try:
+        with new_folder(entry, overwrite=True) as temporary:
+            np.save(temporary / "images.npy", decoded.images)
+            np.save(temporary / "targets.npy", decoded.targets)
+            meta = {
+                "labels": decoded.labels,
+                "counts": dict(decoded.counts),
+                "fingerprint": _fingerprint(decoded),
+            }
+            (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"the cache {folder} cannot be written ({error.strerror}): "
+            "TINYSIGHT_CACHE names another folder"
+        ) from None
+    return _read(entry)
+
+
+def _read(entry: Path) -> tuple[Decoded, str]:
+    meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
+    decoded = Decoded(
+        labels=tuple(meta["labels"]),
+        images=np.load(entry / "images.npy", mmap_mode="r"),
+        targets=np.load(entry / "targets.npy"),
+        counts=meta["counts"],
+    )
+    return decoded, meta["fingerprint"]
+
+
+def _fingerprint(decoded: Decoded) -> str:
+    digest = hashlib.sha256(json.dumps([decoded.labels, decoded.images.shape]).encode())
+    digest.update(np.ascontiguousarray(decoded.targets.astype("<i8")))
+    digest.update(np.ascontiguousarray(decoded.images))
+    return digest.hexdigest()

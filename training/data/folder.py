@@ -1,0 +1,141 @@
+"""Class folders, on disk or in a tar archive: train/<class>/*, and val/ and test/ if there are.
+
+An archive is read where it lies: nothing of it is ever unpacked to the disk, so no name in it can
+lead anywhere.
+"""
+
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from tinysight.errors import ImageError
+from tinysight.preprocess import Pixels, to_pixels
+
+from training.data.dataset import PARTS, Decoded, Progress
+from training.data.errors import DataError
+
+MAX_FILE_BYTES = 256 << 20
+"""A larger member of an archive is refused: no small image is that large."""
+
+_LITTER = {"thumbs.db", "desktop.ini"}
+"""What file managers leave behind; names with a leading dot are left out too."""
+
+Key = tuple[str, str, str]
+"""Part, class, and the name below it."""
+
+
+def archive_members(path: Path) -> Iterator[tuple[Key, bytes | None]]:
+    """Every picture's key and bytes; a class folder on its own has an empty name and None."""
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                if not (member.isfile() or member.isdir()):
+                    continue  # a link or a device holds no picture
+                key = _key(member.name)
+                if key is None:
+                    continue
+                if member.isdir():
+                    if not key[2]:
+                        yield key, None
+                    continue
+                if member.size > MAX_FILE_BYTES:
+                    raise DataError(f"{path}: {member.name} has {member.size:,} bytes")
+                stream = archive.extractfile(member)
+                if key[2] and stream is not None:
+                    yield key, stream.read()
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a whole tar archive ({error})") from None
+
+
+def folder_members(path: Path) -> Iterator[tuple[Key, Path | None]]:
+    """Every picture's key and file; a class folder on its own has an empty name and None."""
+    for part in PARTS:
+        if not (path / part).is_dir():
+            continue
+        for directory in sorted((path / part).iterdir()):
+            if not directory.is_dir() or directory.name.startswith("."):
+                continue
+            yield (part, directory.name, ""), None
+            for file in sorted(directory.rglob("*")):
+                key = _key(file.relative_to(path).as_posix())
+                if key is not None and file.is_file():
+                    yield key, file
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 over an archive's bytes, or over the names and contents in a folder."""
+    digest = hashlib.sha256()
+    if path.is_file():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    for key, file in folder_members(path):
+        content = b"" if file is None else file.read_bytes()
+        digest.update(f"{key} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def decode(path: Path, size: tuple[int, int], progress: Progress) -> Decoded:
+    """Reads and resizes every picture. Raises DataError for what cannot be trained on."""
+    members = archive_members(path) if path.is_file() else folder_members(path)
+    pixels: dict[Key, Pixels] = {}
+    classes: dict[str, set[str]] = {}
+    broken: list[str] = []
+    for key, source in members:
+        part, label, _ = key
+        classes.setdefault(part, set()).add(label)
+        if source is None:
+            continue
+        try:
+            pixels[key] = to_pixels(source, *size)
+        except ImageError as error:
+            reason = str(error).rpartition(": ")[2]
+            broken.append(f"{'/'.join(key)}: {reason}")
+        if len(pixels) % 500 == 0:
+            progress("reading pictures", len(pixels), 0)
+    if broken:
+        many = f"{len(broken)} pictures cannot be read, the first is " if len(broken) > 1 else ""
+        raise DataError(f"{path}: {many}{broken[0]}")
+    labels = _check(path, classes, set(pixels))
+    keys = sorted(pixels, key=lambda key: (PARTS.index(key[0]), *key))
+    index = {label: i for i, label in enumerate(labels)}
+    return Decoded(
+        labels=labels,
+        images=np.stack([pixels[key] for key in keys]),
+        targets=np.array([index[label] for _, label, _ in keys], dtype=np.int64),
+        counts={part: sum(key[0] == part for key in keys) for part in PARTS if part in classes},
+    )
+
+
+def _check(path: Path, classes: dict[str, set[str]], keys: set[Key]) -> tuple[str, ...]:
+    """Returns the labels, sorted, when every part has pictures of every one of them."""
+    if not classes.get("train"):
+        raise DataError(f"{path}: no class folders; expected is train/<class>/<picture>")
+    labels = classes["train"]
+    if len(labels) < 2:
+        raise DataError(f"{path}: train/ has only the class {min(labels)!r}; two are needed")
+    filled = {(part, label) for part, label, _ in keys}
+    for part, present in classes.items():
+        for label in sorted(present - labels):
+            raise DataError(f"{path}: {part}/ has the class {label!r}, which train/ has not")
+        for label in sorted(labels - present):
+            raise DataError(f"{path}: {part}/ has no class {label!r}, which train/ has")
+        for label in sorted(present):
+            if (part, label) not in filled:
+                raise DataError(f"{path}: {part}/{label} holds no picture")
+    return tuple(sorted(labels))
+
+
+def _key(name: str) -> Key | None:
+    """The key of `[folder/]part/class/name`; None for what is none of the data's business."""
+    parts = [part for part in PurePosixPath(name).parts if part != "."]
+    if len(parts) > 1 and parts[0] not in PARTS:
+        parts = parts[1:]  # an archive's one folder around everything
+    if len(parts) < 2 or parts[0] not in PARTS or ".." in parts:
+        return None
+    if any(part.startswith(".") for part in parts) or parts[-1].lower() in _LITTER:
+        return None
+    return parts[0], parts[1], "/".join(parts[2:])

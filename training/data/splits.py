@@ -1,0 +1,76 @@
+"""What is trained on, what chooses, and what is looked at once: seeded, stratified, hashed."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.dataset import Dataset, Indices
+from training.data.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Three disjoint index sets into `Dataset.images`, each sorted, int64."""
+
+    train: Indices
+    val: Indices
+    test: Indices
+
+    def __post_init__(self) -> None:
+        every = np.concatenate([self.train, self.val, self.test])
+        if len(np.unique(every)) != len(every):
+            raise ValueError("the splits are not disjoint")
+
+    def items(self) -> Iterator[tuple[str, Indices]]:
+        yield from (("train", self.train), ("val", self.val), ("test", self.test))
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each index set, by name."""
+        return {name: hash_indices(indices) for name, indices in self.items()}
+
+
+def hash_indices(indices: Indices) -> str:
+    """SHA-256 over the sorted indices as little-endian 64-bit integers."""
+    return hashlib.sha256(np.sort(indices).astype("<i8").tobytes()).hexdigest()
+
+
+def split(dataset: Dataset, seed: int, val_fraction: float = 0.2) -> Splits:
+    """Divides the training part into training and validation, unless the data brings both."""
+    train, val = dataset.parts["train"], dataset.parts.get("val")
+    if val is None:
+        train, val = stratified(train, dataset.targets, val_fraction, seed, dataset.labels)
+    return Splits(train, val, dataset.parts["test"])
+
+
+def stratified(
+    indices: Indices,
+    targets: NDArray[np.int64],
+    fraction: float,
+    seed: int,
+    labels: tuple[str, ...],
+) -> tuple[Indices, Indices]:
+    """Takes `fraction` of the indices away, class by class: returns the rest, and what it took.
+
+    Raises DataError where a class is too small to be in both.
+    """
+    from sklearn.model_selection import train_test_split
+
+    classes = targets[indices]
+    counts = np.bincount(classes, minlength=len(labels))
+    smallest = int(counts.argmin())
+    try:
+        rest, taken = train_test_split(
+            indices, test_size=fraction, random_state=seed, stratify=classes
+        )
+    except ValueError:
+        taken = rest = indices[:0]
+    for side in (rest, taken):
+        if len(np.unique(targets[side])) != len(labels):
+            raise DataError(
+                f"the class {labels[smallest]!r} has only {counts[smallest]} pictures: "
+                f"too few to set {fraction:.0%} of each class aside"
+            )
+    return np.sort(rest), np.sort(taken)

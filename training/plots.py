@@ -1,0 +1,57 @@
+"""The pictures of a run, drawn without a screen."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+
+def draw_curves(history: list[dict[str, float]], title: str, path: Path) -> None:
+    """Loss and accuracy by epoch, training against validation, as PNG."""
+    epochs = range(1, len(history) + 1)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label in ((metric, "training (with dropout)"), (f"val_{metric}", "validation")):
+            axes.plot(epochs, [row[key] for row in history], marker="o", ms=3, label=label)
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(title)
+    figure.savefig(path, dpi=120)
+
+
+def draw_confusion(
+    truth: NDArray[np.int64],
+    answers: NDArray[np.int64],
+    labels: tuple[str, ...],
+    title: str,
+    path: Path,
+) -> None:
+    """True against answered class in percent of the true class, as PNG."""
+    counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
+    np.add.at(counts, (truth, answers), 1)
+    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(3 + 0.45 * len(labels), 30)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    ticks = range(len(labels))
+    axes.set_xticks(ticks, labels, rotation=45, ha="right")
+    axes.set_yticks(ticks, labels)
+    axes.set(xlabel="answered", ylabel="true", title=title)
+    if len(labels) <= 30:  # more would be a grey blur
+        for row, column in np.argwhere(percent >= 0.5):
+            value = percent[row, column]
+            axes.text(
+                column,
+                row,
+                f"{value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if value > 50 else "black",
+            )
+    figure.colorbar(image, ax=axes, shrink=0.8, label="% of the true class")
+    figure.savefig(path, dpi=120)
