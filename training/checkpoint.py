@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.atomic import new_folder
-
 from training.keras import keras, tf
 
 

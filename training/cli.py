@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinysight.console import guarded, need
-
 from training.recipes import RECIPES, Recipe
 
 

@@ -4,8 +4,8 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from tinysight.statistics import Accuracy
 
+from tinysight.statistics import Accuracy
 from training.data import Dataset
 from training.run import Run
 

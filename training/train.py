@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tinysight import device
 from tinysight.atomic import write_bytes
 from tinysight.statistics import Accuracy
-
 from training import checkpoint
 from training.data import Dataset, Splits, split
 from training.keras import keras, tf

@@ -1,9 +1,7 @@
 """Dense layers: MatMul and Add become one Gemm, and a Flatten before it needs no transposition."""
 
-import math
-
 import onnx
-from onnx import NodeProto, helper
+from onnx import helper
 
 from export.passes.graph import Graph, attribute
 
@@ -45,12 +43,14 @@ def fold_flatten(model: onnx.ModelProto) -> onnx.ModelProto:
         reshape = graph.only_consumer(transpose.output[0], "Reshape")
         gemm = reshape and graph.only_consumer(reshape.output[0], "Gemm")
         shape = graph.shape(transpose.input[0])
-        if reshape is None or gemm is None or shape is None or None in shape[1:]:
+        if reshape is None or gemm is None or shape is None:
             continue
         _, channels, height, width = shape
+        if channels is None or height is None or width is None:
+            continue
         weights = graph.constant(gemm.input[1])
         flat = gemm.input[0] == reshape.output[0] and not attribute(gemm, "transB", 0)
-        if weights is None or not flat or weights.shape[0] != math.prod(shape[1:]):  # type: ignore[arg-type]
+        if weights is None or not flat or weights.shape[0] != channels * height * width:
             continue
         if len(graph.consumers(gemm.input[1])) != 1:
             continue  # the same weights serve another layer too, which wants them as they are
@@ -59,11 +59,5 @@ def fold_flatten(model: onnx.ModelProto) -> onnx.ModelProto:
         flatten = helper.make_node(
             "Flatten", [transpose.input[0]], [reshape.output[0]], name=reshape.name, axis=1
         )
-        graph.replace([transpose], [flatten])
-        _drop(graph, reshape)
+        graph.replace([transpose, reshape], [flatten])
     return graph.finished()
-
-
-def _drop(graph: Graph, reshape: NodeProto) -> None:
-    """Removes the Reshape whose output is made by another node now."""
-    graph.replace([node for node in graph.nodes if node == reshape], [])

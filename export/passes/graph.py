@@ -1,11 +1,13 @@
 """Looking around in an ONNX graph, and the few edits that every pass needs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, numpy_helper
+
 from tinysight.errors import TinysightError
 
 
@@ -37,14 +39,14 @@ class Graph:
     def outputs(self) -> list[str]:
         return [value.name for value in self.model.graph.output]
 
-    def constant(self, name: str) -> NDArray | None:
+    def constant(self, name: str) -> NDArray[Any] | None:
         """The value of an initializer, or None where `name` is computed or fed."""
         for tensor in self.model.graph.initializer:
             if tensor.name == name:
                 return numpy_helper.to_array(tensor)
         return None
 
-    def set_constant(self, name: str, value: NDArray) -> None:
+    def set_constant(self, name: str, value: NDArray[Any]) -> None:
         """Adds an initializer, or gives an existing one another value."""
         tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
         for old in self.model.graph.initializer:

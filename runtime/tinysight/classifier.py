@@ -55,7 +55,7 @@ class Classifier:
         if threads < 1:
             raise ValueError("threads must be at least 1")
         bundle = load_bundle(path)
-        return cls(bundle, Session(bundle, bundle.artifact(artifact), threads))
+        return cls(bundle, Session.open(bundle, bundle.artifact(artifact), threads))
 
     def classify(self, image: ImageLike, top: int = 1) -> Prediction:
         """Answers for one image.
@@ -115,7 +115,7 @@ class Classifier:
                 return
 
     def _answer(self, logits: NDArray[np.float32], top: int) -> Prediction:
-        """Softmax and ranking in plain Python: for ten classes a third of what numpy's calls cost."""
+        """Softmax and ranking in plain Python: for ten classes numpy costs three times as much."""
         values: list[float] = logits.tolist()
         scale = self._scale
         highest = max(values)

@@ -1,9 +1,11 @@
 """What every command line of the project shares: exit codes, one-line errors, plain tables."""
 
+import contextlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 
 from tinysight.errors import MissingExtraError, TinysightError
 
@@ -56,6 +58,28 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+@contextlib.contextmanager
+def native_stderr_held_back() -> Iterator[None]:
+    """Holds back what C++ code writes to stderr, and lets it out when the block fails.
+
+    TensorFlow and LiteRT greet every process with notes on drivers and instruction sets that
+    none of their log levels stops; on a terminal they bury our own lines.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 class Counter:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tinysight.atomic import new_folder
 
+from tinysight.atomic import new_folder
 from training.data.dataset import Decoded
 from training.data.errors import DataError
 
@@ -73,6 +73,7 @@ def _read(entry: Path) -> tuple[Decoded, str]:
 
 def _fingerprint(decoded: Decoded) -> str:
     digest = hashlib.sha256(json.dumps([decoded.labels, decoded.images.shape]).encode())
-    digest.update(np.ascontiguousarray(decoded.targets.astype("<i8")))
-    digest.update(np.ascontiguousarray(decoded.images))
+    digest.update(decoded.targets.astype("<i8").tobytes())
+    for image in decoded.images:  # one at a time: all at once would be copied
+        digest.update(image.tobytes())
     return digest.hexdigest()

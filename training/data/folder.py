@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+
 from tinysight.errors import ImageError
 from tinysight.preprocess import Pixels, to_pixels
-
 from training.data.dataset import PARTS, Decoded, Progress
 from training.data.errors import DataError
 

@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
     artifacts = [artifact for artifact in bundle.artifacts if artifact.format == "onnx"]
-    sessions = {a.name: Session(bundle, a, args.threads) for a in artifacts}
+    sessions = {a.name: Session.open(bundle, a, args.threads) for a in artifacts}
     accuracy: dict[str, Accuracy] = {}
     if args.data is not None:  # first, since a wrong folder is told before the long measurement
         for name, session in sessions.items():

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(artifact: Artifact, default: bool) -> tuple[str, str, str, str]:
-    accuracy, agreement = artifact.accuracy, artifact.parity.get("top1_agreement")
+    accuracy, agreement = artifact.accuracy, artifact.parity.get("test", {}).get("top1_agreement")
     return (
         artifact.name + (" *" if default else ""),
         f"{artifact.bytes / 1000:.1f}",

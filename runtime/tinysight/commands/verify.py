@@ -59,7 +59,7 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
             return Check(
                 artifact.name, True, "size and SHA-256 agree (this runtime does not run it)"
             )
-        distance = golden_difference(bundle, artifact, Session(bundle, artifact))
+        distance = golden_difference(bundle, artifact, Session.open(bundle, artifact))
     except BundleError as error:
         return Check(artifact.name, False, str(error))
     if distance is None or artifact.golden is None:

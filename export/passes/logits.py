@@ -1,0 +1,25 @@
+"""The way out: float32 logits, as the last layer computes them."""
+
+import onnx
+
+from export.passes.graph import Graph
+
+
+def float_logits(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drops the QuantizeLinear and DequantizeLinear behind the last layer of a quantized model.
+
+    They would round the logits to 256 steps, which makes ties between classes, and cost two
+    operators; onnxruntime's QGemm gives float32 as readily as uint8.
+    """
+    graph = Graph.copy_of(model)
+    output = graph.outputs[0]
+    dequantize = graph.producer(output)
+    if dequantize is None or dequantize.op_type != "DequantizeLinear":
+        return graph.finished()
+    quantize = graph.producer(dequantize.input[0])
+    if quantize is None or quantize.op_type != "QuantizeLinear":
+        return graph.finished()
+    exact = quantize.input[0]
+    graph.replace([quantize, dequantize], [])
+    graph.rename(exact, output)
+    return graph.finished()
