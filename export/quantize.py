@@ -20,7 +20,7 @@ from export.passes import Graph, float_logits, take_quantized
 _BATCH = 64
 
 
-class _Images(CalibrationDataReader):
+class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Hands the calibration images to the quantizer, batch by batch, once."""
 
     def __init__(self, name: str, images: NDArray[np.uint8]) -> None:

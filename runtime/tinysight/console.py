@@ -1,5 +1,6 @@
 """What every command line of the project shares: exit codes, one-line errors, plain tables."""
 
+import argparse
 import contextlib
 import importlib.util
 import os
@@ -47,6 +48,14 @@ def need(extra: str, *modules: str) -> None:
         )
 
 
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned text: the first column to the left, the others to the right."""
     lines = [header, *rows]
@@ -83,16 +92,19 @@ def native_stderr_held_back() -> Iterator[None]:
 
 
 class Counter:
-    """A line on stderr that counts up on a terminal, and is silent elsewhere."""
+    """A line on stderr that counts on a terminal, and is silent elsewhere."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._shown = -1
+    def __init__(self) -> None:
+        self._shown = ""
 
-    def __call__(self, done: int, total: int) -> None:
-        percent = 100 * done // total
-        if percent == self._shown or not sys.stderr.isatty():
-            return
-        self._shown = percent
-        end = "\r\033[K" if done == total else ""
-        print(f"\r{self._what} {percent} %{end}", end="", file=sys.stderr, flush=True)
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Shows how much is done; a total of 0 is an unknown one."""
+        line = f"{what} {100 * done // total} %" if total else f"{what} {done:,}"
+        if line != self._shown and sys.stderr.isatty():
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+        self._shown = line
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._shown and sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tinysight import golden
 from tinysight.bundle import Artifact, Bundle
 from tinysight.errors import BundleError
+from tinysight.preprocess import Pixels
 from tinysight.session import Session
 
 WARM_UP = 50
@@ -135,15 +136,17 @@ def golden_difference(bundle: Bundle, artifact: Artifact, session: Session) -> f
 
 
 def correct_answers(
-    session: Session, batches: Iterable[tuple[NDArray[np.uint8], NDArray[np.int64]]]
+    run: Callable[[Pixels], NDArray[np.float32]],
+    batches: Iterable[tuple[Pixels, NDArray[np.int64]]],
 ) -> tuple[int, int]:
     """How many of the labelled images are answered rightly, and how many there are.
 
     Args:
+        run: gives the logits, float32 (n, classes).
         batches: of uint8 (n, height, width, 3) images and int64 (n,) class indices.
     """
     correct = total = 0
     for images, targets in batches:
-        correct += int((session.run(images).argmax(axis=1) == targets).sum())
+        correct += int((run(images).argmax(axis=1) == targets).sum())
         total += len(targets)
     return correct, total

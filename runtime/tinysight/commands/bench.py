@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,7 @@ import numpy as np
 
 from tinysight import device
 from tinysight.bundle import load_bundle
-from tinysight.commands.classify import positive
-from tinysight.console import Counter, table
+from tinysight.console import Counter, positive, table
 from tinysight.measure import ColdStart, Latency, cold_start, correct_answers, interleave
 from tinysight.session import Session
 from tinysight.sources import labelled_batches
@@ -44,14 +44,16 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None:  # first, since a wrong folder is told before the long measurement
         for name, session in sessions.items():
             accuracy[name] = Accuracy(
-                *correct_answers(session, labelled_batches(args.data, bundle))
+                *correct_answers(session.run, labelled_batches(args.data, bundle))
             )
     # Noise, not zeros: no kernel of ours is quicker on zeros, but an engine might come to be.
     image = np.random.default_rng(0).integers(
         0, 256, (1, bundle.height, bundle.width, 3), dtype=np.uint8
     )
-    calls = {name: (lambda s=session: s.run(image)) for name, session in sessions.items()}
-    latency = interleave(calls, args.samples, Counter("measuring"))
+    calls = {name: partial(session.run, image) for name, session in sessions.items()}
+    counter = Counter()
+    latency = interleave(calls, args.samples, partial(counter, "timing, in turns"))
+    counter.clear()
     cold = {a.name: cold_start(bundle, a, args.threads) for a in artifacts}
     if args.json:
         result = {

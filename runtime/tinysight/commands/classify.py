@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinysight.classifier import Classifier
-from tinysight.console import fail
+from tinysight.console import fail, positive
 from tinysight.errors import ImageError
 from tinysight.prediction import Prediction
 from tinysight.preprocess import Pixels, to_pixels
@@ -36,13 +36,6 @@ def add(commands: Any) -> None:
     command.add_argument("--threads", type=positive, default=1, help="cores for one call")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=run)
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

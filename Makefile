@@ -1,0 +1,43 @@
+# make demo · make test · make lint: each sets up what it needs, with python3 (3.11+) and venv alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+# What `make demo` trains on: digits (bundled), cifar10 (downloaded), a folder or a tar archive.
+DATA ?= digits
+DEMO := runs/demo
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
+	@echo "make test    lint, types, every test"
+	@echo "make lint    lint and types alone"
+	@echo "make clean   remove the environment and what the demo wrote"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@echo "Setting up $(VENV) (about 2.5 GB, once) …"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,export,bench,dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m benchmarks demo --data '$(DATA)' --out $(DEMO)
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist

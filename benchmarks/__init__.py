@@ -1,0 +1,1 @@
+"""Latency against accuracy, measured side by side. `python -m benchmarks --help`."""
