@@ -26,7 +26,7 @@ from training.data import Dataset, Splits, hash_indices, split
 from training.keras import keras
 from training.recipes import Recipe
 from training.run import Run
-from training.train import predict
+from training.finish import predict
 
 CALIBRATION_IMAGES = 512
 _BATCH = 100

@@ -31,11 +31,22 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("model", choices=sorted(RECIPES), help="which model")
     run.add_argument("--data", default="digits", help="what to train on (digits)")
     run.add_argument("--out", type=Path, required=True, help="the run folder to write")
-    run.add_argument("--epochs", type=int, help="passes over the training images (10)")
-    run.add_argument("--batch-size", type=int, help="images a step (32)")
-    run.add_argument("--learning-rate", type=float, help="of Adam (0.001)")
-    run.add_argument("--val-fraction", type=float, help="of the training images (0.2)")
-    run.add_argument("--seed", type=int, help="split, weights, order, dropout (0)")
+    run.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (default: download)")
+    recipe = run.add_argument_group("recipe", "what differs from the model's own")
+    recipe.add_argument("--epochs", type=int, help="passes over the training images")
+    recipe.add_argument("--small-epochs", type=int, help="the first of them, on smaller images")
+    recipe.add_argument("--batch-size", type=int, help="images a step")
+    recipe.add_argument("--learning-rate", type=float, help="of Adam, or the peak of SGD's")
+    recipe.add_argument("--val-fraction", type=float, help="of the training images")
+    recipe.add_argument("--seed", type=int, help="split, weights, order, augmentation, dropout")
+    recipe.add_argument("--preprocessing", choices=("unit", "imagenet"), help="for vgg16_frozen")
+    recipe.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"), help="of the arithmetic"
+    )
+    recipe.add_argument("--xla", action="store_true", default=None, help="compile the step")
+    recipe.add_argument(
+        "--deterministic", action="store_true", default=None, help="bit-identical, but slower"
+    )
     present = run.add_mutually_exclusive_group()
     present.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     present.add_argument("--overwrite", action="store_true", help="replace the run that is there")
@@ -59,7 +70,15 @@ def run_model(args: argparse.Namespace) -> int:
         screen.say_data(dataset)
         from training.train import train  # here, since it takes three seconds
 
-        run = train(recipe, dataset, args.out, screen, resume=args.resume, overwrite=args.overwrite)
+        run = train(
+            recipe,
+            dataset,
+            args.out,
+            screen,
+            weights=args.weights,
+            resume=args.resume,
+            overwrite=args.overwrite,
+        )
         screen.say_result(run)
     return 0
 
@@ -69,7 +88,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     changes = {
         field.name: getattr(args, field.name)
         for field in dataclasses.fields(Recipe)
-        if field.name != "model" and getattr(args, field.name) is not None
+        if field.name != "model" and getattr(args, field.name, None) is not None
     }
     try:
         return dataclasses.replace(RECIPES[args.model], **changes)

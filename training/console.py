@@ -58,7 +58,8 @@ class Screen:
             self.say(f"Going on after epoch {done} of {epochs}.")
 
     def step(self, epoch: int, done: int, steps: int) -> None:
-        self.progress(f"epoch {epoch + 1} of {self._epochs}", done, steps)
+        what = f"epoch {epoch + 1} of {self._epochs}" if epoch >= 0 else "frozen features"
+        self.progress(what, done, steps)
 
     def finished_epoch(self, epoch: int, row: dict[str, float]) -> None:
         self.say(

@@ -1,12 +1,15 @@
 """The models by name: each takes float pixels in [0, 1], NHWC, and gives logits."""
 
-from collections.abc import Callable
 from typing import Any
 
+from training import vgg16
 from training.keras import keras
+from training.recipes import Recipe
+
+Shape = tuple[int | None, int | None, int]
 
 
-def baseline(input_shape: tuple[int, int, int], classes: int) -> Any:
+def baseline(shape: Shape, classes: int) -> Any:
     """The seed notebook's CNN, layer by layer, never changed: 83,030 parameters for CIFAR-10.
 
     The notebook ends in a softmax and trains on probabilities; here the softmax is part of the
@@ -15,7 +18,7 @@ def baseline(input_shape: tuple[int, int, int], classes: int) -> Any:
     layers = keras.layers
     return keras.Sequential(
         [
-            keras.Input(input_shape, name="image"),
+            keras.Input(shape, name="image"),
             layers.Conv2D(32, 3, activation="relu", name="conv1"),
             layers.MaxPooling2D(name="pool1"),
             layers.Dropout(0.2, name="drop1"),
@@ -33,4 +36,8 @@ def baseline(input_shape: tuple[int, int, int], classes: int) -> Any:
     )
 
 
-MODELS: dict[str, Callable[[tuple[int, int, int], int], Any]] = {"baseline": baseline}
+def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
+    """A new model with random weights, for what is trained end to end."""
+    if recipe.model == "baseline":
+        return baseline(shape, classes)
+    return vgg16.finetuned(shape, classes, recipe.l2)

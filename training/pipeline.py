@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.augment import flip_and_shift
 from training.keras import tf
 
 
@@ -17,22 +18,49 @@ def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np
 
 
 def batches(
-    images: NDArray[np.uint8], targets: NDArray[np.int64], order: NDArray[np.int64], batch: int
+    values: NDArray[Any],
+    targets: NDArray[np.int64],
+    order: NDArray[np.int64],
+    batch: int,
+    *,
+    augment_seed: tuple[int, int] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Any:
-    """A tf.data.Dataset of (float32 (b, h, w, 3) in [0, 1], int64 (b,)), in the given order."""
+    """A tf.data.Dataset of (float32 (b, …), int64 (b,)), in the given order.
 
-    def gather(rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return images[rows], targets[rows]
+    Args:
+        values: uint8 images (n, h, w, 3), which are scaled to [0, 1]; or float features, which
+            are not.
+        targets: int64 (n,).
+        order: indices into both.
+        batch: how many at a time; the last batch may be smaller.
+        augment_seed: augments the images, each batch in its own way; None does not.
+        size: height and width that the images are shrunk to.
+    """
+    is_image = values.dtype == np.uint8
 
-    def load(rows: Any) -> tuple[Any, Any]:
-        pixels, labels = tf.numpy_function(gather, [rows], (tf.uint8, tf.int64), stateful=False)
-        pixels.set_shape((None, *images.shape[1:]))
+    def gather(rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        return values[rows], targets[rows]
+
+    def load(step: Any, rows: Any) -> tuple[Any, Any]:
+        # numpy_function keeps the memory map out of the graph, which would hold it as a constant.
+        items, labels = tf.numpy_function(gather, [rows], (values.dtype, tf.int64), stateful=False)
+        items.set_shape((None, *values.shape[1:]))
         labels.set_shape((None,))
-        return tf.cast(pixels, tf.float32) / 255.0, labels
+        if not is_image:
+            return items, labels
+        if augment_seed is not None:
+            seed = tf.random.experimental.stateless_fold_in(augment_seed, step)
+            items = flip_and_shift(items, seed)
+        items = tf.cast(items, tf.float32)
+        if size is not None:
+            items = tf.image.resize(items, size, method="area")
+        return items / 255.0, labels
 
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(batch)
+        .enumerate()
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )

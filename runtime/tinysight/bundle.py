@@ -10,6 +10,7 @@ its SHA-256 agree with bundle.json.
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -102,8 +103,8 @@ class Bundle:
             raise ValueError(f"the input must be 1 to {MAX_SIDE} pixels high and wide")
         if self.resample not in RESAMPLING:
             raise ValueError(f"unknown resampling {self.resample!r}")
-        if not self.temperature > 0:
-            raise ValueError("the temperature must be above 0")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError("the temperature must be above 0, and finite")
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):
             raise ValueError("two artifacts have one name")
@@ -172,7 +173,7 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         return _parse(content, folder)
     except KeyError as error:
         raise BundleError(f"{file}: {error.args[0]} is missing") from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(f"{file}: {error}") from None
 
 

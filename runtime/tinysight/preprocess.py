@@ -46,7 +46,9 @@ def to_pixels(image: ImageLike, height: int, width: int, resample: str = "biline
         if image.shape[0] == height and image.shape[1] == width:
             return np.ascontiguousarray(image)
         image = Image.fromarray(np.ascontiguousarray(image))
-    elif not isinstance(image, Image.Image):
+    elif isinstance(image, Image.Image):
+        _load(image)
+    else:
         image = open_image(image)
     return _fit(to_rgb(image), height, width, resample)
 
@@ -87,8 +89,7 @@ def open_image(source: "str | os.PathLike[str] | bytes") -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{name}: {reason.splitlines()[0]}") from error
+        raise ImageError(f"{name}: {_reason(error)}") from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -103,6 +104,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
             "RGB"
         )
     return image.convert("RGB")
+
+
+def _load(image: Image.Image) -> None:
+    """Decodes what `Image.open` only looked at: any damage shows here, as an ImageError."""
+    if 0 in image.size:
+        raise ImageError(f"an image of {image.width} x {image.height} has no pixels")
+    try:
+        image.load()
+    except Exception as error:
+        raise ImageError(f"a PIL image: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    reason: str = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return reason.splitlines()[0]
 
 
 def _fit(image: Image.Image, height: int, width: int, resample: str) -> Pixels:

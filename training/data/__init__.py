@@ -14,6 +14,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Splits",
+    "cache_folder",
     "hash_indices",
     "load_dataset",
     "split",

@@ -6,6 +6,7 @@ from typing import Any
 
 from tinysight.bundle import Artifact, load_bundle
 from tinysight.console import table
+from tinysight.errors import BundleError
 
 
 def add(commands: Any) -> None:
@@ -33,7 +34,10 @@ def run(args: argparse.Namespace) -> int:
     for name, value in facts:
         print(f"{name:<7} {value}")
     header = ("artifact", "KB", "test accuracy (95 % interval)", "same top-1 as trained")
-    rows = [_row(artifact, artifact.name == bundle.default) for artifact in bundle.artifacts]
+    try:
+        rows = [_row(artifact, artifact.name == bundle.default) for artifact in bundle.artifacts]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise BundleError(f"{bundle.folder}: its accuracy or parity is malformed") from None
     print("\n" + table(header, rows))
     print("\n* the default")
     return 0

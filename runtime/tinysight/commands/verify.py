@@ -60,10 +60,14 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
                 artifact.name, True, "size and SHA-256 agree (this runtime does not run it)"
             )
         distance = golden_difference(bundle, artifact, Session.open(bundle, artifact))
+        if distance is None or artifact.golden is None:
+            return Check(
+                artifact.name, True, "size, SHA-256 and shapes agree; no golden answers kept"
+            )
+        allowed = float(artifact.golden["tolerance"])
     except BundleError as error:
         return Check(artifact.name, False, str(error))
-    if distance is None or artifact.golden is None:
-        return Check(artifact.name, True, "size, SHA-256 and shapes agree; no golden answers kept")
-    allowed = artifact.golden["tolerance"]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return Check(artifact.name, False, "its golden answers in bundle.json are malformed")
     detail = f"golden answers differ by {distance:.2g} of the logits' spread, allowed {allowed:.2g}"
     return Check(artifact.name, distance <= allowed, detail)

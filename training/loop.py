@@ -1,0 +1,95 @@
+"""The epochs of a training, one after the other, so that it can go on after any stop."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import checkpoint
+from training.data import Splits
+from training.finish import EVALUATION_BATCH
+from training.keras import keras
+from training.optimizers import loss, optimizer
+from training.pipeline import batches, epoch_order
+from training.recipes import Recipe
+
+
+class Progress(Protocol):
+    """What a training tells about itself; the command line draws it."""
+
+    def started(self, done: int, epochs: int) -> None: ...
+    def step(self, epoch: int, done: int, steps: int) -> None: ...
+    def finished_epoch(self, epoch: int, row: dict[str, float]) -> None: ...
+
+
+def fit(
+    model: Any,
+    recipe: Recipe,
+    values: NDArray[Any],
+    targets: NDArray[np.int64],
+    splits: Splits,
+    classes: int,
+    checkpoints: Path,
+    progress: Progress,
+    on_epoch: Callable[[int], None],
+) -> list[dict[str, float]]:
+    """Trains `model` on images or features by the recipe; returns a row of metrics an epoch.
+
+    Goes on from the newest checkpoint in `checkpoints`, and leaves one after each epoch, before
+    `on_epoch` is told how many are done.
+    """
+    steps = -(-len(splits.train) // recipe.batch_size)
+    model.compile(
+        optimizer=optimizer(recipe, steps * recipe.epochs),
+        loss=loss(recipe, classes),
+        metrics=["accuracy"],
+        jit_compile=recipe.xla,
+    )
+    history = checkpoint.restore(checkpoints, model)
+    progress.started(len(history), recipe.epochs)
+    validation = batches(values, targets, splits.val, EVALUATION_BATCH)
+    for epoch in range(len(history), recipe.epochs):
+        start = time.perf_counter()
+        metrics = model.fit(
+            _training_batches(recipe, values, targets, splits, epoch),
+            validation_data=validation,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=_reports(progress, epoch, steps),
+            verbose=0,
+        ).history
+        row = {name: float(figures[-1]) for name, figures in metrics.items()}
+        history.append({**row, "seconds": time.perf_counter() - start})
+        checkpoint.save(checkpoints, model, history)
+        on_epoch(len(history))
+        progress.finished_epoch(epoch, history[-1])
+    return history
+
+
+def _training_batches(
+    recipe: Recipe,
+    values: NDArray[Any],
+    targets: NDArray[np.int64],
+    splits: Splits,
+    epoch: int,
+) -> Any:
+    small = epoch < recipe.small_epochs
+    height, width = values.shape[1:3] if values.ndim == 4 else (0, 0)
+    return batches(
+        values,
+        targets,
+        epoch_order(splits.train, recipe.seed, epoch),
+        recipe.batch_size,
+        augment_seed=(recipe.seed, epoch) if recipe.augment else None,
+        size=(3 * height // 4, 3 * width // 4) if small else None,
+    )
+
+
+def _reports(progress: Progress, epoch: int, steps: int) -> Sequence[Any]:
+    def step(batch: int, logs: object) -> None:  # noqa: ARG001  # Keras passes both
+        progress.step(epoch, batch + 1, steps)
+
+    return [keras.callbacks.LambdaCallback(on_batch_end=step)]

@@ -1,0 +1,47 @@
+"""The optimizers that recipes name."""
+
+from typing import Any
+
+from training.keras import keras, tf
+from training.recipes import Recipe
+
+WARM_UP = 0.2
+"""The part of all steps over which SGD's rate rises."""
+MOMENTUM = 0.9
+
+
+class Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Straight up to the peak over the first fifth of the steps, straight down to zero after."""
+
+    def __init__(self, peak: float, steps: int) -> None:
+        self.peak, self.steps = peak, steps
+
+    def __call__(self, step: Any) -> Any:
+        done = tf.cast(step, tf.float32) / self.steps
+        rising, falling = (done + 1 / self.steps) / WARM_UP, (1 - done) / (1 - WARM_UP)
+        return self.peak * tf.minimum(tf.minimum(rising, falling), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"peak": self.peak, "steps": self.steps}
+
+
+def optimizer(recipe: Recipe, steps: int) -> Any:
+    """A new optimizer for a training of `steps` steps in all."""
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(recipe.learning_rate)
+    rate = Triangle(recipe.learning_rate, steps)
+    return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True)
+
+
+def loss(recipe: Recipe, classes: int) -> Any:
+    """Cross-entropy on logits and class indices, with the recipe's label smoothing."""
+    if not recipe.label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    smoothed = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=recipe.label_smoothing
+    )
+
+    def on_indices(targets: Any, logits: Any) -> Any:
+        return smoothed(tf.one_hot(tf.reshape(tf.cast(targets, tf.int32), [-1]), classes), logits)
+
+    return on_indices

@@ -1,0 +1,26 @@
+"""Which arithmetic a training uses: what the hardware has a quick path for."""
+
+from tinysight import device
+from training.keras import keras, tf
+from training.recipes import Recipe
+
+_POLICY = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def set_policy(recipe: Recipe) -> str:
+    """Sets Keras' policy for a recipe and returns its name.
+
+    `auto` is float16 where there is a GPU (untested there), bfloat16 where the CPU multiplies it
+    (AMX, AVX512-BF16), and float32 elsewhere.
+    """
+    precision: str = recipe.precision
+    if precision == "auto":
+        features = set(device.describe()["features"])
+        if tf.config.list_physical_devices("GPU"):
+            precision = "float16"
+        elif features & {"amx_bf16", "avx512_bf16"}:
+            precision = "bfloat16"
+        else:
+            precision = "float32"
+    keras.mixed_precision.set_global_policy(_POLICY[precision])
+    return _POLICY[precision]

@@ -1,0 +1,163 @@
+"""VGG16 (Simonyan and Zisserman 2014) for small images: its ImageNet features, frozen or not.
+
+Built flat, not as a model within a model, which tensorflow-model-optimization refuses.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinysight.errors import TinysightError
+from training.keras import keras
+
+BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+"""Convolutions and filters of each block."""
+WEIGHTS_VARIABLE = "TINYSIGHT_VGG16_WEIGHTS"
+
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
+"""Red, green, blue, of 255: what VGG16 was trained with subtracted, its channels in the order blue,
+green, red. keras.applications.imagenet_utils, mode `caffe`."""
+
+_NEEDS_AT_LEAST = 32
+"""Pixels: below, the last of five poolings has nothing left."""
+
+
+class WeightsError(TinysightError):
+    """VGG16's weights cannot be had; the message says what to do."""
+
+
+def frozen_base(shape: tuple[int, int, int], preprocessing: str) -> Any:
+    """The convolution base as Keras ships it: pixels in [0, 1] to (n, h / 32, w / 32, 512).
+
+    With `imagenet`, a 1 x 1 convolution in front does what VGG16's own preprocessing does. It is
+    a layer, so that the exported model holds it; and a convolution, so that every tool takes it.
+    """
+    if min(shape[:2]) < _NEEDS_AT_LEAST:
+        raise TinysightError(f"VGG16 needs images of at least {_NEEDS_AT_LEAST} pixels a side")
+    image = keras.Input(shape, name="image")
+    x = image
+    if preprocessing == "imagenet":
+        x = keras.layers.Conv2D(3, 1, name="imagenet")(x)
+    for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
+        for i in range(1, convolutions + 1):
+            name = f"block{block}_conv{i}"
+            x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
+        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    base = keras.Model(image, x, name="vgg16")
+    if preprocessing == "imagenet":
+        swapped = 255 * np.eye(3)[:, ::-1].reshape(1, 1, 3, 3)  # from RGB in [0, 1] to BGR
+        base.get_layer("imagenet").set_weights([swapped, -np.array(IMAGENET_MEAN[::-1])])
+    base.trainable = False
+    return base
+
+
+def finetuned(shape: tuple[int | None, int | None, int], classes: int, l2: float = 0.0) -> Any:
+    """VGG16's convolutions, each with a batch normalization, global max pooling and one Dense.
+
+    Without normalization, all of it learns only at a rate too small for a short training. The
+    normalizations fold into the convolutions at export, which are then VGG16's again.
+
+    A shape of (None, None, 3) takes images of any size from 16 pixels; the weights fit both.
+    """
+    layers, regular = keras.layers, keras.regularizers.L2(l2) if l2 else None
+    image = keras.Input(shape, name="image")
+    x = image
+    for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
+        for i in range(1, convolutions + 1):
+            name = f"block{block}_conv{i}"
+            x = layers.Conv2D(
+                filters, 3, padding="same", use_bias=False, kernel_regularizer=regular, name=name
+            )(x)
+            # Keras' momentum of 0.99 needs hundreds of steps; small data has twenty an epoch.
+            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+            x = layers.ReLU(name=f"{name}_relu")(x)
+        if block < len(BLOCKS):
+            x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    height, width, _ = shape
+    if height is None or width is None:
+        x = layers.GlobalMaxPooling2D(name="block5_pool")(x)
+    else:  # the same, as an operation that int8 engines have
+        x = layers.MaxPooling2D((height // 16, width // 16), name="block5_pool")(x)
+        x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
+    return keras.Model(image, x, name="vgg16_finetuned")
+
+
+def head(features: tuple[int, ...], classes: int) -> Any:
+    """What the notebook puts on the base: Dropout, Flatten, Dense 100, Dense."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(features, name="features"),
+            layers.Dropout(0.2, name="drop"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(100, activation="relu", name="dense1"),
+            layers.Dense(classes, dtype="float32", name="logits"),
+        ],
+        name="head",
+    )
+
+
+def frozen(base: Any, trained_head: Any) -> Any:
+    """The whole model, flat: base and head as one, from pixels to logits."""
+    x = base.output
+    for layer in trained_head.layers:
+        x = layer(x)
+    return keras.Model(base.input, x, name="vgg16_frozen")
+
+
+def load_weights(model: Any, path: Path | None, *, rgb: bool = False) -> str:
+    """Puts the ImageNet weights into a model's convolutions; returns a hash of their values.
+
+    Args:
+        model: its layers `block1_conv1` to `block5_conv3` are filled, with biases where they
+            have them.
+        path: the .h5 file; None takes the one that $TINYSIGHT_VGG16_WEIGHTS names, or else lets
+            Keras download it.
+        rgb: turns the first kernel, which wants blue first, to images that have red first.
+
+    Raises:
+        WeightsError: no network, or a file that is missing, truncated, or something else.
+    """
+    digest = hashlib.sha256()
+    for name, kernel, bias in _imagenet_weights(path):
+        digest.update(kernel.tobytes() + bias.tobytes())
+        layer = model.get_layer(name)
+        turned = kernel[:, :, ::-1] if rgb and name == "block1_conv1" else kernel
+        layer.set_weights([turned, bias] if layer.use_bias else [turned])
+    return digest.hexdigest()
+
+
+def _imagenet_weights(path: Path | None) -> Iterator[tuple[str, Any, Any]]:
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    if path is None and named:
+        path = Path(named)
+    if path is not None and not path.is_file():
+        raise WeightsError(f"{path}: no such file; it should hold VGG16's weights without top")
+    try:
+        source = keras.applications.VGG16(
+            weights="imagenet" if path is None else str(path),
+            include_top=False,
+            input_shape=(_NEEDS_AT_LEAST, _NEEDS_AT_LEAST, 3),
+        )
+    except Exception as error:  # urllib's, h5py's and Keras' own have no base in common
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if path is None:
+            raise WeightsError(
+                f"VGG16's weights cannot be downloaded ({reason}): fetch "
+                "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 on another machine and name "
+                f"it by --weights or ${WEIGHTS_VARIABLE}"
+            ) from None
+        raise WeightsError(
+            f"{path} does not hold VGG16's weights without top, whole ({reason}): download it again"
+        ) from None
+    for layer in source.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            if kernel.std() == 0 or not np.isfinite(kernel).all():
+                raise WeightsError(f"{path}: {layer.name} holds no weights")
+            yield layer.name, kernel, bias
