@@ -29,7 +29,7 @@ def save(folder: Path, model: Any, history: list[dict[str, float]]) -> None:
     with new_folder(target, overwrite=True) as temporary:
         tracked(model).write(str(temporary / "state"))
         (temporary / "history.json").write_text(json.dumps(history), encoding="utf-8")
-    for other in folder.iterdir():  # leftovers of a killed process included
+    for other in (*folder.glob("epoch-*"), *folder.glob(".epoch-*")):  # of killed processes too
         if other != target:
             shutil.rmtree(other)
 

@@ -1,19 +1,38 @@
-"""`python -m training run MODEL`: the imports that take seconds wait until there is work."""
+"""`python -m training run | crossval | compare`: imports that take seconds wait for the work."""
 
 import argparse
 import dataclasses
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tinysight.console import guarded, need
 from training.recipes import RECIPES, Recipe
 
+_DATA_HELP = """
+DATA is digits (bundled), cifar10 (downloaded once), or a folder or tar archive with
+train/<class>/* and perhaps val/<class>/* and test/<class>/*."""
+
 
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
-        prog="python -m training", description="Train a model on small images."
+        prog="python -m training", description="Train models on small images."
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_crossval(commands)
+    _add_compare(commands)
+    return main
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    return guarded("training", lambda: int(args.run(args)))
+
+
+def _add_run(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="train one model into a run folder",
@@ -22,20 +41,60 @@ def parser() -> argparse.ArgumentParser:
         epilog="examples:\n"
         "  python -m training run baseline --out runs/digits\n"
         "  python -m training run baseline --data cifar10 --out runs/cifar\n"
-        "  python -m training run baseline --data my_images/ --out runs/mine --epochs 30\n"
-        "  python -m training run baseline --data my_images/ --out runs/mine --epochs 30 --resume\n"
-        "\nDATA is digits (bundled), cifar10 (downloaded once), or a folder or tar archive with\n"
-        "train/<class>/* and perhaps val/<class>/* and test/<class>/*.",
+        "  python -m training run vgg16_finetuned --data my_images/ --out runs/mine\n"
+        f"  python -m training run vgg16_finetuned --data my_images/ --out runs/mine --resume\n"
+        f"{_DATA_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("model", choices=sorted(RECIPES), help="which model")
-    run.add_argument("--data", default="digits", help="what to train on (digits)")
-    run.add_argument("--out", type=Path, required=True, help="the run folder to write")
-    run.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (default: download)")
-    recipe = run.add_argument_group("recipe", "what differs from the model's own")
+    _add_training(run)
+    run.set_defaults(run=run_model)
+
+
+def _add_crossval(commands: Any) -> None:
+    crossval = commands.add_parser(
+        "crossval",
+        help="cross-validate one model",
+        description="Trains a model once for each stratified fold of all but the test images, and "
+        "writes crossval.json, crossval.md and crossval.png. --resume goes on fold by fold.",
+        epilog=f"example:\n  python -m training crossval baseline --folds 5 --out runs/cv\n"
+        f"{_DATA_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_training(crossval)
+    crossval.add_argument("--folds", type=int, default=5, help="how many (5)")
+    crossval.set_defaults(run=run_crossval)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="small CNN against VGG16, frozen and fine-tuned: a report",
+        description="Trains the baseline, VGG16 frozen with both preprocessings, and VGG16 "
+        "fine-tuned, or picks up what is finished or was interrupted in RUNS; then writes "
+        "OUT/report.md with its pictures, and OUT/report.html, which is complete in itself.",
+        epilog=f"example:\n  python -m training compare --data cifar10 --runs runs --out report\n"
+        f"{_DATA_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.add_argument("--data", default="digits", help="what to train on (digits)")
+    compare.add_argument("--runs", type=Path, required=True, help="the folder of the four runs")
+    compare.add_argument("--out", type=Path, required=True, help="the folder of the report")
+    compare.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (downloads them)")
+    compare.set_defaults(run=run_compare)
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", choices=sorted(RECIPES), help="which model")
+    command.add_argument("--data", default="digits", help="what to train on (digits)")
+    command.add_argument("--out", type=Path, required=True, help="the folder to write")
+    command.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (downloads them)")
+    present = command.add_mutually_exclusive_group()
+    present.add_argument("--resume", action="store_true", help="go on with what was stopped")
+    present.add_argument("--overwrite", action="store_true", help="replace what is there")
+    recipe = command.add_argument_group("recipe", "what shall differ from the model's own")
     recipe.add_argument("--epochs", type=int, help="passes over the training images")
     recipe.add_argument("--small-epochs", type=int, help="the first of them, on smaller images")
-    recipe.add_argument("--batch-size", type=int, help="images a step")
+    recipe.add_argument("--batch-size", type=int, help="images a step, over all devices")
     recipe.add_argument("--learning-rate", type=float, help="of Adam, or the peak of SGD's")
     recipe.add_argument("--val-fraction", type=float, help="of the training images")
     recipe.add_argument("--seed", type=int, help="split, weights, order, augmentation, dropout")
@@ -47,21 +106,11 @@ def parser() -> argparse.ArgumentParser:
     recipe.add_argument(
         "--deterministic", action="store_true", default=None, help="bit-identical, but slower"
     )
-    present = run.add_mutually_exclusive_group()
-    present.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    present.add_argument("--overwrite", action="store_true", help="replace the run that is there")
-    run.set_defaults(run=run_model)
-    return main
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
-    return guarded("training", lambda: int(args.run(args)))
 
 
 def run_model(args: argparse.Namespace) -> int:
     recipe = _recipe(args)
-    need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich")
+    _need_training()
     from training.console import Screen
     from training.data import load_dataset
 
@@ -79,16 +128,72 @@ def run_model(args: argparse.Namespace) -> int:
             resume=args.resume,
             overwrite=args.overwrite,
         )
-        screen.say_result(run)
+        if run is not None:  # else another worker writes it
+            screen.say_result(run)
     return 0
+
+
+def run_crossval(args: argparse.Namespace) -> int:
+    recipe = _recipe(args)
+    if args.folds < 2:
+        parser().error("cross-validation needs at least 2 folds")
+    _need_training()
+    from training.console import Screen
+    from training.data import load_dataset
+
+    with Screen() as screen:
+        dataset = load_dataset(args.data, progress=screen.progress)
+        screen.say_data(dataset)
+        from training.crossval import cross_validate
+
+        cross_validate(
+            recipe,
+            dataset,
+            args.out,
+            screen,
+            count=args.folds,
+            weights=args.weights,
+            resume=args.resume,
+            overwrite=args.overwrite,
+        )
+    print((args.out / "crossval.md").read_text(encoding="utf-8"))
+    print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
+    return 0
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    _need_training()
+    from training.console import Screen
+    from training.data import load_dataset
+
+    with Screen() as screen:
+        dataset = load_dataset(args.data, progress=screen.progress)
+        screen.say_data(dataset)
+        from training.compare.contestants import run_all
+        from training.compare.report import write_report
+
+        entries = run_all(dataset, args.runs, screen, screen.say, args.weights)
+        command = f"python -m training compare {shlex.join(_shown(sys.argv[2:]))}"
+        write_report(entries, dataset, args.out, command)
+    print(f"Written to {args.out}/: report.html (complete in itself), report.md and its pictures")
+    return 0
+
+
+def _need_training() -> None:
+    need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
+
+
+def _shown(words: Sequence[str]) -> list[str]:
+    """The words of a command without what is only true of this machine: absolute folders."""
+    return [Path(word).name if Path(word).is_absolute() else word for word in words]
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
     """The model's recipe with what the command line changes in it; exits on a senseless value."""
     changes = {
-        field.name: getattr(args, field.name)
+        field.name: value
         for field in dataclasses.fields(Recipe)
-        if field.name != "model" and getattr(args, field.name, None) is not None
+        if field.name != "model" and (value := getattr(args, field.name, None)) is not None
     }
     try:
         return dataclasses.replace(RECIPES[args.model], **changes)

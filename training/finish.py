@@ -15,6 +15,7 @@ from tinysight.atomic import write_bytes
 from tinysight.statistics import Accuracy
 from training.data import Dataset, Splits
 from training.environment import versions
+from training.macs import multiply_accumulates
 from training.pipeline import batches
 from training.plots import draw_confusion, draw_curves
 from training.run import write_record
@@ -43,18 +44,21 @@ def finish(
 ) -> None:
     """Writes all that a run folder holds; run.json, which says that it is finished, comes last."""
     model, history = trained.model, trained.history
-    logits = {name: predict(model, dataset, getattr(splits, name)) for name in ("val", "test")}
-    answers = {name: values.argmax(axis=1) for name, values in logits.items()}
+    # A fold of a cross-validation has no test images: then the validation images are shown.
+    parts = [name for name in ("val", "test") if len(getattr(splits, name))]
+    logits = {name: predict(model, dataset, getattr(splits, name)) for name in parts}
     accuracy = {
-        name: Accuracy(int((answers[name] == dataset.targets[indices]).sum()), len(indices))
-        for name, indices in splits.items()
-        if name in logits
+        name: _accuracy(logits[name], dataset.targets[getattr(splits, name)]) for name in parts
     }
-    title = f"{record['recipe']['model']} on {dataset.title}: {accuracy['test'].value:.2%} test"
-    truth = dataset.targets[splits.test]
+    shown = parts[-1]
+    value = f"{accuracy[shown].value:.2%} {'test' if shown == 'test' else 'validation'}"
+    title = f"{record['recipe']['model']} on {dataset.title}: {value}"
+    truth = dataset.targets[getattr(splits, shown)]
     draw_curves(history, title, out / "curves.png")
-    draw_confusion(truth, answers["test"], dataset.labels, title, out / "confusion.png")
-    np.save(out / "test_logits.npy", logits["test"])
+    draw_confusion(
+        truth, logits[shown].argmax(axis=1), dataset.labels, title, out / "confusion.png"
+    )
+    np.save(out / f"{shown}_logits.npy", logits[shown])
     write_bytes(out / "history.csv", _csv(history).encode())
     model.save(out / ".part.keras")  # Keras insists on the ending
     (out / ".part.keras").replace(out / "model.keras")
@@ -66,13 +70,14 @@ def finish(
             "epochs_done": len(history),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "parameters": int(model.count_params()),
+            "multiply_accumulates": multiply_accumulates(model),
             "trainable_parameters": trained.trainable,
             "seconds": {
                 "training": trained.seconds,
                 "per_epoch": float(np.median([row["seconds"] for row in history])),
             },
             "validation": accuracy["val"].as_json(),
-            "test": accuracy["test"].as_json(),
+            "test": accuracy["test"].as_json() if "test" in accuracy else None,
             "device": trained.device,
             "versions": versions(),
         },
@@ -84,6 +89,10 @@ def predict(model: Any, dataset: Dataset, indices: NDArray[np.int64]) -> NDArray
     """The logits, float32 (n, classes), in the order of `indices`."""
     pipeline = batches(dataset.images, dataset.targets, indices, EVALUATION_BATCH)
     return np.asarray(model.predict(pipeline, verbose=0), dtype=np.float32)
+
+
+def _accuracy(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> Accuracy:
+    return Accuracy(int((logits.argmax(axis=1) == targets).sum()), len(targets))
 
 
 def _csv(history: list[dict[str, float]]) -> str:

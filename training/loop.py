@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from training import checkpoint
 from training.data import Splits
+from training.distribute import own_folder
 from training.finish import EVALUATION_BATCH
 from training.keras import keras
 from training.optimizers import loss, optimizer
@@ -31,24 +32,25 @@ def fit(
     values: NDArray[Any],
     targets: NDArray[np.int64],
     splits: Splits,
-    classes: int,
     checkpoints: Path,
     progress: Progress,
     on_epoch: Callable[[int], None],
+    devices: Any,
 ) -> list[dict[str, float]]:
     """Trains `model` on images or features by the recipe; returns a row of metrics an epoch.
 
     Goes on from the newest checkpoint in `checkpoints`, and leaves one after each epoch, before
-    `on_epoch` is told how many are done.
+    `on_epoch` is told how many are done. `devices` is the strategy whose scope made the model.
     """
     steps = -(-len(splits.train) // recipe.batch_size)
-    model.compile(
-        optimizer=optimizer(recipe, steps * recipe.epochs),
-        loss=loss(recipe, classes),
-        metrics=["accuracy"],
-        jit_compile=recipe.xla,
-    )
-    history = checkpoint.restore(checkpoints, model)
+    with devices.scope():
+        model.compile(
+            optimizer=optimizer(recipe, steps * recipe.epochs),
+            loss=loss(recipe, model.output_shape[-1]),
+            metrics=["accuracy"],
+            jit_compile=recipe.xla,
+        )
+        history = checkpoint.restore(checkpoints, model)
     progress.started(len(history), recipe.epochs)
     validation = batches(values, targets, splits.val, EVALUATION_BATCH)
     for epoch in range(len(history), recipe.epochs):
@@ -63,7 +65,7 @@ def fit(
         ).history
         row = {name: float(figures[-1]) for name, figures in metrics.items()}
         history.append({**row, "seconds": time.perf_counter() - start})
-        checkpoint.save(checkpoints, model, history)
+        checkpoint.save(own_folder(checkpoints), model, history)
         on_epoch(len(history))
         progress.finished_epoch(epoch, history[-1])
     return history

@@ -1,14 +1,17 @@
 """Trains one model into a run folder."""
 
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training import vgg16
 from training.data import Dataset, Splits, split
+from training.distribute import is_chief, strategy
 from training.environment import describe_device
 from training.features import cached_features
 from training.finish import Trained, finish
@@ -26,16 +29,19 @@ def train(
     out: Path,
     progress: Progress,
     *,
+    splits: Splits | None = None,
     weights: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-) -> Run:
+) -> Run | None:
     """Trains `recipe` on `dataset` and writes the run folder `out`.
 
     With `resume`, a run that was stopped goes on after its last finished epoch; one that had not
-    begun is begun, and a finished one is returned as it is.
+    begun is begun, and a finished one is returned as it is. Of several workers, only the chief
+    writes, and only it gets a Run back; `out` must be a folder that all of them see.
 
     Args:
+        splits: instead of the recipe's own; without test images, none are reported.
         weights: VGG16's ImageNet weights; see `training.vgg16.load_weights`.
 
     Raises:
@@ -43,93 +49,100 @@ def train(
             resume was begun with another recipe or other data.
         WeightsError: the recipe needs VGG16's weights, and they cannot be had.
     """
-    splits = split(dataset, recipe.seed, recipe.val_fraction)
-    record = _prepare(recipe, dataset, splits, out, resume=resume, overwrite=overwrite)
-    if record["status"] == "finished":
-        return Run(out, record)
+    devices = strategy()  # first: with several hosts, TensorFlow insists on it
+    splits = splits or split(dataset, recipe.seed, recipe.val_fraction)
+    record = _record(recipe, dataset, splits)
+    if is_chief():
+        record = _prepare(record, out, resume=resume, overwrite=overwrite)
+        if record["status"] == "finished":
+            return Run(out, record)
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
-    policy = set_policy(recipe)
+    set_policy(recipe)
     try:
         train_it = _train_frozen if recipe.model == "vgg16_frozen" else _train_whole
-        trained = train_it(recipe, dataset, splits, out, record, progress, weights)
-        if policy != "float32":
-            keras.mixed_precision.set_global_policy("float32")
-        finish(trained, dataset, splits, record, out)
+        trained = train_it(Job(recipe, dataset, splits, out, record, progress, weights), devices)
     finally:
         keras.mixed_precision.set_global_policy("float32")
+    if not is_chief():
+        return None
+    finish(trained, dataset, splits, record, out)
     return Run(out, read_record(out))
 
 
-def _train_whole(
-    recipe: Recipe,
-    dataset: Dataset,
-    splits: Splits,
-    out: Path,
-    record: dict[str, Any],
-    progress: Progress,
-    weights: Path | None,
-) -> Trained:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one training needs to know."""
+
+    recipe: Recipe
+    dataset: Dataset
+    splits: Splits
+    out: Path
+    record: dict[str, Any]
+    progress: Progress
+    weights: Path | None
+
+    @property
+    def classes(self) -> int:
+        return len(self.dataset.labels)
+
+    def fit(self, model: Any, values: NDArray[Any], devices: Any) -> list[dict[str, float]]:
+        """The epochs, on images or features, with the record kept up to date."""
+
+        def on_epoch(done: int) -> None:
+            if is_chief():
+                write_record(self.out, {**self.record, "epochs_done": done})
+
+        return fit(
+            model,
+            self.recipe,
+            values,
+            self.dataset.targets,
+            self.splits,
+            self.out / "checkpoints",
+            self.progress,
+            on_epoch,
+            devices,
+        )
+
+
+def _train_whole(job: Job, devices: Any) -> Trained:
     """All layers at once, on images."""
-    fixed: Shape = dataset.images.shape[1:]
+    recipe = job.recipe
+    fixed: Shape = job.dataset.images.shape[1:]
     free: Shape = (None, None, fixed[2])
-    classes = len(dataset.labels)
-    model = build(recipe, free if recipe.small_epochs else fixed, classes)
-    # A run that goes on takes its weights from the checkpoint, and needs no others.
-    if recipe.model == "vgg16_finetuned" and not (out / "checkpoints").exists():
-        vgg16.load_weights(model, weights, rgb=True)
-    history = fit(
-        model,
-        recipe,
-        dataset.images,
-        dataset.targets,
-        splits,
-        classes,
-        out / "checkpoints",
-        progress,
-        lambda done: write_record(out, {**record, "epochs_done": done}),
-    )
+    with devices.scope():
+        model = build(recipe, free if recipe.small_epochs else fixed, job.classes)
+        # A run that goes on takes its weights from the checkpoint, and needs no others.
+        if recipe.model == "vgg16_finetuned" and not (job.out / "checkpoints").exists():
+            vgg16.load_weights(model, job.weights, rgb=True)
+    history = job.fit(model, job.dataset.images, devices)
     device = describe_device()
     # The same weights in a model that computes in float32, for images of the one size.
     keras.mixed_precision.set_global_policy("float32")
-    final = build(recipe, fixed, classes)
+    final = build(recipe, fixed, job.classes)
     final.set_weights(model.get_weights())
     seconds = sum(row["seconds"] for row in history)
     return Trained(final, history, seconds, _trainable(model), device)
 
 
-def _train_frozen(
-    recipe: Recipe,
-    dataset: Dataset,
-    splits: Splits,
-    out: Path,
-    record: dict[str, Any],
-    progress: Progress,
-    weights: Path | None,
-) -> Trained:
+def _train_frozen(job: Job, devices: Any) -> Trained:
     """The base once, over every image; then the head alone, on what it gave."""
-    shape, classes = dataset.images.shape[1:], len(dataset.labels)
-    base = vgg16.frozen_base(shape, recipe.preprocessing)
-    content = vgg16.load_weights(base, weights)
-    features, feature_seconds = cached_features(base, content, recipe, dataset, progress)
-    model = vgg16.head(features.shape[1:], classes)
-    history = fit(
-        model,
-        recipe,
-        features,
-        dataset.targets,
-        splits,
-        classes,
-        out / "checkpoints",
-        progress,
-        lambda done: write_record(out, {**record, "epochs_done": done}),
+    shape = job.dataset.images.shape[1:]
+    base = vgg16.frozen_base(shape, job.recipe.preprocessing)
+    content = vgg16.load_weights(base, job.weights)
+    features, feature_seconds = cached_features(
+        base, content, job.recipe, job.dataset, job.progress
     )
+    with devices.scope():
+        model = vgg16.head(features.shape[1:], job.classes)
+    history = job.fit(model, features, devices)
     device = describe_device()
     keras.mixed_precision.set_global_policy("float32")
-    final_base = vgg16.frozen_base(shape, recipe.preprocessing)
+    final_base = vgg16.frozen_base(shape, job.recipe.preprocessing)
     final_base.set_weights(base.get_weights())
-    final_head = vgg16.head(features.shape[1:], classes)
+    final_head = vgg16.head(features.shape[1:], job.classes)
     final_head.set_weights(model.get_weights())
     seconds = feature_seconds + sum(row["seconds"] for row in history)
     whole = vgg16.frozen(final_base, final_head)
@@ -140,28 +153,34 @@ def _trainable(model: Any) -> int:
     return int(sum(np.prod(weight.shape) for weight in model.trainable_weights))
 
 
-def _prepare(
-    recipe: Recipe, dataset: Dataset, splits: Splits, out: Path, *, resume: bool, overwrite: bool
-) -> dict[str, Any]:
-    """Returns the record to fill; writes it, so that an interrupted run knows what it is."""
-    data = {
-        "name": dataset.name,
-        "title": dataset.title,
-        "fingerprint": dataset.fingerprint,
-        "attribution": dataset.attribution,
-        "labels": list(dataset.labels),
-        "shape": list(dataset.images.shape[1:]),
-        "notes": list(dataset.notes),
-        "splits": {
-            name: {"n": len(indices), "sha256": splits.hashes()[name]}
-            for name, indices in splits.items()
-        },
-    }
-    record: dict[str, Any] = {
+def _record(recipe: Recipe, dataset: Dataset, splits: Splits) -> dict[str, Any]:
+    """What is known of a run before it begins."""
+    return {
         "status": "training",
         "recipe": recipe.as_json(),
-        "data": {**data, "source": dataset.source},
+        "data": {
+            "name": dataset.name,
+            "title": dataset.title,
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "attribution": dataset.attribution,
+            "labels": list(dataset.labels),
+            "shape": list(dataset.images.shape[1:]),
+            "notes": list(dataset.notes),
+            "splits": {
+                name: {"n": len(indices), "sha256": splits.hashes()[name]}
+                for name, indices in splits.items()
+            },
+        },
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _prepare(record: dict[str, Any], out: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    """Makes the run folder, or checks the one to resume; returns the record to fill.
+
+    The record is written at once, so that an interrupted run knows what it is.
+    """
     if (out / "run.json").exists() and resume:
         old = read_record(out)
         for what in ("recipe", "data"):
@@ -179,6 +198,5 @@ def _prepare(
             raise RunError(f"{out} is not a run folder; it is not replaced")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
     write_record(out, record)
     return record

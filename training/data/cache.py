@@ -39,7 +39,7 @@ def cached(
     entry = folder / "decoded" / key
     try:
         return _read(entry)
-    except (OSError, ValueError, KeyError, TypeError):
+    except Exception:  # damage can make numpy raise anything, such as EOFError or MemoryError
         pass  # absent, or damaged: both are mended by decoding
     decoded = decode()
     try:

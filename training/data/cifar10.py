@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.data.dataset import Decoded, Progress
 from training.data.download import download, md5_of
-from training.data.errors import DataError
+from training.data.errors import DataError, one_line
 
 ATTRIBUTION = "CIFAR-10, A. Krizhevsky, Learning Multiple Layers of Features (2009)"
 LABELS = (
@@ -113,7 +113,7 @@ def parse_python(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray
     except DataError:
         raise
     except Exception as error:  # a hostile pickle can make the unpickler raise anything
-        raise DataError(f"{where}: not a CIFAR-10 batch ({error})") from None
+        raise DataError(f"{where}: not a CIFAR-10 batch ({one_line(error)})") from None
 
 
 class _BatchUnpickler(pickle.Unpickler):
@@ -163,5 +163,5 @@ def _archive_files(path: Path) -> dict[str, Callable[[], bytes]]:
                 content = stream.read()
                 files[name] = lambda content=content: content  # type: ignore[misc]
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole tar archive ({error})") from None
+        raise DataError(f"{path}: not a whole tar archive ({one_line(error)})") from None
     return files

@@ -1,12 +1,13 @@
 """One file from the network: with progress, going on where it stopped, and checked."""
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from training.data.dataset import Progress
-from training.data.errors import DataError
+from training.data.errors import DataError, one_line
 
 TIMEOUT_SECONDS = 30
 _CHUNK = 1 << 20
@@ -17,14 +18,14 @@ def download(url: str, target: Path, md5: str, progress: Progress) -> None:
 
     What has arrived stays beside it as `.part`, and the next call goes on behind it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, progress)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:  # the second: a garbled answer
         reason = getattr(error, "reason", None) or error
         raise DataError(
-            f"{target.name} could not be downloaded ({reason}): try again, "
+            f"{target.name} could not be downloaded ({one_line(reason)}): try again, "
             f"or put the file into {target.parent}"
         ) from None
     if md5_of(part) != md5:

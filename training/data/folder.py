@@ -4,18 +4,22 @@ An archive is read where it lies: nothing of it is ever unpacked to the disk, so
 lead anywhere.
 """
 
+import bz2
+import gzip
 import hashlib
+import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 import numpy as np
 
 from tinysight.errors import ImageError
 from tinysight.preprocess import Pixels, to_pixels
 from training.data.dataset import PARTS, Decoded, Progress
-from training.data.errors import DataError
+from training.data.errors import DataError, one_line
 
 MAX_FILE_BYTES = 256 << 20
 """A larger member of an archive is refused: no small image is that large."""
@@ -30,7 +34,12 @@ Key = tuple[str, str, str]
 def archive_members(path: Path) -> Iterator[tuple[Key, bytes | None]]:
     """Every picture's key and bytes; a class folder on its own has an empty name and None."""
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with (
+            _decompressed(path) as content,
+            tarfile.open(
+                fileobj=cast(IO[bytes], watched := _Watched(content)), mode="r|"
+            ) as archive,
+        ):
             for member in archive:
                 if not (member.isfile() or member.isdir()):
                     continue  # a link or a device holds no picture
@@ -46,8 +55,49 @@ def archive_members(path: Path) -> Iterator[tuple[Key, bytes | None]]:
                 stream = archive.extractfile(member)
                 if key[2] and stream is not None:
                     yield key, stream.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole tar archive ({error})") from None
+            watched.check_end(archive.offset)
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a whole tar archive ({one_line(error)})") from None
+
+
+def _decompressed(path: Path) -> IO[bytes]:
+    """Python's own decompressors: unlike tarfile's, they raise where the data stops too early."""
+    with path.open("rb") as stream:
+        magic = stream.read(5)
+    if magic.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.open(path))
+    if magic.startswith(b"BZh"):
+        return bz2.open(path)
+    if magic == b"\xfd7zXZ":
+        return lzma.open(path)
+    return path.open("rb")
+
+
+class _Watched:
+    """A stream that knows what it gave last.
+
+    tarfile takes a header that is cut or damaged for the end of the archive, and says nothing: an
+    archive that was half copied would be trained on as if that were all.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._tail = b""
+        self._given = 0
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(size)
+        self._tail = (self._tail + chunk)[-4 * tarfile.RECORDSIZE :]
+        self._given += len(chunk)
+        return chunk
+
+    def check_end(self, offset: int) -> None:
+        """Raises unless a block of zeros at `offset` ends the archive, and all checksums agree."""
+        start = len(self._tail) - (self._given - offset)
+        if self._tail[start : start + tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it is cut or damaged")
+        while self._stream.read(1 << 20):  # gzip's checksum comes last
+            pass
 
 
 def folder_members(path: Path) -> Iterator[tuple[Key, Path | None]]:

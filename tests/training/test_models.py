@@ -1,0 +1,117 @@
+"""The models are those of the notebook and of the paper."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from training import vgg16
+from training.keras import keras
+from training.macs import multiply_accumulates
+from training.models import baseline
+from training.vgg16 import WeightsError
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory):
+    """A weights file in Keras' own layout, with random values."""
+    keras.utils.set_random_seed(0)
+    source = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
+    path = tmp_path_factory.mktemp("weights") / "vgg16.h5"
+    source.save_weights(path)
+    return path, source
+
+
+def test_baseline_is_the_notebooks_network():
+    model = baseline((32, 32, 3), 10)
+    assert model.count_params() == 83_030
+    assert [type(layer).__name__ for layer in model.layers] == [
+        *["Conv2D", "MaxPooling2D", "Dropout"] * 3, "Flatten", "Dense", "Dense",
+    ]  # fmt: skip
+    assert multiply_accumulates(model) == 30 * 30 * 32 * 27 + 13 * 13 * 64 * 288 + (
+        4 * 4 * 64 * 576 + 256 * 100 + 100 * 10
+    )
+
+
+def test_frozen_base_is_keras_vgg16_with_its_preprocessing(random_weights):
+    path, source = random_weights
+    base = vgg16.frozen_base((32, 32, 3), "imagenet")
+    vgg16.load_weights(base, path)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
+    wanted = source.predict(keras.applications.vgg16.preprocess_input(pixels.copy()), verbose=0)
+    got = base.predict(pixels / 255, verbose=0)
+    np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
+    assert not base.trainable_weights
+
+
+def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(random_weights):
+    path, source = random_weights
+    base = vgg16.frozen_base((32, 32, 3), "unit")
+    vgg16.load_weights(base, path)
+    pixels = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
+    np.testing.assert_allclose(
+        base.predict(pixels, verbose=0), source.predict(pixels, verbose=0), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_finetuned_is_one_network_for_free_and_fixed_sizes():
+    free = vgg16.finetuned((None, None, 3), 10)
+    fixed = vgg16.finetuned((32, 32, 3), 10)
+    fixed.set_weights(free.get_weights())
+    pixels = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
+    np.testing.assert_allclose(
+        fixed.predict(pixels, verbose=0), free.predict(pixels, verbose=0), rtol=1e-4, atol=1e-5
+    )
+    assert free.predict(pixels[:, :24, :24], verbose=0).shape == (4, 10)
+
+
+def test_finetuned_turns_the_first_kernel_to_red_first(random_weights):
+    path, source = random_weights
+    model = vgg16.finetuned((32, 32, 3), 10)
+    vgg16.load_weights(model, path, rgb=True)
+    theirs = source.get_layer("block1_conv1").get_weights()[0]
+    np.testing.assert_array_equal(
+        model.get_layer("block1_conv1").get_weights()[0], theirs[:, :, ::-1]
+    )
+    theirs = source.get_layer("block5_conv3").get_weights()[0]
+    np.testing.assert_array_equal(model.get_layer("block5_conv3").get_weights()[0], theirs)
+
+
+def test_weights_hash_follows_the_values(random_weights):
+    path, _ = random_weights
+    base = vgg16.frozen_base((32, 32, 3), "unit")
+    assert vgg16.load_weights(base, path) == vgg16.load_weights(base, path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "text", "other"])
+def test_wrong_weights_are_one_clear_line(random_weights, tmp_path, damage):
+    path, _ = random_weights
+    wrong = tmp_path / "weights.h5"
+    if damage == "truncated":
+        wrong.write_bytes(path.read_bytes()[:1_000_000])
+    elif damage == "text":
+        wrong.write_text("404: not found")
+    elif damage == "other":
+        baseline((32, 32, 3), 10).save_weights(wrong)
+    with pytest.raises(WeightsError, match=r"weights\.h5") as caught:
+        vgg16.load_weights(vgg16.frozen_base((32, 32, 3), "unit"), wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_are_found_by_the_environment(random_weights, monkeypatch):
+    path, _ = random_weights
+    monkeypatch.setenv(vgg16.WEIGHTS_VARIABLE, str(path))
+    base = vgg16.frozen_base((32, 32, 3), "unit")
+    assert len(vgg16.load_weights(base, None)) == 64
+
+
+def test_no_network_is_one_clear_line(monkeypatch):
+    monkeypatch.delenv(vgg16.WEIGHTS_VARIABLE, raising=False)
+
+    def refused(*_, **__):
+        raise OSError("URL fetch failure: Connection refused")
+
+    # The one thing that is replaced: a test must not depend on whether there is a network.
+    monkeypatch.setattr("tf_keras.src.applications.vgg16.data_utils.get_file", refused)
+    with pytest.raises(WeightsError, match=r"--weights or \$TINYSIGHT_VGG16_WEIGHTS"):
+        vgg16.load_weights(vgg16.frozen_base((32, 32, 3), "unit"), None)

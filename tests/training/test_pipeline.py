@@ -1,0 +1,95 @@
+"""Batches hold what they should, and augmentation moves pixels without changing any."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from training.augment import flip_and_shift
+from training.optimizers import Triangle
+from training.pipeline import batches, epoch_order
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
+TARGETS = RNG.integers(0, 3, 50)
+
+
+def _all(dataset):
+    items, labels = zip(*dataset.as_numpy_iterator(), strict=True)
+    return np.concatenate(items), np.concatenate(labels)
+
+
+def test_order_is_a_permutation_by_seed_and_epoch():
+    indices = np.arange(100, 200)
+    first = epoch_order(indices, 1, 0)
+    assert sorted(first) == list(indices)
+    np.testing.assert_array_equal(first, epoch_order(indices, 1, 0))
+    assert not np.array_equal(first, epoch_order(indices, 1, 1))
+    assert not np.array_equal(first, epoch_order(indices, 2, 0))
+
+
+def test_batches_are_the_scaled_images_in_order():
+    order = RNG.permutation(50)[:33]
+    dataset = batches(IMAGES, TARGETS, order, 8)
+    assert [len(labels) for _, labels in dataset.as_numpy_iterator()] == [8, 8, 8, 8, 1]
+    pixels, labels = _all(dataset)
+    np.testing.assert_allclose(pixels, IMAGES[order] / np.float32(255), rtol=1e-6)
+    np.testing.assert_array_equal(labels, TARGETS[order])
+
+
+def test_features_are_not_scaled():
+    features = RNG.normal(size=(50, 1, 1, 4)).astype(np.float32)
+    got, _ = _all(batches(features, TARGETS, np.arange(50), 16))
+    np.testing.assert_array_equal(got, features)
+
+
+def test_small_images_average_the_large():
+    flat = np.full((4, 16, 16, 3), 200, np.uint8)
+    pixels, _ = _all(batches(flat, TARGETS, np.arange(4), 4, size=(12, 12)))
+    assert pixels.shape == (4, 12, 12, 3)
+    np.testing.assert_allclose(pixels, 200 / 255, rtol=1e-5)
+
+
+def test_augmentation_shifts_and_mirrors_and_nothing_else():
+    """Each result is found among all crops of the mirrored-edge image, as it is or flipped."""
+    results = flip_and_shift(IMAGES, (0, 0)).numpy()
+    seen_flips, seen_places = set(), set()
+    for image, result in zip(IMAGES, results, strict=True):
+        padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
+        places = [
+            (top, left, flip)
+            for top in range(5)
+            for left in range(5)
+            for flip in (False, True)
+            if np.array_equal(
+                padded[top : top + 16, left : left + 16][:, :: -1 if flip else 1], result
+            )
+        ]
+        assert len(places) == 1
+        seen_flips.add(places[0][2])
+        seen_places.add(places[0][:2])
+    assert seen_flips == {False, True}
+    assert len(seen_places) > 10
+
+
+def test_augmentation_follows_its_seed():
+    same = [flip_and_shift(IMAGES, seed).numpy() for seed in ((1, 2), (1, 2), (1, 3))]
+    np.testing.assert_array_equal(same[0], same[1])
+    assert not np.array_equal(same[0], same[2])
+
+
+def test_two_batches_of_one_epoch_are_augmented_differently():
+    twice = np.concatenate([IMAGES[:8], IMAGES[:8]])
+    dataset = batches(twice, TARGETS[:16], np.arange(16), 8, augment_seed=(0, 0))
+    first, second = (pixels for pixels, _ in dataset.as_numpy_iterator())
+    assert not np.array_equal(first, second)
+
+
+def test_triangle_rises_for_a_fifth_and_falls_to_zero():
+    rate = Triangle(0.5, 100)
+    values = [float(rate(step)) for step in range(101)]
+    assert max(values) == pytest.approx(0.5)
+    assert np.argmax(values) in (19, 20)
+    assert values[0] == pytest.approx(0.025)
+    assert values[100] == pytest.approx(0)
+    assert values[60] == pytest.approx(0.25)

@@ -1,0 +1,37 @@
+"""Recipes refuse what makes no sense, and the models are what they claim to be."""
+
+import pytest
+
+from training.recipes import RECIPES, Recipe
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"val_fraction": 0.0},
+        {"val_fraction": 1.0},
+        {"seed": -1},
+        {"small_epochs": 11},
+        {"label_smoothing": 1.0},
+        {"l2": -1e-4},
+    ],
+)
+def test_senseless_settings_are_refused(change):
+    with pytest.raises(ValueError, match=r"must"):
+        Recipe("baseline", **change)
+
+
+def test_the_baseline_is_the_notebooks_recipe():
+    recipe = RECIPES["baseline"]
+    assert (recipe.epochs, recipe.batch_size, recipe.optimizer) == (10, 32, "adam")
+    assert (recipe.learning_rate, recipe.val_fraction, recipe.precision) == (1e-3, 0.2, "float32")
+    assert not any([recipe.augment, recipe.label_smoothing, recipe.l2, recipe.small_epochs])
+
+
+def test_a_recipe_survives_json():
+    for recipe in RECIPES.values():
+        assert Recipe(**recipe.as_json()) == recipe

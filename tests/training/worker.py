@@ -1,0 +1,52 @@
+"""One worker of a distributed training: run by test_distribute.py in processes of their own."""
+
+import json
+import sys
+from pathlib import Path
+
+from training.data import load_dataset, split
+from training.distribute import strategy
+
+devices = strategy()
+
+from training.keras import keras  # noqa: E402
+from training.loop import fit  # noqa: E402
+from training.recipes import Recipe  # noqa: E402
+
+
+class Silent:
+    def started(self, done: int, epochs: int) -> None: ...
+    def step(self, epoch: int, done: int, steps: int) -> None: ...
+    def finished_epoch(self, epoch: int, row: dict[str, float]) -> None: ...
+
+
+def main(out: Path) -> None:
+    recipe = Recipe("baseline", epochs=2, batch_size=64)
+    dataset = load_dataset("digits")
+    keras.utils.set_random_seed(0)
+    with devices.scope():
+        # No dropout, whose masks would differ between one replica and two.
+        model = keras.Sequential(
+            [
+                keras.Input(dataset.images.shape[1:]),
+                keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(10),
+            ]
+        )
+    splits = split(dataset, recipe.seed, recipe.val_fraction)
+    history = fit(
+        model,
+        recipe,
+        dataset.images,
+        dataset.targets,
+        splits,
+        out / "checkpoints",
+        Silent(),
+        lambda done: None,  # noqa: ARG005
+        devices,
+    )
+    print(json.dumps({"replicas": devices.num_replicas_in_sync, "history": history}))
+
+
+main(Path(sys.argv[1]))

@@ -1,0 +1,193 @@
+"""The report of the comparison: Markdown with its pictures, and the same as one HTML file."""
+
+import base64
+import html
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinysight.atomic import write_bytes
+from training.compare.contestants import Entry, pairs
+from training.compare.pictures import draw_confusions, draw_curves, draw_strip
+from training.data import Dataset
+
+NOTEBOOK = (
+    "| *The notebook, small CNN* | *68.33 % (published)* | *about 12 min* | | | |",
+    '| *The notebook, "transfer learning"* | *67.21 % (published)* | | | | |',
+)
+NOTEBOOK_NOTE = (
+    "The two rows in italics are what the seed notebook published. Both are the small CNN: its "
+    "cell 10 trains `define_model()` a second time, and `define_transfer_model()` is never called. "
+    "So the difference between them is that of two seeds, and says nothing about VGG16."
+)
+SIGNIFICANT = 0.01
+"""Below this p, a difference between two models is called real."""
+
+_STYLE = """
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 62rem; margin: 2.5rem auto;
+  padding: 0 1.2rem; color: #1c2430; background: #fff; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.4rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .8rem; border-bottom: 1px solid #dde3ea; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+th { border-bottom: 2px solid #8694a5; } img { max-width: 100%; height: auto; }
+code { background: #f2f5f8; padding: .1rem .3rem; border-radius: .25rem; }
+pre { background: #f2f5f8; padding: .8rem 1rem; overflow-x: auto; } pre code { padding: 0; }
+"""
+
+
+def write_report(entries: Sequence[Entry], dataset: Dataset, out: Path, command: str) -> None:
+    """Writes `out/report.md`, its pictures, and `out/report.html`, which needs no other file."""
+    out.mkdir(parents=True, exist_ok=True)
+    best = max(entries, key=lambda entry: entry.accuracy.value)
+    baseline = next(entry for entry in entries if entry.key == "baseline")
+    other = best if best is not baseline else min(entries, key=lambda entry: entry.accuracy.value)
+    draw_curves(entries, out / "curves.png")
+    draw_confusions(entries, dataset, out / "confusion.png")
+    draw_strip(other, baseline, dataset, out / "strip.png")
+    text = _markdown(entries, dataset, command)
+    write_bytes(out / "report.md", text.encode())
+    write_bytes(out / "report.html", _html(text, out).encode())
+
+
+def mcnemar(a: Entry, b: Entry) -> tuple[int, int, float]:
+    """Images that only `a` gets right, those that only `b` does, and the exact p of McNemar.
+
+    Under the hypothesis that both are equally accurate, each image on which only one is right is
+    a fair coin: McNemar (1947), with the binomial distribution itself.
+    """
+    from scipy.stats import binomtest
+
+    only_a, only_b = int((a.right & ~b.right).sum()), int((b.right & ~a.right).sum())
+    p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    return only_a, only_b, float(p)
+
+
+def conclusion(entries: Sequence[Entry]) -> str:
+    """Two sentences that follow from the figures, whatever they are."""
+    by_key = {entry.key: entry for entry in entries}
+    baseline, tuned = by_key["baseline"], by_key["vgg16_finetuned"]
+    frozen = max(
+        (by_key["vgg16_frozen_unit"], by_key["vgg16_frozen_imagenet"]),
+        key=lambda entry: entry.accuracy.value,
+    )
+    work = _work(tuned) / _work(baseline)
+    return (
+        f"As the notebook meant it, frozen, VGG16 {_against(frozen, baseline)} "
+        f"({frozen.accuracy.value:.1%} against {baseline.accuracy.value:.1%}), at its best with "
+        f"{'its own' if frozen.key.endswith('imagenet') else 'the notebook’s'} preprocessing. "
+        f"Fine-tuned, it {_against(tuned, baseline)} ({tuned.accuracy.value:.1%}), after "
+        f"{_minutes(tuned) / _minutes(baseline):.1f} times the training time and at {work:.0f} "
+        "times the work for every answer."
+    )
+
+
+def _against(model: Entry, baseline: Entry) -> str:
+    better, worse, p = mcnemar(model, baseline)
+    if p >= SIGNIFICANT:
+        return "cannot be told from the small CNN"
+    return "beats the small CNN" if better > worse else "falls behind the small CNN"
+
+
+def _markdown(entries: Sequence[Entry], dataset: Dataset, command: str) -> str:
+    n = len(dataset.parts["test"])
+    lines = [
+        f"# Transfer learning with VGG16 against a small CNN, on {dataset.title}",
+        "",
+        conclusion(entries),
+        "",
+        f"| model | test accuracy (95 % interval, n = {n:,}) | training | an epoch "
+        "| trained parameters | multiply-accumulates |",
+        "|:--|--:|--:|--:|--:|--:|",
+        *(_row(entry) for entry in entries),
+        *NOTEBOOK,
+        "",
+        NOTEBOOK_NOTE,
+        "",
+        "Training includes the features of a frozen base, where the run computed them. "
+        f"Each model was trained once (seed {entries[0].record['recipe']['seed']}).",
+        "",
+        "## On the way",
+        "",
+        "![validation accuracy over time](curves.png)",
+        "",
+        "## Two models on the same images",
+        "",
+        "| | only the first is right | only the second | p (McNemar, exact) |",
+        "|:--|--:|--:|--:|",
+        *(_pair(a, b) for a, b in pairs(entries)),
+        "",
+        "![images that one gets and the other misses](strip.png)",
+        "",
+        "## What is taken for what",
+        "",
+        "![confusion matrices](confusion.png)",
+        "",
+        "## How it was made",
+        "",
+        f"{_device(entries)} {dataset.attribution}. {'; '.join(dataset.notes)}".strip(),
+        "",
+        "```",
+        command,
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(entry: Entry) -> str:
+    low, high = entry.accuracy.interval
+    seconds = entry.record["seconds"]
+    return (
+        f"| {entry.title} | {entry.accuracy.value:.2%} ({low:.2%} to {high:.2%}) "
+        f"| {_time(seconds['training'])} | {_time(seconds['per_epoch'])} "
+        f"| {entry.record['trainable_parameters']:,} | {_work(entry) / 1e6:,.1f} M |"
+    )
+
+
+def _pair(a: Entry, b: Entry) -> str:
+    only_a, only_b, p = mcnemar(a, b)
+    shown = f"{p:.2g}" if p >= 1e-300 else "< 1e-300"
+    return f"| {a.title} / {b.title} | {only_a:,} | {only_b:,} | {shown} |"
+
+
+def _device(entries: Sequence[Entry]) -> str:
+    seen: dict[str, list[str]] = {}
+    for entry in entries:
+        device = entry.record["device"]
+        where = f"{device['cpu']}, {device['cores']} cores"
+        where += f", {', '.join(device['gpus'])}" if device["gpus"] else ", no GPU"
+        seen.setdefault(where, []).append(f"{entry.title.lower()} in {device['precision']}")
+    return " ".join(f"Trained on {where}: {'; '.join(what)}." for where, what in seen.items())
+
+
+def _work(entry: Entry) -> int:
+    return int(entry.record["multiply_accumulates"])
+
+
+def _minutes(entry: Entry) -> float:
+    return float(entry.record["seconds"]["training"]) / 60
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{np.round(seconds, 1):g} s"
+
+
+def _html(markdown: str, folder: Path) -> str:
+    from markdown_it import MarkdownIt
+
+    body = MarkdownIt("commonmark").enable("table").render(markdown)
+
+    def inline(match: re.Match[str]) -> str:
+        content = base64.b64encode((folder / match[1]).read_bytes()).decode()
+        return f'src="data:image/png;base64,{content}"'
+
+    body = re.sub(r'src="([a-z]+\.png)"', inline, body)
+    title = html.escape(markdown.splitlines()[0].removeprefix("# "))
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
