@@ -23,10 +23,10 @@ from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.session import Session
 from training.data import Dataset, Splits, hash_indices, split
+from training.finish import predict
 from training.keras import keras
 from training.recipes import Recipe
 from training.run import Run
-from training.finish import predict
 
 CALIBRATION_IMAGES = 512
 _BATCH = 100

@@ -4,7 +4,13 @@ from typing import Any
 
 import onnx
 
-from export.passes import fold_flatten, fold_input_scale, matmul_to_gemm, readable_names
+from export.passes import (
+    fold_flatten,
+    fold_input_scale,
+    matmul_to_gemm,
+    readable_names,
+    reshape_to_flatten,
+)
 from tinysight.console import native_stderr_held_back
 from training.keras import keras, tf
 
@@ -40,5 +46,5 @@ def keras_to_onnx(model: Any) -> onnx.ModelProto:
             input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
             opset=OPSET,
         )
-    clean = fold_flatten(matmul_to_gemm(raw))
+    clean = fold_flatten(reshape_to_flatten(matmul_to_gemm(raw)))
     return readable_names(fold_input_scale(clean, PIXEL_SCALE))

@@ -1,6 +1,6 @@
 """Graph passes: each a small pure function, ONNX model in, equivalent ONNX model out."""
 
-from export.passes.dense import fold_flatten, matmul_to_gemm
+from export.passes.dense import fold_flatten, matmul_to_gemm, reshape_to_flatten
 from export.passes.graph import ExportError, Graph
 from export.passes.image_input import fold_input_scale, take_quantized, take_uint8
 from export.passes.logits import float_logits
@@ -14,6 +14,7 @@ __all__ = [
     "fold_input_scale",
     "matmul_to_gemm",
     "readable_names",
+    "reshape_to_flatten",
     "take_quantized",
     "take_uint8",
 ]

@@ -44,8 +44,15 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         if overwrite and path.exists():
             # A folder cannot replace a full one in one step: move the old one aside first.
             aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            path.rename(aside / path.name)
-            temporary.rename(path)
+            old = aside / path.name
+            try:
+                path.rename(old)
+                temporary.rename(path)
+            except BaseException:
+                if old.exists():
+                    old.rename(path)
+                aside.rmdir()
+                raise
             shutil.rmtree(aside)
         else:
             temporary.rename(path)

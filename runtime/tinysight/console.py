@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib.util
+import io
 import os
 import sys
 import tempfile
@@ -16,6 +17,9 @@ INTERRUPTED = 130
 
 def guarded(program: str, command: Callable[[], int]) -> int:
     """Runs a command; a mistake of the user's becomes one line on stderr and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may hold bytes that are no text, and a terminal may lack a character.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = command()
         sys.stdout.flush()

@@ -9,9 +9,9 @@ from training.distribute import strategy
 
 devices = strategy()
 
-from training.keras import keras  # noqa: E402
-from training.loop import fit  # noqa: E402
-from training.recipes import Recipe  # noqa: E402
+from training.keras import keras
+from training.loop import fit
+from training.recipes import Recipe
 
 
 class Silent:
@@ -43,7 +43,7 @@ def main(out: Path) -> None:
         splits,
         out / "checkpoints",
         Silent(),
-        lambda done: None,  # noqa: ARG005
+        lambda done: None,
         devices,
     )
     print(json.dumps({"replicas": devices.num_replicas_in_sync, "history": history}))

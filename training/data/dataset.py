@@ -32,6 +32,8 @@ class Decoded:
         n = len(self.targets)
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[-1] != 3:
             raise ValueError(f"images are {self.images.dtype} {self.images.shape}")
+        if self.targets.dtype != np.int64 or self.targets.ndim != 1:
+            raise ValueError(f"targets are {self.targets.dtype} {self.targets.shape}")
         if len(self.images) != n or sum(self.counts.values()) != n:
             raise ValueError(f"{len(self.images)} images, {n} targets, parts {dict(self.counts)}")
         if n and (self.targets.min() < 0 or self.targets.max() >= len(self.labels)):

@@ -1,0 +1,137 @@
+"""The four artifacts of the real baseline: what they answer, and what they consist of."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+pytest.importorskip("tensorflow")
+
+from export import tflite
+from export.keras_to_onnx import keras_to_onnx
+from export.litert import LiteRT
+from export.passes import ExportError, take_uint8
+from export.quantize import static_w8a8
+from tinysight.session import Session
+from training.keras import keras
+
+
+@pytest.fixture(scope="module")
+def trained(baseline, images):
+    return baseline.predict(images.astype(np.float32) / 255, verbose=0)
+
+
+def near(logits, trained, relative):
+    return np.abs(logits - trained).max() <= relative * np.ptp(trained)
+
+
+def test_float32_onnx_answers_as_keras(graph, images, trained):
+    session = Session(take_uint8(graph).SerializeToString(), (32, 32), 10)
+    assert near(session.run(images), trained, 1e-5)
+
+
+def test_float32_onnx_is_clean_and_reads_well(graph):
+    model = take_uint8(graph)
+    assert sorted(node.op_type for node in model.graph.node) == sorted(
+        ["Transpose", "Cast", *["Conv", "Relu", "MaxPool"] * 3, "Flatten", "Gemm", "Relu", "Gemm"]
+    )
+    (image,), (logits,) = model.graph.input, model.graph.output
+    assert (image.name, logits.name) == ("image", "logits")
+    dims = image.type.tensor_type.shape.dim
+    assert (dims[0].dim_param, *(dim.dim_value for dim in dims[1:])) == ("batch", 32, 32, 3)
+    names = {tensor.name for tensor in model.graph.initializer}
+    assert {"conv1.weight", "conv3.bias", "dense1.weight", "logits.bias"} <= names
+    assert "unk__" not in str(model)
+
+
+def test_int8_onnx_is_all_integer_after_optimization(graph, images, tmp_path):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    content = static_w8a8(graph, images).SerializeToString()
+    ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    found = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert found.count("QLinearConv") == 3
+    assert found.count("QGemm") == 2
+    assert found.count("DequantizeLinear") <= 1
+    assert set(found) <= {
+        "QLinearConv", "NhwcMaxPool", "MaxPool", "QGemm", "Flatten", "Transpose",
+        "DequantizeLinear",
+    }  # fmt: skip
+
+
+def test_int8_onnx_is_near_and_the_same_twice(graph, images, trained):
+    content = static_w8a8(graph, images).SerializeToString(deterministic=True)
+    assert near(Session(content, (32, 32), 10).run(images), trained, 0.05)
+    assert static_w8a8(graph, images).SerializeToString(deterministic=True) == content
+
+
+@pytest.mark.parametrize("count", [1, 63])
+def test_int8_onnx_takes_few_calibration_images(graph, images, count):
+    assert Session(static_w8a8(graph, images[:count]).SerializeToString(), (32, 32), 10)
+
+
+def test_float32_tflite_answers_as_keras(baseline, images, trained):
+    assert near(LiteRT(tflite.float32(baseline)).run(images), trained, 1e-5)
+
+
+def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
+    engine = LiteRT(tflite.static_w8a8(baseline, images))
+    whole = engine.run(images)
+    assert near(whole, trained, 0.05)
+    np.testing.assert_array_equal(engine.run(images[:1]), whole[:1])
+    np.testing.assert_array_equal(engine.run(images[5:9]), whole[5:9])
+
+
+def test_int8_tflite_takes_plain_bytes_whatever_it_was_calibrated_on(baseline, images):
+    dull = images // 4 + 60
+    before = dull.copy()
+    assert LiteRT(tflite.static_w8a8(baseline, dull)).run(images).shape == (64, 10)
+    np.testing.assert_array_equal(dull, before)
+
+
+def test_float_input_tflite_is_refused(baseline):
+    with pytest.raises(ExportError, match="not plain uint8"):
+        LiteRT(tflite._convert(tflite.tf.lite.TFLiteConverter.from_keras_model(baseline)))
+
+
+def test_a_model_that_begins_otherwise_is_refused():
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Flatten(name="f"), layers.Dense(2, name="logits")]
+    )
+    with pytest.raises(ExportError, match="convolution"):
+        keras_to_onnx(model)
+    with pytest.raises(ExportError, match="convolution"):
+        tflite.float32(model)
+
+
+def test_vgg16s_normalizations_fold_away():
+    from training.vgg16 import finetuned
+
+    keras.utils.set_random_seed(0)
+    model = finetuned((32, 32, 3), 4)
+    draw = np.random.default_rng(0)
+    for weight in model.weights:  # statistics that a training would have left
+        if "moving" in weight.name or "gamma" in weight.name or "beta" in weight.name:
+            weight.assign(draw.uniform(0.5, 1.5, weight.shape))
+    graph = keras_to_onnx(model)
+    assert {node.op_type for node in graph.graph.node} == {
+        "Transpose", "Conv", "Relu", "MaxPool", "Flatten", "Gemm",
+    }  # fmt: skip
+    pixels = draw.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    wanted = model.predict(pixels.astype(np.float32) / 255, verbose=0)
+    got = Session(take_uint8(graph).SerializeToString(), (32, 32), 4).run(pixels)
+    assert near(got, wanted, 1e-4)
+
+
+def test_frozen_vgg16_keeps_its_preprocessing():
+    from training import vgg16
+
+    keras.utils.set_random_seed(0)
+    base = vgg16.frozen_base((32, 32, 3), "imagenet")
+    model = vgg16.frozen(base, vgg16.head(base.output_shape[1:], 4))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    wanted = model.predict(pixels.astype(np.float32) / 255, verbose=0)
+    got = Session(take_uint8(keras_to_onnx(model)).SerializeToString(), (32, 32), 4).run(pixels)
+    assert near(got, wanted, 1e-4)

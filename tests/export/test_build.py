@@ -1,0 +1,177 @@
+"""From a real run to a bundle: what is written, and what is refused with nothing written."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("tf2onnx")
+
+from export import build as module
+from export.build import build, calibration_indices
+from export.cli import main
+from export.parity import Parity
+from export.passes import ExportError
+from export.recipes import RECIPES, Tolerance
+from tinysight import Classifier, load_bundle
+from tinysight.cli import main as tinysight
+from training.data import hash_indices, split
+from training.keras import keras
+from training.run import Run
+
+
+@pytest.fixture(scope="module")
+def bundle(run, dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bundles") / "digits"
+    assert main([str(run.folder), "--out", str(out)]) == 0
+    return load_bundle(out)
+
+
+def test_it_holds_every_recipe_in_every_format(bundle):
+    assert {artifact.name for artifact in bundle.artifacts} == {
+        "float32", "static_w8a8", "float32.tflite", "static_w8a8.tflite",
+    }  # fmt: skip
+    assert bundle.default == "static_w8a8"
+    assert {path.name for path in bundle.folder.iterdir()} == {
+        "bundle.json", *(artifact.file for artifact in bundle.artifacts)
+    }  # fmt: skip
+
+
+def test_the_runtime_answers_as_keras(bundle, run, dataset):
+    model = keras.models.load_model(run.model_file)
+    test = dataset.images[dataset.parts["test"][:50]]
+    wanted = model.predict(test.astype(np.float32) / 255, verbose=0).argmax(axis=1)
+    classifier = Classifier.load(bundle.folder, artifact="float32")
+    assert [answer.index for answer in classifier.classify_many(test)] == list(wanted)
+
+
+def test_the_figures_are_those_of_the_artifacts(bundle, dataset):
+    """The recorded accuracy is what the runtime's own engine gets on the same test images."""
+    test = dataset.parts["test"]
+    classifier = Classifier.load(bundle.folder)
+    logits = classifier.logits(np.array(dataset.images[test]))
+    right = int((logits.argmax(axis=1) == dataset.targets[test]).sum())
+    artifact = bundle.artifact()
+    assert artifact.accuracy["correct"] == right
+    assert artifact.accuracy["n"] == len(test)
+    assert artifact.parity["test"]["images"] == len(test)
+    assert bundle.artifact("float32").parity["test"]["top1_agreement"] == 1
+
+
+def test_calibration_images_are_training_images(bundle, run, dataset):
+    splits = split(dataset, 0)
+    calibration = calibration_indices(splits, 0)
+    assert np.isin(calibration, splits.train).all()
+    assert not np.isin(calibration, np.concatenate([splits.val, splits.test])).any()
+    recorded = bundle.data["splits"]
+    assert recorded["calibration"] == {"n": 512, "sha256": hash_indices(calibration)}
+    for part, entry in run.record["data"]["splits"].items():
+        assert recorded[part] == entry
+
+
+def test_no_path_of_this_machine_is_in_it(bundle, run):
+    text = (bundle.folder / "bundle.json").read_text()
+    assert str(run.folder) not in text
+    assert "/home" not in text
+    assert json.loads(text)["training"]["model"] == "baseline"
+
+
+def test_it_verifies_on_this_device(bundle, capsys):
+    assert tinysight(["verify", str(bundle.folder)]) == 0
+    assert "answers as the workstation did" in capsys.readouterr().out
+
+
+def test_nothing_is_overwritten_unless_asked(bundle, run, capsys):
+    before = (bundle.folder / "bundle.json").read_bytes()
+    assert main([str(run.folder), "--out", str(bundle.folder)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (bundle.folder / "bundle.json").read_bytes() == before
+
+
+def test_a_foreign_folder_is_never_replaced(run, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert main([str(run.folder), "--out", str(tmp_path), "--overwrite"]) == 1
+    assert "not a bundle" in capsys.readouterr().err
+    assert (tmp_path / "thesis.tex").exists()
+
+
+IMPOSSIBLE = Tolerance(max_relative=0.0, max_drop=-1.0, golden=0.0)
+
+
+def test_what_is_not_near_enough_is_not_written(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(RECIPES, "static_w8a8", IMPOSSIBLE)
+    out = tmp_path / "bundle"
+    assert main([str(run.folder), "--out", str(out), "--formats", "onnx"]) == 1
+    assert "static_w8a8 was not written" in capsys.readouterr().err
+    assert {path.name for path in out.iterdir()} == {"bundle.json", "float32.onnx"}
+    assert load_bundle(out).default == "float32"
+
+
+def test_where_nothing_is_near_enough_there_is_no_bundle(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(RECIPES, "float32", IMPOSSIBLE)
+    out = tmp_path / "bundle"
+    command = [str(run.folder), "--out", str(out), "--formats", "onnx", "--recipes", "float32"]
+    assert main(command) == 1
+    assert "no ONNX artifact" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_data_than_the_runs_is_refused(run, dataset, tmp_path):
+    other = dataclasses.replace(dataset, fingerprint="0" * 64)
+    with pytest.raises(ExportError, match="not the data"):
+        build(run, other, tmp_path / "bundle", name="x", recipes=["float32"])
+
+
+def test_other_splits_than_the_runs_are_refused(run, dataset, tmp_path):
+    record = json.loads(json.dumps(run.record))
+    record["data"]["splits"]["train"]["sha256"] = "0" * 64
+    with pytest.raises(ExportError, match="the train images"):
+        build(Run(run.folder, record), dataset, tmp_path / "bundle", name="x", recipes=["float32"])
+
+
+def test_a_failure_midway_leaves_nothing(run, dataset, tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("disk on fire")
+
+    monkeypatch.setattr(module, "load_bundle", broken)
+    monkeypatch.setattr(module.golden, "record", broken)
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        build(run, dataset, tmp_path / "b", name="x", recipes=["float32"], formats=["onnx"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_or_missing_run_is_one_line(tmp_path, capsys):
+    assert main([str(tmp_path), "--out", str(tmp_path / "b")]) == 1
+    error = capsys.readouterr().err
+    assert "not a run folder" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--recipes", "int4"], ["--recipes", ""], ["--formats", "pt"]])
+def test_an_unknown_recipe_or_format_is_a_usage_error(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "--out", "b", *words])
+    assert caught.value.code == 2
+    assert "known are" in capsys.readouterr().err
+
+
+def test_parity_on_known_numbers():
+    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
+    logits = np.array([[0, 3], [1, 0], [2, 1]], np.float32)
+    parity = Parity.of(logits, trained, np.array([1, 0, 1]))
+    assert (parity.max_difference, parity.mean_difference) == (2, 0.5)
+    assert parity.max_relative == 0.5
+    assert parity.same_top1 == 2
+    assert (parity.accuracy.correct, parity.accuracy.n) == (2, 3)
+
+
+def test_each_bound_of_a_tolerance_objects():
+    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
+    targets = np.array([1, 0, 1])
+    reference = Parity.of(trained, trained, targets)
+    off = Parity.of(trained + np.array([[2, 0]], np.float32), trained, targets)
+    assert Tolerance(1.0, 1.0, 0.0).objection(off, reference) is None
+    assert "logits differ" in (Tolerance(0.1, 1.0, 0.0).objection(off, reference) or "")
+    assert "loses" in (Tolerance(1.0, 0.1, 0.0).objection(off, reference) or "")

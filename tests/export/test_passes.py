@@ -1,0 +1,335 @@
+"""Each pass gives a graph that answers as before, and has done what it is for."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+
+from onnx import TensorProto, helper, numpy_helper
+
+from export.passes import (
+    ExportError,
+    float_logits,
+    fold_flatten,
+    fold_input_scale,
+    matmul_to_gemm,
+    readable_names,
+    reshape_to_flatten,
+    take_quantized,
+    take_uint8,
+)
+
+few = settings(max_examples=25, deadline=None)
+sizes = st.integers(1, 5)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def make(nodes, inputs, outputs, constants=(), opset=18):
+    """A model from nodes, named shapes, and named arrays."""
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        [numpy_helper.from_array(np.asarray(v), n) for n, v in dict(constants).items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def answer(model, **feeds):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, feeds)
+
+
+def kinds(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def applied(model_pass, model):
+    """The pass's result, after making sure that it left its argument alone."""
+    before = model.SerializeToString(deterministic=True)
+    result = model_pass(model)
+    assert model.SerializeToString(deterministic=True) == before
+    return result
+
+
+def floats(draw, *shape):
+    return draw.normal(size=shape).astype(np.float32)
+
+
+@few
+@given(seeds, sizes, sizes, sizes, st.sampled_from(["no bias", "bias", "bias first"]))
+def test_matmul_to_gemm(seed, batch, rows, columns, bias):
+    draw = np.random.default_rng(seed)
+    constants = {"w": floats(draw, rows, columns), "b": floats(draw, columns)}
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y" if bias == "no bias" else "m"])]
+    if bias != "no bias":
+        nodes.append(helper.make_node("Add", ["m", "b"] if bias == "bias" else ["b", "m"], ["y"]))
+    model = make(nodes, {"x": ["n", rows]}, {"y": ["n", columns]}, constants)
+    result = applied(matmul_to_gemm, model)
+    assert kinds(result) == ["Gemm"]
+    x = floats(draw, batch, rows)
+    np.testing.assert_allclose(answer(result, x=x)[0], answer(model, x=x)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_matmul_to_gemm_leaves_other_products_alone():
+    two = make(
+        [helper.make_node("MatMul", ["x", "z"], ["y"])],
+        {"x": [2, 3], "z": [3, 4]},
+        {"y": [2, 4]},
+    )
+    deep = make(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"x": [2, 5, 3]},
+        {"y": [2, 5, 4]},
+        {"w": np.ones((3, 4), np.float32)},
+    )
+    for model in (two, deep):
+        assert kinds(applied(matmul_to_gemm, model)) == ["MatMul"]
+
+
+def test_matmul_to_gemm_keeps_a_product_that_is_also_returned():
+    model = make(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["m"]),
+            helper.make_node("Add", ["m", "b"], ["y"]),
+        ],
+        {"x": [2, 3]},
+        {"m": [2, 4], "y": [2, 4]},
+        {"w": np.ones((3, 4), np.float32), "b": np.ones(4, np.float32)},
+    )
+    result = applied(matmul_to_gemm, model)
+    x = np.ones((2, 3), np.float32)
+    for ours, theirs in zip(answer(result, x=x), answer(model, x=x), strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def dynamic_shape(features):
+    """The chain that some versions of tf2onnx leave before a Reshape with a free batch."""
+    nodes = [
+        helper.make_node("Shape", ["t"], ["s"]),
+        helper.make_node("Slice", ["s", "zero", "one"], ["n"]),
+        helper.make_node("Cast", ["n"], ["b32"], to=TensorProto.INT32),
+        helper.make_node("Concat", ["b32", "features"], ["s32"], axis=0),
+        helper.make_node("Cast", ["s32"], ["shape"], to=TensorProto.INT64),
+    ]
+    constants = {
+        "zero": np.array([0]), "one": np.array([1]), "features": np.array([features], np.int32),
+    }  # fmt: skip
+    return nodes, constants
+
+
+@few
+@given(seeds, sizes, sizes, sizes, sizes, st.sampled_from(["constant", "zero", "dynamic"]))
+def test_flatten_before_a_dense_layer(seed, batch, channels, height, width, shape):
+    draw = np.random.default_rng(seed)
+    features = channels * height * width
+    nodes, constants = dynamic_shape(features) if shape == "dynamic" else ([], {})
+    if shape != "dynamic":
+        constants = {"shape": np.array([-1 if shape == "constant" else 0, features])}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]),
+        *nodes,
+        helper.make_node("Reshape", ["t", "shape"], ["f"]),
+        helper.make_node("Gemm", ["f", "w", "b"], ["y"]),
+    ]
+    constants |= {"w": floats(draw, features, 3), "b": floats(draw, 3)}
+    model = make(nodes, {"x": ["n", channels, height, width]}, {"y": ["n", 3]}, constants)
+    flattened = applied(reshape_to_flatten, model)
+    assert kinds(flattened) == ["Transpose", "Flatten", "Gemm"]
+    result = applied(fold_flatten, flattened)
+    assert kinds(result) == ["Flatten", "Gemm"]
+    x = floats(draw, batch, channels, height, width)
+    wanted = answer(model, x=x)[0]
+    np.testing.assert_array_equal(answer(flattened, x=x)[0], wanted)
+    np.testing.assert_allclose(answer(result, x=x)[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_reshape_that_mixes_the_batch_is_left_alone():
+    model = make(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+        {"x": ["n", 4, 6]},
+        {"y": ["m", 8]},
+        {"shape": np.array([-1, 8])},
+    )
+    assert kinds(applied(reshape_to_flatten, model)) == ["Reshape"]
+
+
+@pytest.mark.parametrize("hindrance", ["other perm", "shared weights", "returned"])
+def test_fold_flatten_leaves_alone_what_it_would_break(hindrance):
+    perm = [0, 3, 1, 2] if hindrance == "other perm" else [0, 2, 3, 1]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=perm),
+        helper.make_node("Flatten", ["t"], ["f"], axis=1),
+        helper.make_node("Gemm", ["f", "w"], ["y"]),
+    ]
+    outputs = {"y": ["n", 2]}
+    inputs = {"x": ["n", 2, 3, 4]}
+    if hindrance == "shared weights":
+        nodes.append(helper.make_node("Gemm", ["z", "w"], ["y2"]))
+        inputs["z"], outputs["y2"] = ["n", 24], ["n", 2]
+    if hindrance == "returned":
+        outputs["f"] = ["n", 24]
+    draw = np.random.default_rng(0)
+    model = make(nodes, inputs, outputs, {"w": floats(draw, 24, 2)})
+    result = applied(fold_flatten, model)
+    assert "Transpose" in kinds(result)
+    feeds = {n: floats(draw, *[3 if d == "n" else d for d in s]) for n, s in inputs.items()}
+    for ours, theirs in zip(answer(result, **feeds), answer(model, **feeds), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def stem(draw, side, filters, *, transpose=True, bias=True, padding=1):
+    """image, Transpose, Conv, Relu with random weights."""
+    constants = {"w": floats(draw, filters, 3, 3, 3), "b": floats(draw, filters)}
+    nodes = [
+        helper.make_node(
+            "Conv", ["p", "w", "b"] if bias else ["p", "w"], ["c"], pads=[padding] * 4, name="conv"
+        ),
+        helper.make_node("Relu", ["c"], ["logits"], name="relu"),
+    ]
+    shape = ["n", 3, side, side]
+    if transpose:
+        nodes.insert(0, helper.make_node("Transpose", ["image"], ["p"], perm=[0, 3, 1, 2]))
+        shape = ["n", side, side, 3]
+    else:
+        nodes[0].input[0] = "image"
+    out = side + 2 * padding - 2
+    return make(nodes, {"image": shape}, {"logits": ["n", filters, out, out]}, constants)
+
+
+@few
+@given(seeds, st.integers(3, 7), sizes, st.booleans(), st.booleans(), st.integers(0, 2))
+def test_scale_and_uint8_input(seed, side, filters, transpose, bias, padding):
+    draw = np.random.default_rng(seed)
+    model = stem(draw, side, filters, transpose=transpose, bias=bias, padding=padding)
+    scaled = applied(lambda m: fold_input_scale(m, 1 / 255), model)
+    assert kinds(scaled) == kinds(model)
+    bytes_in = applied(take_uint8, scaled)
+    assert sorted(kinds(bytes_in)) == sorted([*kinds(model), "Cast"])
+    assert bytes_in.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+    shape = [2, side, side, 3] if transpose else [2, 3, side, side]
+    pixels = draw.integers(0, 256, shape, dtype=np.uint8)
+    wanted = answer(model, image=pixels.astype(np.float32) / 255)[0]
+    floats_in = answer(scaled, image=pixels.astype(np.float32))[0]
+    np.testing.assert_allclose(floats_in, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(answer(bytes_in, image=pixels)[0], floats_in)
+
+
+def test_scale_is_refused_where_it_cannot_be_folded():
+    model = make([helper.make_node("Relu", ["image"], ["y"])], {"image": [1, 3]}, {"y": [1, 3]})
+    with pytest.raises(ExportError, match="Relu"):
+        fold_input_scale(model, 0.5)
+    shared = make(
+        [
+            helper.make_node("Conv", ["image", "w"], ["a"]),
+            helper.make_node("Conv", ["a", "w"], ["y"]),
+        ],
+        {"image": [1, 3, 5, 5]},
+        {"y": [1, 3, 3, 3]},
+        {"w": np.ones((3, 3, 2, 2), np.float32)},
+    )
+    with pytest.raises(ExportError, match="shares"):
+        fold_input_scale(shared, 0.5)
+
+
+def quantized_stem(draw, scale, zero, transpose=True):
+    model = stem(draw, 5, 2, transpose=transpose)
+    reader = "p" if transpose else "image"
+    nodes = list(model.graph.node)
+    at = next(i for i, node in enumerate(nodes) if node.op_type == "Conv")
+    nodes[at].input[0] = "d"
+    nodes[at:at] = [
+        helper.make_node("QuantizeLinear", [reader, "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
+    ]
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    constants |= {"scale": np.float32(scale), "zero": np.array(zero, np.uint8)}
+    shape = ["n", 5, 5, 3] if transpose else ["n", 3, 5, 5]
+    return make(nodes, {"image": shape}, {"logits": ["n", 2, 5, 5]}, constants)
+
+
+@few
+@given(seeds, st.booleans())
+def test_take_quantized_is_exact_to_the_bit(seed, transpose):
+    draw = np.random.default_rng(seed)
+    model = quantized_stem(draw, 1.0, 0, transpose)
+    result = applied(take_quantized, model)
+    assert "QuantizeLinear" not in kinds(result)
+    shape = [2, 5, 5, 3] if transpose else [2, 3, 5, 5]
+    pixels = draw.integers(0, 256, shape, dtype=np.uint8)
+    np.testing.assert_array_equal(
+        answer(result, image=pixels)[0], answer(model, image=pixels.astype(np.float32))[0]
+    )
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(0.5, 0), (1.0, 3)])
+def test_take_quantized_refuses_another_scale(scale, zero):
+    with pytest.raises(ExportError, match="not by 1 about 0"):
+        take_quantized(quantized_stem(np.random.default_rng(0), scale, zero))
+
+
+def test_take_quantized_refuses_a_float_model():
+    with pytest.raises(ExportError, match="not quantized"):
+        take_quantized(stem(np.random.default_rng(0), 5, 2))
+
+
+@few
+@given(seeds)
+def test_float_logits_only_drops_the_rounding(seed):
+    draw = np.random.default_rng(seed)
+    scale = np.float32(0.1)
+    constants = {"w": floats(draw, 4, 3), "s": scale, "z": np.array(128, np.uint8)}
+    model = make(
+        [
+            helper.make_node("Gemm", ["x", "w"], ["g"]),
+            helper.make_node("QuantizeLinear", ["g", "s", "z"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["logits"]),
+        ],
+        {"x": ["n", 4]},
+        {"logits": ["n", 3]},
+        constants,
+    )
+    result = applied(float_logits, model)
+    assert kinds(result) == ["Gemm"]
+    assert [value.name for value in result.graph.output] == ["logits"]
+    x = floats(draw, 5, 4)
+    np.testing.assert_allclose(answer(result, x=x)[0], answer(model, x=x)[0], atol=scale / 2 + 1e-6)
+
+
+def test_float_logits_leaves_a_float_model_alone():
+    model = stem(np.random.default_rng(0), 5, 2)
+    assert kinds(applied(float_logits, model)) == kinds(model)
+
+
+def test_readable_names_follow_the_layers():
+    draw = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "k:0", "v:0"], ["c:0"], name="net/conv1/BiasAdd"),
+        helper.make_node("Relu", ["c:0"], ["r:0"], name="net/conv1/Relu__7"),
+        helper.make_node("Relu", ["r:0"], ["r2:0"], name="net/conv1/Relu__8"),
+        helper.make_node("MaxPool", ["r2:0"], ["y"], name="net/pool1", kernel_shape=[2, 2]),
+    ]
+    model = make(
+        nodes, {"x": ["unk__1", 3, 6, 6]}, {"y": ["unk__2", 4, 3, 3]},
+        {"k:0": floats(draw, 4, 3, 3, 3), "v:0": floats(draw, 4)},
+    )  # fmt: skip
+    result = applied(readable_names, model)
+    assert [node.name for node in result.graph.node][:3] == [
+        "conv1", "conv1.relu", "conv1.relu_2",
+    ]  # fmt: skip
+    assert sorted(t.name for t in result.graph.initializer) == ["conv1.bias", "conv1.weight"]
+    for value in (*result.graph.input, *result.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    x = floats(draw, 2, 3, 6, 6)
+    np.testing.assert_array_equal(answer(result, x=x)[0], answer(model, x=x)[0])

@@ -1,0 +1,234 @@
+"""What the classifier answers: the same through every entry, in order, from every thread."""
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tinysight import BundleError, Classifier, ImageError, Prediction, golden, load_bundle
+from tinysight.session import Session
+
+
+class FixedLogits:
+    """A session that answers with the logits it was given, whatever the image."""
+
+    def __init__(self, logits: list[float]) -> None:
+        self.row = np.array([logits], dtype=np.float32)
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return self.row.repeat(len(images), axis=0)
+
+
+def answering(classifier: Classifier, logits: list[float], temperature: float = 1.0) -> Classifier:
+    """A classifier with as many labels as there are logits, which gives these."""
+    bundle = dataclasses.replace(
+        classifier.bundle,
+        labels=tuple(f"label {i}" for i in range(len(logits))),
+        temperature=temperature,
+    )
+    return Classifier(bundle, FixedLogits(logits))  # type: ignore[arg-type]
+
+
+BLACK = np.zeros((8, 8, 3), dtype=np.uint8)
+
+
+def test_golden_answers_come_through_every_entry(tiny: Path, tmp_path: Path) -> None:
+    """Array, PIL image, bytes, path, stream and raw logits: one picture, one answer."""
+    classifier = Classifier.load(tiny)
+    images = golden.inputs(8, 8)
+    kept = json.loads((tiny / "bundle.json").read_text())["artifacts"][0]["golden"]["logits"]
+    np.testing.assert_allclose(classifier.logits(images), kept, rtol=1e-6)
+    for image, row in zip(images, kept, strict=True):
+        path = tmp_path / "image.png"
+        Image.fromarray(image).save(path)
+        expected = classifier.classify(image, top=3)
+        assert expected.index == int(np.argmax(row))
+        assert expected.label == ("red", "green", "blue")[expected.index]
+        content = path.read_bytes()
+        for source in (path, str(path), content, Image.open(io.BytesIO(content))):
+            assert classifier.classify(source, top=3) == expected
+            assert list(classifier.classify_many([source], top=3)) == [expected]
+
+
+@pytest.mark.parametrize("colour", range(3))
+def test_the_label_is_the_dominating_colour_at_any_size(
+    colour: int, classifier: Classifier
+) -> None:
+    for size in ((8, 8), (3, 50), (100, 7)):
+        image = np.zeros((*size, 3), dtype=np.uint8)
+        image[..., colour] = 255
+        assert classifier.classify(image).label == ("red", "green", "blue")[colour]
+
+
+def test_the_golden_inputs_never_change() -> None:
+    """Published bundles keep answers to exactly these."""
+    images = golden.inputs(32, 32)
+    assert images.shape == (8, 32, 32, 3)
+    assert hashlib.sha256(images.tobytes()).hexdigest() == (
+        "13975836ea682d9a4d4572d9d56cb19cbd0defad162c95ad1b5d95607bb57b31"
+    )
+    assert (images[0] == images[0, 0, 0]).all()
+    assert len(np.unique(images[7].reshape(-1, 3), axis=0)) > 1000
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a[..., ::-1],
+        lambda a: a[::-1],
+        lambda a: a.transpose(1, 0, 2),
+        lambda a: np.asfortranarray(a),
+    ],
+    ids=["channels", "flipped", "transposed", "fortran"],
+)
+def test_a_strided_array_is_classified_as_its_copy(view, classifier, noise) -> None:  # type: ignore[no-untyped-def]
+    """An array of the model's shape goes to the engine as it is: its strides must be heeded."""
+    strided = view(noise[0])
+    assert classifier.classify(strided, 3) == classifier.classify(strided.copy(order="C"), 3)
+    assert list(classifier.classify_many([strided], top=3)) == [classifier.classify(strided, 3)]
+
+
+def test_top_ranks_the_best_first_and_starts_with_the_answer(
+    classifier: Classifier, noise: np.ndarray
+) -> None:
+    for image in noise:
+        answer = classifier.classify(image, top=3)
+        probabilities = [probability for _, probability in answer.top]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert answer.top[0] == (answer.label, answer.probability)
+        assert sum(probabilities) == pytest.approx(1)
+        assert classifier.classify(image, top=2).top == answer.top[:2]
+        assert classifier.classify(image).top == answer.top[:1]
+
+
+def test_top_beyond_the_classes_gives_all(classifier: Classifier) -> None:
+    assert len(classifier.classify(BLACK, top=1000).top) == 3
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_a_top_below_1_is_a_value_error(top: int, classifier: Classifier) -> None:
+    with pytest.raises(ValueError, match="top"):
+        classifier.classify(BLACK, top=top)
+    with pytest.raises(ValueError, match="top"):
+        classifier.classify_many([], top=top)
+
+
+def test_batch_size_and_threads_below_1_are_value_errors_at_once(
+    classifier: Classifier, tiny: Path
+) -> None:
+    with pytest.raises(ValueError, match="batch_size"):
+        classifier.classify_many([], batch_size=0)
+    with pytest.raises(ValueError, match="threads"):
+        Classifier.load(tiny, threads=0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 40, 119, 120, 121, 1000])
+def test_a_stream_gives_the_single_answers_in_order(
+    batch_size: int, classifier: Classifier, noise: np.ndarray
+) -> None:
+    expected = [classifier.classify(image, top=2) for image in noise]
+    assert len({answer.label for answer in expected}) == 3
+    assert list(classifier.classify_many(iter(noise), batch_size, top=2)) == expected
+
+
+def test_an_empty_stream_gives_nothing(classifier: Classifier) -> None:
+    assert list(classifier.classify_many([])) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_a_stream_is_pulled_one_batch_at_a_time(batch_size: int, classifier: Classifier) -> None:
+    """An endless source is no trouble, and no more than `batch_size` images are held."""
+    pulled = 0
+
+    def endless() -> Iterator[np.ndarray]:
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield BLACK
+
+    answers = classifier.classify_many(endless(), batch_size)
+    assert pulled == 0
+    for answered in range(3 * batch_size):
+        next(answers)
+        assert pulled == (answered // batch_size + 1) * batch_size
+
+
+@pytest.mark.parametrize("bad", [0, 1, 9, 10, 11, 24])
+def test_an_error_comes_after_the_answers_for_all_before(
+    bad: int, classifier: Classifier, noise: np.ndarray
+) -> None:
+    images: list[object] = list(noise[:25])
+    images[bad] = b"no image"
+    answers: list[Prediction] = []
+    stream = classifier.classify_many(images, batch_size=10)  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="8 bytes: not an image"):
+        answers.extend(stream)
+    assert answers == [classifier.classify(image) for image in noise[:bad]]
+
+
+def test_eight_threads_get_the_answers_of_one(classifier: Classifier, noise: np.ndarray) -> None:
+    expected = [classifier.classify(image, top=3) for image in noise]
+    with ThreadPoolExecutor(8) as pool:
+        many = [pool.submit(lambda: list(classifier.classify_many(noise, 16, 3))) for _ in range(8)]
+        single = list(pool.map(lambda image: classifier.classify(image, 3), [*noise] * 8))
+        assert single == expected * 8
+        assert all(future.result() == expected for future in many)
+
+
+def test_two_threads_for_one_call_give_the_same_answers(
+    tiny: Path, classifier: Classifier, noise: np.ndarray
+) -> None:
+    two = Classifier.load(tiny, threads=2)
+    assert list(two.classify_many(noise)) == list(classifier.classify_many(noise))
+
+
+def test_artifacts_are_named(tiny: Path) -> None:
+    assert Classifier.load(tiny, artifact="float32").classify(BLACK)
+    with pytest.raises(BundleError, match="it has float32"):
+        Classifier.load(tiny, artifact="float16")
+
+
+@given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=20), st.floats(0.05, 20))
+def test_probabilities_are_the_softmax_over_the_temperature(
+    classifier: Classifier, logits: list[float], temperature: float
+) -> None:
+    answer = answering(classifier, logits, temperature).classify(BLACK, top=len(logits))
+    scaled = np.array(logits, dtype=np.float64) / temperature
+    exponentials = np.exp(scaled - scaled.max())
+    softmax = exponentials / exponentials.sum()
+    found = {int(label.split()[1]): probability for label, probability in answer.top}
+    np.testing.assert_allclose([found[i] for i in range(len(logits))], softmax, rtol=1e-6)
+    assert answer.index == int(np.argmax(logits))
+    assert 1 / len(logits) <= answer.probability * (1 + 1e-12)
+    assert answer.probability <= 1
+    assert [value for _, value in answer.top] == sorted(found.values(), reverse=True)
+
+
+@pytest.mark.parametrize("logits", [[3e38, -3e38], [-3e38, -3.1e38], [0.0, 1e-45]])
+def test_extreme_logits_do_not_overflow(logits: list[float], classifier: Classifier) -> None:
+    answer = answering(classifier, logits, 1e-3).classify(BLACK, top=2)
+    assert 0.5 <= answer.probability <= 1
+    assert sum(probability for _, probability in answer.top) == pytest.approx(1)
+
+
+def test_the_temperature_changes_the_probability_and_not_the_label(
+    tiny: Path, noise: np.ndarray
+) -> None:
+    bundle = load_bundle(tiny)
+    session = Session.open(bundle, bundle.artifact())
+    cold, plain, hot = (
+        list(Classifier(dataclasses.replace(bundle, temperature=t), session).classify_many(noise))
+        for t in (0.1, 1.0, 10.0)
+    )
+    for a, b, c in zip(cold, plain, hot, strict=True):
+        assert a.label == b.label == c.label
+        assert a.probability > b.probability > c.probability > 1 / 3
