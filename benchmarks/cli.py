@@ -33,6 +33,15 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--threads", type=positive, default=1, help="cores for one call (1)")
     command.add_argument("--overwrite", action="store_true", help="replace results that are there")
     command.set_defaults(run=run_sweep)
+    overhead = commands.add_parser(
+        "overhead",
+        help="what classify(array) adds to the engine's own call",
+        description="Times onnxruntime's run and Classifier.classify(array) in turns.",
+    )
+    overhead.add_argument("bundle", nargs="?", type=Path, help="(CIFAR-10, shipped)")
+    overhead.add_argument("--samples", type=positive, default=10_000, help="calls each (10000)")
+    overhead.add_argument("--json", action="store_true", help="as JSON")
+    overhead.set_defaults(run=run_overhead)
     demo = commands.add_parser(
         "demo",
         help="the whole line once: train, export, classify, measure (make demo)",
@@ -93,6 +102,12 @@ def run_sweep(args: argparse.Namespace) -> int:
     print(table(header, rows))
     print(f"\nWritten to {args.out}/: sweep.json, sweep.md, sweep.png")
     return 0
+
+
+def run_overhead(args: argparse.Namespace) -> int:
+    from benchmarks.overhead import report
+
+    return report(args.bundle, args.samples, args.json)
 
 
 def run_demo(args: argparse.Namespace) -> int:

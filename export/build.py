@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from tinysight.session import Session
 from training.data import Dataset, Splits, hash_indices, split
 from training.finish import predict
 from training.keras import keras
+from training.progress import Count
 from training.recipes import Recipe
 from training.run import Run
 
@@ -59,7 +61,7 @@ def build(
     recipes: Sequence[str],
     formats: Sequence[str] = FORMATS,
     overwrite: bool = False,
-    say: Callable[[str], None] = lambda line: None,  # noqa: ARG005
+    count: Count = lambda what, done, total: None,  # noqa: ARG005
 ) -> list[Report]:
     """Exports a run by every recipe in every format, and writes the bundle `out`.
 
@@ -77,22 +79,27 @@ def build(
     splits = _same_splits(run, dataset)
     calibration = calibration_indices(splits, run.record["recipe"]["seed"])
     model = keras.models.load_model(run.model_file)
-    say("asking the trained model for its answers")
-    trained = {part: predict(model, dataset, getattr(splits, part)) for part in ("val", "test")}
+    trained = {
+        part: predict(model, dataset, getattr(splits, part), count, f"answering {part} images:")
+        for part in ("val", "test")
+    }
 
+    reference = Parity.of(trained["val"], trained["val"], dataset.targets[splits.val])
     artifacts: list[tuple[Artifact, bytes]] = []
     reports: list[Report] = []
     for recipe, format_, convert in _conversions(model, dataset.images[calibration]):
         if recipe not in recipes or format_ not in formats:
             continue
-        say(f"converting to {recipe}.{format_}")
+        count(f"converting to {recipe}.{format_}:", 0, 0)
         content = convert()
         engine = _engine(format_, content, dataset)
-        say(f"checking {recipe}.{format_} on {len(splits.val) + len(splits.test):,} images")
+        what = f"checking {recipe}.{format_}:"
         parity = {
-            part: _parity(engine, dataset, getattr(splits, part), trained[part]) for part in trained
+            part: _parity(
+                engine, dataset, getattr(splits, part), trained[part], partial(count, what)
+            )
+            for part in trained
         }
-        reference = _reference(dataset, splits.val, trained["val"])
         artifact = _artifact(recipe, format_, content, parity, engine, dataset)
         objection = RECIPES[recipe].objection(parity["val"], reference)
         reports.append(
@@ -174,24 +181,18 @@ def _engine(format_: str, content: bytes, dataset: Dataset) -> Engine:
     return Session(content, (height, width), len(dataset.labels))
 
 
-def _logits(engine: Engine, dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-    parts = [indices[start : start + _BATCH] for start in range(0, len(indices), _BATCH)]
-    return np.concatenate([engine.run(np.asarray(dataset.images[part])) for part in parts])
-
-
 def _parity(
     engine: Engine,
     dataset: Dataset,
     indices: NDArray[np.int64],
     trained: NDArray[np.float32],
+    count: Callable[[int, int], None],
 ) -> Parity:
-    return Parity.of(_logits(engine, dataset, indices), trained, dataset.targets[indices])
-
-
-def _reference(
-    dataset: Dataset, indices: NDArray[np.int64], trained: NDArray[np.float32]
-) -> Parity:
-    return Parity.of(trained, trained, dataset.targets[indices])
+    logits = []
+    for start in range(0, len(indices), _BATCH):
+        count(start, len(indices))
+        logits.append(engine.run(np.asarray(dataset.images[indices[start : start + _BATCH]])))
+    return Parity.of(np.concatenate(logits), trained, dataset.targets[indices])
 
 
 def _artifact(

@@ -1,11 +1,10 @@
 """`python -m export RUN --out BUNDLE`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinysight.console import fail, guarded, need, table
+from tinysight.console import Counter, fail, guarded, need, table
 from tinysight.errors import TinysightError
 
 # The recipes' module stays out of --help, which must answer without numpy's second of imports.
@@ -48,7 +47,9 @@ def export(args: argparse.Namespace) -> int:
 
     run = load_run(args.run)
     data = run.record["data"]
-    dataset = load_dataset(args.data or data["source"], size=tuple(data["shape"][:2]))
+    counter = Counter()
+    size = tuple(data["shape"][:2])
+    dataset = load_dataset(args.data or data["source"], size=size, progress=counter)
     from export.build import build
 
     reports = build(
@@ -59,8 +60,9 @@ def export(args: argparse.Namespace) -> int:
         recipes=args.recipes,
         formats=args.formats,
         overwrite=args.overwrite,
-        say=lambda line: print(f"{line} …", file=sys.stderr),
+        count=counter,
     )
+    counter.clear()
     header = ("artifact", "KB", "largest / mean logit difference", "same top-1", "test accuracy")
     rows = [
         (

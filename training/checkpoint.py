@@ -34,13 +34,18 @@ def save(folder: Path, model: Any, history: list[dict[str, float]]) -> None:
             shutil.rmtree(other)
 
 
+def newest(folder: Path) -> Path | None:
+    """The checkpoint of the latest epoch that was written whole."""
+    return max(folder.glob("epoch-*"), default=None)
+
+
 def restore(folder: Path, model: Any) -> list[dict[str, float]]:
     """Puts the newest checkpoint into the model; returns the history of the epochs it has seen."""
-    found = sorted(folder.glob("epoch-*"))
-    if not found:
+    found = newest(folder)
+    if found is None:
         return []
     # The optimizer's slots must exist before they can be filled in at once.
     model.optimizer.build(model.trainable_variables)
-    tracked(model).read(str(found[-1] / "state")).assert_consumed()
-    history: list[dict[str, float]] = json.loads((found[-1] / "history.json").read_text("utf-8"))
+    tracked(model).read(str(found / "state")).assert_consumed()
+    history: list[dict[str, float]] = json.loads((found / "history.json").read_text("utf-8"))
     return history

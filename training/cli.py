@@ -115,7 +115,7 @@ def run_model(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with Screen() as screen:
-        dataset = load_dataset(args.data, progress=screen.progress)
+        dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
         from training.train import train  # here, since it takes three seconds
 
@@ -142,7 +142,7 @@ def run_crossval(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with Screen() as screen:
-        dataset = load_dataset(args.data, progress=screen.progress)
+        dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
         from training.crossval import cross_validate
 
@@ -167,7 +167,7 @@ def run_compare(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with Screen() as screen:
-        dataset = load_dataset(args.data, progress=screen.progress)
+        dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
         from training.compare.contestants import run_all
         from training.compare.report import write_report

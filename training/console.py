@@ -11,7 +11,7 @@ from training.run import Run
 
 
 class Screen:
-    """Implements `training.train.Progress` and the data's progress callback with rich."""
+    """Implements `training.progress.Progress` with rich."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -24,7 +24,7 @@ class Screen:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._epochs = 0
+        self._training = False
 
     def __enter__(self) -> "Screen":
         self._bar.start()
@@ -37,13 +37,13 @@ class Screen:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
-        if kind is KeyboardInterrupt and self._epochs:
+        if kind is KeyboardInterrupt and self._training:
             self.say("Stopped. The same command with --resume goes on after the last epoch.")
 
     def say(self, line: str) -> None:
         self._console.print(line)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def count(self, what: str, done: int, total: int) -> None:
         """Shows a count; a total of 0 is an unknown one."""
         if self._task is None:
             self._task = self._bar.add_task(what, count="")
@@ -53,13 +53,9 @@ class Screen:
         )
 
     def started(self, done: int, epochs: int) -> None:
-        self._epochs = epochs
+        self._training = True
         if done:
             self.say(f"Going on after epoch {done} of {epochs}.")
-
-    def step(self, epoch: int, done: int, steps: int) -> None:
-        what = f"epoch {epoch + 1} of {self._epochs}" if epoch >= 0 else "frozen features"
-        self.progress(what, done, steps)
 
     def finished_epoch(self, epoch: int, row: dict[str, float]) -> None:
         self.say(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tinysight.atomic import write_bytes
 from training.data import Dataset, Splits
-from training.loop import Progress
+from training.progress import Progress
 from training.recipes import Recipe
 from training.train import train
 

@@ -15,9 +15,10 @@ from tinysight.atomic import write_bytes
 from tinysight.statistics import Accuracy
 from training.data import Dataset, Splits
 from training.environment import versions
-from training.macs import multiply_accumulates
+from training.keras import keras
 from training.pipeline import batches
 from training.plots import draw_confusion, draw_curves
+from training.progress import Count
 from training.run import write_record
 
 EVALUATION_BATCH = 500
@@ -40,13 +41,21 @@ class Trained:
 
 
 def finish(
-    trained: Trained, dataset: Dataset, splits: Splits, record: dict[str, Any], out: Path
+    trained: Trained,
+    dataset: Dataset,
+    splits: Splits,
+    record: dict[str, Any],
+    out: Path,
+    count: Count,
 ) -> None:
     """Writes all that a run folder holds; run.json, which says that it is finished, comes last."""
     model, history = trained.model, trained.history
     # A fold of a cross-validation has no test images: then the validation images are shown.
     parts = [name for name in ("val", "test") if len(getattr(splits, name))]
-    logits = {name: predict(model, dataset, getattr(splits, name)) for name in parts}
+    logits = {
+        name: predict(model, dataset, getattr(splits, name), count, f"answering {name} images")
+        for name in parts
+    }
     accuracy = {
         name: _accuracy(logits[name], dataset.targets[getattr(splits, name)]) for name in parts
     }
@@ -70,7 +79,6 @@ def finish(
             "epochs_done": len(history),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "parameters": int(model.count_params()),
-            "multiply_accumulates": multiply_accumulates(model),
             "trainable_parameters": trained.trainable,
             "seconds": {
                 "training": trained.seconds,
@@ -85,10 +93,16 @@ def finish(
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
 
 
-def predict(model: Any, dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The logits, float32 (n, classes), in the order of `indices`."""
+def predict(
+    model: Any, dataset: Dataset, indices: NDArray[np.int64], count: Count, what: str
+) -> NDArray[np.float32]:
+    """What the model gives, float32 (n, …), in the order of `indices`; `count` is told of it."""
+    steps = -(-len(indices) // EVALUATION_BATCH)
+    report = keras.callbacks.LambdaCallback(
+        on_predict_batch_end=lambda batch, logs: count(what, batch + 1, steps)  # noqa: ARG005
+    )
     pipeline = batches(dataset.images, dataset.targets, indices, EVALUATION_BATCH)
-    return np.asarray(model.predict(pipeline, verbose=0), dtype=np.float32)
+    return np.asarray(model.predict(pipeline, verbose=0, callbacks=[report]), dtype=np.float32)
 
 
 def _accuracy(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> Accuracy:

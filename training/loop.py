@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,8 @@ from training.finish import EVALUATION_BATCH
 from training.keras import keras
 from training.optimizers import loss, optimizer
 from training.pipeline import batches, epoch_order
+from training.progress import Progress
 from training.recipes import Recipe
-
-
-class Progress(Protocol):
-    """What a training tells about itself; the command line draws it."""
-
-    def started(self, done: int, epochs: int) -> None: ...
-    def step(self, epoch: int, done: int, steps: int) -> None: ...
-    def finished_epoch(self, epoch: int, row: dict[str, float]) -> None: ...
 
 
 def fit(
@@ -60,7 +53,7 @@ def fit(
             validation_data=validation,
             initial_epoch=epoch,
             epochs=epoch + 1,
-            callbacks=_reports(progress, epoch, steps),
+            callbacks=_reports(progress, f"epoch {epoch + 1} of {recipe.epochs}", steps),
             verbose=0,
         ).history
         row = {name: float(figures[-1]) for name, figures in metrics.items()}
@@ -90,8 +83,8 @@ def _training_batches(
     )
 
 
-def _reports(progress: Progress, epoch: int, steps: int) -> Sequence[Any]:
+def _reports(progress: Progress, what: str, steps: int) -> Sequence[Any]:
     def step(batch: int, logs: object) -> None:  # noqa: ARG001  # Keras passes both
-        progress.step(epoch, batch + 1, steps)
+        progress.count(what, batch + 1, steps)
 
     return [keras.callbacks.LambdaCallback(on_batch_end=step)]

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import vgg16
+from training import checkpoint, vgg16
 from training.data import Dataset, Splits, split
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
 from training.features import cached_features
 from training.finish import Trained, finish
 from training.keras import keras, tf
-from training.loop import Progress, fit
+from training.loop import fit
 from training.models import Shape, build
 from training.precision import set_policy
+from training.progress import Progress
 from training.recipes import Recipe
 from training.run import Run, RunError, read_record, write_record
 
@@ -42,7 +43,7 @@ def train(
 
     Args:
         splits: instead of the recipe's own; without test images, none are reported.
-        weights: VGG16's ImageNet weights; see `training.vgg16.load_weights`.
+        weights: VGG16's ImageNet weights; see `training.vgg16.read_weights`.
 
     Raises:
         RunError: `out` exists and neither `resume` nor `overwrite` is given; or the run to
@@ -52,6 +53,8 @@ def train(
     devices = strategy()  # first: with several hosts, TensorFlow insists on it
     splits = splits or split(dataset, recipe.seed, recipe.val_fraction)
     record = _record(recipe, dataset, splits)
+    # Before anything is written, since they may not be to be had.
+    imagenet = _imagenet(recipe, out, weights, resume=resume)
     if is_chief():
         record = _prepare(record, out, resume=resume, overwrite=overwrite)
         if record["status"] == "finished":
@@ -62,12 +65,12 @@ def train(
     set_policy(recipe)
     try:
         train_it = _train_frozen if recipe.model == "vgg16_frozen" else _train_whole
-        trained = train_it(Job(recipe, dataset, splits, out, record, progress, weights), devices)
+        trained = train_it(Job(recipe, dataset, splits, out, record, progress, imagenet), devices)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     if not is_chief():
         return None
-    finish(trained, dataset, splits, record, out)
+    finish(trained, dataset, splits, record, out, progress.count)
     return Run(out, read_record(out))
 
 
@@ -81,7 +84,7 @@ class Job:
     out: Path
     record: dict[str, Any]
     progress: Progress
-    weights: Path | None
+    imagenet: vgg16.ImagenetWeights | None
 
     @property
     def classes(self) -> int:
@@ -114,9 +117,8 @@ def _train_whole(job: Job, devices: Any) -> Trained:
     free: Shape = (None, None, fixed[2])
     with devices.scope():
         model = build(recipe, free if recipe.small_epochs else fixed, job.classes)
-        # A run that goes on takes its weights from the checkpoint, and needs no others.
-        if recipe.model == "vgg16_finetuned" and not (job.out / "checkpoints").exists():
-            vgg16.load_weights(model, job.weights, rgb=True)
+        if job.imagenet is not None:
+            job.imagenet.put(model, rgb=True)
     history = job.fit(model, job.dataset.images, devices)
     device = describe_device()
     # The same weights in a model that computes in float32, for images of the one size.
@@ -130,10 +132,11 @@ def _train_whole(job: Job, devices: Any) -> Trained:
 def _train_frozen(job: Job, devices: Any) -> Trained:
     """The base once, over every image; then the head alone, on what it gave."""
     shape = job.dataset.images.shape[1:]
+    assert job.imagenet is not None
     base = vgg16.frozen_base(shape, job.recipe.preprocessing)
-    content = vgg16.load_weights(base, job.weights)
+    job.imagenet.put(base)
     features, feature_seconds = cached_features(
-        base, content, job.recipe, job.dataset, job.progress
+        base, job.imagenet.fingerprint(), job.recipe, job.dataset, job.progress.count
     )
     with devices.scope():
         model = vgg16.head(features.shape[1:], job.classes)
@@ -147,6 +150,16 @@ def _train_frozen(job: Job, devices: Any) -> Trained:
     seconds = feature_seconds + sum(row["seconds"] for row in history)
     whole = vgg16.frozen(final_base, final_head)
     return Trained(whole, history, seconds, _trainable(model), device)
+
+
+def _imagenet(
+    recipe: Recipe, out: Path, path: Path | None, *, resume: bool
+) -> vgg16.ImagenetWeights | None:
+    """VGG16's weights, where the run begins with them."""
+    if recipe.model == "vgg16_frozen":
+        return vgg16.read_weights(path)
+    goes_on = resume and checkpoint.newest(out / "checkpoints") is not None
+    return vgg16.read_weights(path) if recipe.model == "vgg16_finetuned" and not goes_on else None
 
 
 def _trainable(model: Any) -> int:

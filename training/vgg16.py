@@ -5,11 +5,13 @@ Built flat, not as a model within a model, which tensorflow-model-optimization r
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinysight.errors import TinysightError
 from training.keras import keras
@@ -110,29 +112,41 @@ def frozen(base: Any, trained_head: Any) -> Any:
     return keras.Model(base.input, x, name="vgg16_frozen")
 
 
-def load_weights(model: Any, path: Path | None, *, rgb: bool = False) -> str:
-    """Puts the ImageNet weights into a model's convolutions; returns a hash of their values.
+@dataclass(frozen=True, slots=True)
+class ImagenetWeights:
+    """The kernels and biases of VGG16's thirteen convolutions, by layer."""
+
+    layers: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all values, in the order of the layers' names."""
+        digest = hashlib.sha256()
+        for name in sorted(self.layers):
+            for values in self.layers[name]:
+                digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    def put(self, model: Any, *, rgb: bool = False) -> None:
+        """Fills a model's convolutions of these names, with biases where they have them.
+
+        With `rgb`, the first kernel, which wants blue first, is turned to images with red first.
+        """
+        for name, (kernel, bias) in self.layers.items():
+            layer = model.get_layer(name)
+            turned = kernel[:, :, ::-1] if rgb and name == "block1_conv1" else kernel
+            layer.set_weights([turned, bias] if layer.use_bias else [turned])
+
+
+def read_weights(path: Path | None) -> ImagenetWeights:
+    """Reads VGG16's ImageNet weights.
 
     Args:
-        model: its layers `block1_conv1` to `block5_conv3` are filled, with biases where they
-            have them.
         path: the .h5 file; None takes the one that $TINYSIGHT_VGG16_WEIGHTS names, or else lets
             Keras download it.
-        rgb: turns the first kernel, which wants blue first, to images that have red first.
 
     Raises:
         WeightsError: no network, or a file that is missing, truncated, or something else.
     """
-    digest = hashlib.sha256()
-    for name, kernel, bias in _imagenet_weights(path):
-        digest.update(kernel.tobytes() + bias.tobytes())
-        layer = model.get_layer(name)
-        turned = kernel[:, :, ::-1] if rgb and name == "block1_conv1" else kernel
-        layer.set_weights([turned, bias] if layer.use_bias else [turned])
-    return digest.hexdigest()
-
-
-def _imagenet_weights(path: Path | None) -> Iterator[tuple[str, Any, Any]]:
     named = os.environ.get(WEIGHTS_VARIABLE)
     if path is None and named:
         path = Path(named)
@@ -155,9 +169,8 @@ def _imagenet_weights(path: Path | None) -> Iterator[tuple[str, Any, Any]]:
         raise WeightsError(
             f"{path} does not hold VGG16's weights without top, whole ({reason}): download it again"
         ) from None
-    for layer in source.layers:
-        if layer.weights:
-            kernel, bias = layer.get_weights()
-            if kernel.std() == 0 or not np.isfinite(kernel).all():
-                raise WeightsError(f"{path}: {layer.name} holds no weights")
-            yield layer.name, kernel, bias
+    layers = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    for name, (kernel, _) in layers.items():
+        if kernel.std() == 0 or not np.isfinite(kernel).all():
+            raise WeightsError(f"{path}: {name} holds no weights; download it again")
+    return ImagenetWeights({name: (kernel, bias) for name, (kernel, bias) in layers.items()})

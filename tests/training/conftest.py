@@ -4,7 +4,7 @@ import pytest
 
 
 class Silent:
-    """A `training.loop.Progress` that keeps what it is told."""
+    """A `training.progress.Progress` that keeps what it is told."""
 
     def __init__(self):
         self.begun_after = None
@@ -13,8 +13,8 @@ class Silent:
     def started(self, done, epochs):
         self.begun_after = done
 
-    def step(self, epoch, done, steps):
-        assert 0 < done <= steps
+    def count(self, what, done, total):
+        assert 0 < done <= total
 
     def finished_epoch(self, epoch, row):
         self.epochs.append(epoch)

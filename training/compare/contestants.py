@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from tinysight.statistics import Accuracy
 from training.data import Dataset
-from training.loop import Progress
+from training.keras import keras
+from training.macs import multiply_accumulates
+from training.progress import Progress
 from training.recipes import RECIPES, Recipe
 from training.run import Run, RunError, load_run, read_record
 from training.train import train
@@ -42,6 +44,8 @@ class Entry:
     """(n,), in the order of the test indices."""
     right: NDArray[np.bool_]
     """(n,), which of them are correct."""
+    work: int
+    """Multiply-accumulates for one image."""
 
     @property
     def accuracy(self) -> Accuracy:
@@ -72,7 +76,8 @@ def read(key: str, title: str, run: Run, dataset: Dataset) -> Entry:
     targets = dataset.targets[dataset.parts["test"]]
     answers = np.load(run.folder / "test_logits.npy").argmax(axis=1)
     history = _history(run.folder / "history.csv")
-    return Entry(key, title, run.record, history, answers, answers == targets)
+    work = multiply_accumulates(keras.models.load_model(run.model_file))
+    return Entry(key, title, run.record, history, answers, answers == targets, work)
 
 
 def _finished(folder: Path, recipe: Recipe) -> Run | None:

@@ -73,7 +73,7 @@ def conclusion(entries: Sequence[Entry]) -> str:
         (by_key["vgg16_frozen_unit"], by_key["vgg16_frozen_imagenet"]),
         key=lambda entry: entry.accuracy.value,
     )
-    work = _work(tuned) / _work(baseline)
+    work = tuned.work / baseline.work
     return (
         f"As the notebook meant it, frozen, VGG16 {_against(frozen, baseline)} "
         f"({frozen.accuracy.value:.1%} against {baseline.accuracy.value:.1%}), at its best with "
@@ -143,7 +143,7 @@ def _row(entry: Entry) -> str:
     return (
         f"| {entry.title} | {entry.accuracy.value:.2%} ({low:.2%} to {high:.2%}) "
         f"| {_time(seconds['training'])} | {_time(seconds['per_epoch'])} "
-        f"| {entry.record['trainable_parameters']:,} | {_work(entry) / 1e6:,.1f} M |"
+        f"| {entry.record['trainable_parameters']:,} | {entry.work / 1e6:,.1f} M |"
     )
 
 
@@ -161,10 +161,6 @@ def _device(entries: Sequence[Entry]) -> str:
         where += f", {', '.join(device['gpus'])}" if device["gpus"] else ", no GPU"
         seen.setdefault(where, []).append(f"{entry.title.lower()} in {device['precision']}")
     return " ".join(f"Trained on {where}: {'; '.join(what)}." for where, what in seen.items())
-
-
-def _work(entry: Entry) -> int:
-    return int(entry.record["multiply_accumulates"])
 
 
 def _minutes(entry: Entry) -> float:

@@ -53,6 +53,10 @@ def cached(
             }
             (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     except OSError as error:
+        try:
+            return _read(entry)  # another process was quicker with the same content
+        except Exception:  # nobody was: the cause is the first error
+            pass
         raise DataError(
             f"the cache {folder} cannot be written ({error.strerror}): "
             "TINYSIGHT_CACHE names another folder"

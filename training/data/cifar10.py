@@ -160,6 +160,8 @@ def _archive_files(path: Path) -> dict[str, Callable[[], bytes]]:
                 stream = archive.extractfile(member)
                 if member.size > MAX_BATCH_BYTES or stream is None:
                     raise DataError(f"{path}: {member.name} has {member.size:,} bytes")
+                if name in files:
+                    raise DataError(f"{path}: {name} is in it twice; download the archive again")
                 content = stream.read()
                 files[name] = lambda content=content: content  # type: ignore[misc]
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:

@@ -68,5 +68,8 @@ class Dataset:
         if not {"train", "test"} <= set(self.parts) <= set(PARTS):
             raise ValueError(f"parts must be train, test and perhaps val, not {sorted(self.parts)}")
         every = np.concatenate(list(self.parts.values()))
+        if len(every) and not 0 <= every.min() <= every.max() < len(self.targets):
+            # A negative index would be a second name of an image, and pass the next check.
+            raise ValueError(f"a part has an index beyond the {len(self.targets)} images")
         if len(np.unique(every)) != len(every):
             raise ValueError("an image is in two parts")

@@ -139,6 +139,11 @@ def decode(path: Path, size: tuple[int, int], progress: Progress) -> Decoded:
         classes.setdefault(part, set()).add(label)
         if source is None:
             continue
+        if key in pixels:  # the last would replace the others, and nobody would miss them
+            raise DataError(
+                f"{path}: two pictures are {'/'.join(key)}; an archive holds one data set, "
+                "and each name once"
+            )
         try:
             pixels[key] = to_pixels(source, *size)
         except ImageError as error:

@@ -21,6 +21,8 @@ class Splits:
 
     def __post_init__(self) -> None:
         every = np.concatenate([self.train, self.val, self.test])
+        if len(every) and every.min() < 0:  # a second name of an image: not seen to overlap
+            raise ValueError("a split has a negative index")
         if len(np.unique(every)) != len(every):
             raise ValueError("the splits are not disjoint")
 

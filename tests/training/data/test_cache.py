@@ -1,5 +1,6 @@
 """Decoded once, found again by content, mended when damaged."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,25 @@ def test_an_interrupted_decoding_leaves_nothing(
             load_dataset(root, cache=cache)
     assert list((cache / "decoded").iterdir()) == []
     assert load_dataset(root, cache=cache).labels == ("cat", "dog")
+
+
+def test_two_processes_may_decode_the_same_at_once(
+    files: Files, folder: Write, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other's entry appears just before this one's is moved into place, and is taken."""
+    root = folder(files)
+    expected = load_dataset(root, cache=tmp_path / "other").fingerprint
+    (theirs,) = (tmp_path / "other" / "decoded").iterdir()
+    rename = Path.rename
+
+    def beaten(self: Path, target: Path) -> Path:
+        shutil.copytree(theirs, target)
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", beaten)
+        assert load_dataset(root, cache=cache).fingerprint == expected
+    assert [entry.name for entry in (cache / "decoded").iterdir()] == [theirs.name]
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10", "folder"])

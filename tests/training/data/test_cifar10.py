@@ -144,6 +144,15 @@ def test_a_truncated_archive_is_one_line(
         refused(lambda: load_dataset(path, cache=cache), str(path))
 
 
+def test_a_batch_that_is_there_twice_is_refused(
+    cifar: Batches, tmp_path: Path, cache: Path, refused: Callable[..., str]
+) -> None:
+    files = layout(cifar, "binary")
+    other = {"elsewhere/test_batch.bin": files["cifar-10-batches-bin/data_batch_1.bin"]}
+    path = write_archive(tmp_path / "cifar-10-binary.tar.gz", {**files, **other})
+    refused(lambda: load_dataset(path, cache=cache), str(path), "test_batch.bin is in it twice")
+
+
 def test_a_member_beyond_any_batch_is_refused_unread(
     tmp_path: Path, cache: Path, refused: Callable[..., str]
 ) -> None:

@@ -294,6 +294,26 @@ def test_hostile_names_write_nothing(
     assert (tree(tmp_path), tree(tmp_path.parent)) == before
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda f: {f"copy/{name}": content for name, content in f.items()},
+        lambda f: {"./train/cat/0.png": f["train/dog/0.png"]},
+    ],
+    ids=["two data sets", "one name twice"],
+)
+def test_pictures_that_would_replace_each_other_are_refused(
+    again: Callable[[Files], Files],
+    files: Files,
+    archive: Write,
+    cache: Path,
+    refused: Callable[..., str],
+) -> None:
+    """The second used to take the first one's place: half the pictures, and no word of it."""
+    path = archive({**files, **again(files)})
+    refused(lambda: load_dataset(path, cache=cache), str(path), "two pictures are train/cat/0.png")
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 def test_links_and_pipes_are_not_followed(
     kind: bytes, files: Files, archive: Write, cache: Path, tmp_path: Path

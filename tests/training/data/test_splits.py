@@ -122,6 +122,8 @@ def test_overlapping_splits_are_refused() -> None:
         Splits(np.array([1, 2]), np.array([2]), np.array([3]))
     with pytest.raises(ValueError, match="not disjoint"):
         Splits(np.array([1, 1]), np.array([2]), np.array([3]))
+    with pytest.raises(ValueError, match="negative"):  # the last image by another name
+        Splits(np.array([0, 9]), np.array([1]), np.array([-1]))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,8 @@ def test_overlapping_splits_are_refused() -> None:
         ({"train": [0], "test": [1], "extra": [2]}, "parts must be"),
         ({"train": [0, 1], "test": [1, 2]}, "in two parts"),
         ({"train": [0, 0], "test": [1]}, "in two parts"),
+        ({"train": [0, 2], "test": [-1]}, "beyond the 3 images"),
+        ({"train": [0, 1], "test": [3]}, "beyond the 3 images"),
     ],
 )
 def test_a_datasets_parts_are_validated(parts: dict[str, list[int]], word: str) -> None:
