@@ -148,16 +148,18 @@ def _accuracy(
         if artifact.accuracy is None:
             raise TinysightError(f"{bundle.name} records no accuracy: give --data")
         return Accuracy(artifact.accuracy["correct"], artifact.accuracy["n"])
-    if bundle.labels != dataset.labels:
+    if set(bundle.labels) != set(dataset.labels):
         raise TinysightError(
             f"{bundle.name} knows {', '.join(bundle.labels[:5])}, …; "
             f"{dataset.title} has {', '.join(dataset.labels[:5])}, …"
         )
+    # The same classes may stand in another order.
+    index = np.array([bundle.labels.index(label) for label in dataset.labels])
     if (bundle.height, bundle.width) != dataset.images.shape[1:3]:
         raise TinysightError(f"{bundle.name} takes another image size than {dataset.title} has")
     test = dataset.parts["test"]
     batches = (
-        (np.asarray(dataset.images[rows]), dataset.targets[rows])
+        (np.asarray(dataset.images[rows]), index[dataset.targets[rows]])
         for rows in (test[start : start + _BATCH] for start in range(0, len(test), _BATCH))
     )
     return Accuracy(*correct_answers(engine.run, batches))

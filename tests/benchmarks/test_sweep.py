@@ -63,40 +63,45 @@ def sweep(out, *more):
     return main(["sweep", str(TINY), "--out", str(out), "--samples", "30", *more])
 
 
-def test_data_of_other_labels_is_one_line(colours, tmp_path, capsys):
-    """The tiny bundle's labels stand in another order than those of sorted folders."""
-    assert sweep(tmp_path / "out", "--data", str(colours)) == 1
+def test_data_of_other_labels_is_one_line(tmp_path, capsys):
+    assert sweep(tmp_path / "out", "--data", "digits") == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_it_writes_samples_table_and_picture(tmp_path, capsys):
+def test_it_writes_accuracy_samples_table_and_picture(colours, tmp_path, capsys):
+    """The folders are read as blue, green, red; the bundle's labels are red, green, blue."""
     out = tmp_path / "out"
-    assert sweep(out) == 0
+    assert sweep(out, "--data", str(colours)) == 0
     result = json.loads((out / "sweep.json").read_text())
     assert result["settings"] == {
         "batch": 1, "threads": 1, "samples": 30, "interleaved": True,
     }  # fmt: skip
-    for row in result["results"]:
-        assert len(row["samples_ns"]) == 30
-        median = np.median(row["samples_ns"]) / 1e3
-        assert row["latency"]["median_us"] == pytest.approx(median)
-    assert any(row["on_front"] for row in result["results"])
+    (row,) = result["results"]
+    assert (row["accuracy"]["correct"], row["accuracy"]["n"]) == (15, 15)
+    assert len(row["samples_ns"]) == 30
+    median = np.median(row["samples_ns"]) / 1e3
+    assert row["latency"]["median_us"] == pytest.approx(median)
+    assert row["on_front"]
     assert (out / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    lines = (out / "sweep.md").read_text().splitlines()
-    assert len(lines) == 2 + len(result["results"])
+    assert len((out / "sweep.md").read_text().splitlines()) == 3
     assert str(out) in capsys.readouterr().out
 
 
-def test_results_are_not_overwritten_unless_asked(tmp_path, capsys):
+def test_without_data_or_a_recorded_accuracy_it_asks_for_data(tmp_path, capsys):
+    assert sweep(tmp_path / "out") == 1
+    assert "give --data" in capsys.readouterr().err
+
+
+def test_results_are_not_overwritten_unless_asked(colours, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
     (out / "sweep.json").write_text("mine")
     assert sweep(out) == 1
     assert "--overwrite" in capsys.readouterr().err
     assert (out / "sweep.json").read_text() == "mine"
-    assert sweep(out, "--overwrite") == 0
+    assert sweep(out, "--overwrite", "--data", str(colours)) == 0
 
 
 def test_two_bundles_of_one_name_are_one_line(tmp_path, capsys):
