@@ -79,6 +79,7 @@ def _training_batches(
         epoch_order(splits.train, recipe.seed, epoch),
         recipe.batch_size,
         augment_seed=(recipe.seed, epoch) if recipe.augment else None,
+        cutout=recipe.cutout,
         size=(3 * height // 4, 3 * width // 4) if small else None,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import flip_and_shift
+from training.augment import cut_out, flip_and_shift
 from training.keras import tf
 
 
@@ -24,6 +24,7 @@ def batches(
     batch: int,
     *,
     augment_seed: tuple[int, int] | None = None,
+    cutout: float = 0.0,
     size: tuple[int, int] | None = None,
 ) -> Any:
     """A tf.data.Dataset of (float32 (b, …), int64 (b,)), in the given order.
@@ -34,7 +35,8 @@ def batches(
         targets: int64 (n,).
         order: indices into both.
         batch: how many at a time; the last batch may be smaller.
-        augment_seed: augments the images, each batch in its own way; None does not.
+        augment_seed: mirrors and shifts the images, each batch in its own way; None does not.
+        cutout: the part of the side that is erased from each augmented image.
         size: height and width that the images are shrunk to.
     """
     is_image = values.dtype == np.uint8
@@ -52,6 +54,8 @@ def batches(
         if augment_seed is not None:
             seed = tf.random.experimental.stateless_fold_in(augment_seed, step)
             items = flip_and_shift(items, seed)
+            if cutout:
+                items = cut_out(items, cutout, tf.random.experimental.stateless_fold_in(seed, 1))
         items = tf.cast(items, tf.float32)
         if size is not None:
             items = tf.image.resize(items, size, method="area")

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from training.augment import flip_and_shift
+from training.augment import cut_out, flip_and_shift
 from training.optimizers import Triangle
 from training.pipeline import batches, epoch_order
 
@@ -70,6 +70,18 @@ def test_augmentation_shifts_and_mirrors_and_nothing_else():
         seen_places.add(places[0][:2])
     assert seen_flips == {False, True}
     assert len(seen_places) > 10
+
+
+def test_cutout_greys_one_square_and_nothing_else():
+    results = cut_out(IMAGES, 0.25, (0, 0)).numpy()
+    places = set()
+    for image, result in zip(IMAGES, results, strict=True):
+        rows, columns = np.nonzero((image != result).any(axis=-1))
+        box = result[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert (box == 128).all()
+        assert max(box.shape[:2]) == 4
+        places.add((rows.min(), columns.min()))
+    assert len(places) > 10
 
 
 def test_augmentation_follows_its_seed():

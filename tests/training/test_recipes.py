@@ -18,6 +18,7 @@ from training.recipes import RECIPES, Recipe
         {"small_epochs": 11},
         {"label_smoothing": 1.0},
         {"l2": -1e-4},
+        {"cutout": 1.0},
     ],
 )
 def test_senseless_settings_are_refused(change):
