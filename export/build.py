@@ -80,7 +80,7 @@ def build(
     calibration = calibration_indices(splits, run.record["recipe"]["seed"])
     model = keras.models.load_model(run.model_file)
     trained = {
-        part: predict(model, dataset, getattr(splits, part), count, f"answering {part} images:")
+        part: predict(model, dataset.images, getattr(splits, part), count, f"answering {part}:")
         for part in ("val", "test")
     }
 

@@ -35,7 +35,7 @@ def cached_features(
     start = time.perf_counter()
     if not (entry / "features.npy").is_file():
         everything = np.arange(len(dataset.images))
-        features = predict(base, dataset, everything, count, "computing frozen features")
+        features = predict(base, dataset.images, everything, count, "computing frozen features")
         with new_folder(entry, overwrite=True) as folder:
             np.save(folder / "features.npy", features)
     return np.load(entry / "features.npy", mmap_mode="r"), time.perf_counter() - start

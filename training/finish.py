@@ -3,6 +3,7 @@
 import csv
 import io
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinysight.atomic import write_bytes
 from tinysight.statistics import Accuracy
-from training.data import Dataset, Splits
+from training.data import Dataset, Indices, Splits
 from training.environment import versions
 from training.keras import keras
 from training.pipeline import batches
@@ -31,6 +32,8 @@ class Trained:
 
     model: Any
     """Float32, from pixels in [0, 1] to logits."""
+    logits: Callable[[Indices, str], NDArray[np.float32]]
+    """What it answers to the images of these indices; the text says what is being done."""
     history: list[dict[str, float]]
     seconds: float
     """From the first step to the last, preparations such as frozen features included."""
@@ -46,15 +49,13 @@ def finish(
     splits: Splits,
     record: dict[str, Any],
     out: Path,
-    count: Count,
 ) -> None:
     """Writes all that a run folder holds; run.json, which says that it is finished, comes last."""
     model, history = trained.model, trained.history
     # A fold of a cross-validation has no test images: then the validation images are shown.
     parts = [name for name in ("val", "test") if len(getattr(splits, name))]
     logits = {
-        name: predict(model, dataset, getattr(splits, name), count, f"answering {name} images")
-        for name in parts
+        name: trained.logits(getattr(splits, name), f"answering {name} images") for name in parts
     }
     accuracy = {
         name: _accuracy(logits[name], dataset.targets[getattr(splits, name)]) for name in parts
@@ -94,14 +95,14 @@ def finish(
 
 
 def predict(
-    model: Any, dataset: Dataset, indices: NDArray[np.int64], count: Count, what: str
+    model: Any, values: NDArray[Any], indices: Indices, count: Count, what: str
 ) -> NDArray[np.float32]:
-    """What the model gives, float32 (n, …), in the order of `indices`; `count` is told of it."""
+    """What the model makes of images or features, float32 (n, …), in the order of `indices`."""
     steps = -(-len(indices) // EVALUATION_BATCH)
     report = keras.callbacks.LambdaCallback(
         on_predict_batch_end=lambda batch, logs: count(what, batch + 1, steps)  # noqa: ARG005
     )
-    pipeline = batches(dataset.images, dataset.targets, indices, EVALUATION_BATCH)
+    pipeline = batches(values, np.zeros(len(values), np.int64), indices, EVALUATION_BATCH)
     return np.asarray(model.predict(pipeline, verbose=0, callbacks=[report]), dtype=np.float32)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import checkpoint, vgg16
-from training.data import Dataset, Splits, split
+from training.data import Dataset, Indices, Splits, split
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
 from training.features import cached_features
-from training.finish import Trained, finish
+from training.finish import Trained, finish, predict
 from training.keras import keras, tf
 from training.loop import fit
 from training.models import Shape, build
@@ -70,7 +70,7 @@ def train(
         keras.mixed_precision.set_global_policy("float32")
     if not is_chief():
         return None
-    finish(trained, dataset, splits, record, out, progress.count)
+    finish(trained, dataset, splits, record, out)
     return Run(out, read_record(out))
 
 
@@ -126,7 +126,11 @@ def _train_whole(job: Job, devices: Any) -> Trained:
     final = build(recipe, fixed, job.classes)
     final.set_weights(model.get_weights())
     seconds = sum(row["seconds"] for row in history)
-    return Trained(final, history, seconds, _trainable(model), device)
+
+    def logits(indices: Indices, what: str) -> NDArray[np.float32]:
+        return predict(final, job.dataset.images, indices, job.progress.count, what)
+
+    return Trained(final, logits, history, seconds, _trainable(model), device)
 
 
 def _train_frozen(job: Job, devices: Any) -> Trained:
@@ -149,7 +153,12 @@ def _train_frozen(job: Job, devices: Any) -> Trained:
     final_head.set_weights(model.get_weights())
     seconds = feature_seconds + sum(row["seconds"] for row in history)
     whole = vgg16.frozen(final_base, final_head)
-    return Trained(whole, history, seconds, _trainable(model), device)
+
+    def logits(indices: Indices, what: str) -> NDArray[np.float32]:
+        # The features are there already: the whole model would compute them again for minutes.
+        return predict(final_head, features, indices, job.progress.count, what)
+
+    return Trained(whole, logits, history, seconds, _trainable(model), device)
 
 
 def _imagenet(

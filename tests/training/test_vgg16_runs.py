@@ -64,19 +64,16 @@ def test_frozen_computes_its_features_once(few, weights, tmp_path, monkeypatch):
 
 
 def test_frozen_saves_the_whole_model(few, weights, tmp_path):
-    """From pixels to logits, in float32, and it is the one that was measured."""
+    """From pixels to logits, in float32; the features that were measured may be bfloat16's."""
     finished = run(few, weights, tmp_path / "a", "vgg16_frozen", "--epochs", "1")
     model = keras.models.load_model(finished.model_file)
     assert model.input_shape == (None, 32, 32, 3)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     dataset = load_dataset(few)
     pixels = dataset.images[dataset.parts["test"]].astype(np.float32) / 255
-    np.testing.assert_allclose(
-        model.predict(pixels, verbose=0),
-        np.load(finished.folder / "test_logits.npy"),
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    whole = model.predict(pixels, verbose=0)
+    measured = np.load(finished.folder / "test_logits.npy")
+    assert np.abs(whole - measured).max() < 0.05 * np.ptp(whole)
 
 
 def test_finetuned_trains_small_then_whole_images(few, weights, tmp_path):

@@ -13,6 +13,7 @@ from training.data.splits import Splits, hash_indices, split, stratified
 __all__ = [
     "DataError",
     "Dataset",
+    "Indices",
     "Splits",
     "cache_folder",
     "hash_indices",

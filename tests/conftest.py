@@ -1,0 +1,10 @@
+"""What holds for every test: nothing is written into the user's own cache."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache_for_all(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
