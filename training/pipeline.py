@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from training.augment import cut_out, flip_and_shift
 from training.keras import tf
 
+_PARALLEL = 2
+"""Batches made at a time: it takes a small part of what the model then does with them."""
+
 
 def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
     """The order in which epoch `epoch` visits `indices`: a function of the two numbers alone,
@@ -61,14 +64,17 @@ def batches(
             items = tf.image.resize(items, size, method="area")
         return items / 255.0, labels
 
-    # Several workers share out each batch; sharing out files, the default, makes no sense here.
     options = tf.data.Options()
+    # The autotuner's thread sleeps up to a minute at a time, and the end of an iterator waits for
+    # it: each epoch then lasts until its next waking.
+    options.autotune.enabled = False
+    # Several workers share out each batch; sharing out files, the default, makes no sense here.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(batch)
         .enumerate()
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .map(load, num_parallel_calls=_PARALLEL, deterministic=True)
+        .prefetch(2 * _PARALLEL)
         .with_options(options)
     )
