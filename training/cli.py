@@ -184,8 +184,8 @@ def _need_training() -> None:
 
 
 def _shown(words: Sequence[str]) -> list[str]:
-    """The words of a command without what is only true of this machine: absolute folders."""
-    return [Path(word).name if Path(word).is_absolute() else word for word in words]
+    """The words of a command, without the folders in which files lie on this machine."""
+    return [Path(word).name if Path(word).is_file() else word for word in words]
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
