@@ -135,7 +135,7 @@ def build(
             (folder / artifact.file).write_bytes(content)
         text = json.dumps(bundle.as_json(), indent=1, ensure_ascii=False) + "\n"
         (folder / "bundle.json").write_text(text, encoding="utf-8")
-    load_bundle(out)  # what was written must be what the runtime reads
+        load_bundle(folder)  # what takes its place must be what the runtime reads
     return reports
 
 

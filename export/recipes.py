@@ -27,7 +27,7 @@ class Tolerance:
 
     def objection(self, parity: Parity, reference: Parity) -> str | None:
         """What is wrong with an artifact, in words; None where nothing is."""
-        if parity.max_relative > self.max_relative:
+        if not parity.max_relative <= self.max_relative:  # so that NaN, too, is objected to
             return (
                 f"its logits differ by up to {parity.max_relative:.2g} of their spread, "
                 f"allowed are {self.max_relative:.2g}"

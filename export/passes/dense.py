@@ -74,11 +74,12 @@ def fold_flatten(model: onnx.ModelProto) -> onnx.ModelProto:
         if channels is None or height is None or width is None:
             continue
         weights = graph.constant(gemm.input[1])
-        flat = gemm.input[0] == flatten.output[0] and not attribute(gemm, "transB", 0)
+        turned = attribute(gemm, "transA", 0) or attribute(gemm, "transB", 0)
+        flat = gemm.input[0] == flatten.output[0] and not turned
         if weights is None or not flat or weights.shape[0] != channels * height * width:
             continue
-        if len(graph.consumers(gemm.input[1])) != 1:
-            continue  # the same weights serve another layer too, which wants them as they are
+        if graph.only_consumer(gemm.input[1], "Gemm") is None:
+            continue  # the same weights serve someone else too, who wants them as they are
         rows = weights.reshape(height, width, channels, -1).transpose(2, 0, 1, 3)
         graph.set_constant(gemm.input[1], rows.reshape(weights.shape))
         direct = helper.make_node(

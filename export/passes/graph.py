@@ -64,8 +64,8 @@ class Graph:
         return [node for node in self.model.graph.node if tensor in node.input]
 
     def only_consumer(self, tensor: str, op_type: str) -> NodeProto | None:
-        """The node of that type which alone reads `tensor`, unless it is a graph output too."""
-        readers = self.consumers(tensor)
+        """The node of that type which alone reads `tensor`, and once, unless it is returned too."""
+        readers = [node for node in self.nodes for name in node.input if name == tensor]
         if len(readers) == 1 and readers[0].op_type == op_type and tensor not in self.outputs:
             return readers[0]
         return None

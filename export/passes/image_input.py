@@ -27,7 +27,7 @@ def fold_input_scale(model: onnx.ModelProto, scale: float) -> onnx.ModelProto:
         weights = graph.constant(name)
         if weights is None:
             raise ExportError("the first convolution's weights are not constant")
-        if any(node not in readers for node in graph.consumers(name)):
+        if name in graph.outputs or any(node not in readers for node in graph.consumers(name)):
             raise ExportError("the first convolution shares its weights with another layer")
         graph.set_constant(name, (weights * np.float32(scale)).astype(weights.dtype))
     return graph.finished()
@@ -41,6 +41,8 @@ def take_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = Graph.copy_of(model)
     image = graph.inputs[0]
     transpose = graph.only_consumer(image, "Transpose")
+    if transpose is not None and transpose.output[0] in graph.outputs:
+        transpose = None  # whoever gets its result expects floats
     pixels = image if transpose is None else transpose.output[0]
     graph.redirect(pixels, "pixels_float")
     cast = helper.make_node(

@@ -20,6 +20,9 @@ def float_logits(model: onnx.ModelProto) -> onnx.ModelProto:
     if quantize is None or quantize.op_type != "QuantizeLinear":
         return graph.finished()
     exact = quantize.input[0]
+    shared = graph.only_consumer(quantize.output[0], "DequantizeLinear") is None
+    if shared or exact in (*graph.inputs, *graph.outputs):
+        return graph.finished()  # someone else reads them under these names
     graph.replace([quantize, dequantize], [])
     graph.rename(exact, output)
     return graph.finished()

@@ -7,10 +7,10 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("tensorflow")
 
-from export import tflite
+from export import quantize, tflite
 from export.keras_to_onnx import keras_to_onnx
 from export.litert import LiteRT
-from export.passes import ExportError, take_uint8
+from export.passes import ExportError, float_logits, take_quantized, take_uint8
 from export.quantize import static_w8a8
 from tinysight.session import Session
 from training.keras import keras
@@ -30,6 +30,14 @@ def test_float32_onnx_answers_as_keras(graph, images, trained):
     assert near(session.run(images), trained, 1e-5)
 
 
+def test_float32_onnx_answers_noise_as_keras(baseline, graph):
+    """Every value of a byte, on every channel; digits are grey and mostly black."""
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
+    wanted = baseline.predict(noise.astype(np.float32) / 255, verbose=0)
+    session = Session(take_uint8(graph).SerializeToString(), (32, 32), 10)
+    assert near(session.run(noise), wanted, 1e-4)
+
+
 def test_float32_onnx_is_clean_and_reads_well(graph):
     model = take_uint8(graph)
     assert sorted(node.op_type for node in model.graph.node) == sorted(
@@ -37,6 +45,8 @@ def test_float32_onnx_is_clean_and_reads_well(graph):
     )
     (image,), (logits,) = model.graph.input, model.graph.output
     assert (image.name, logits.name) == ("image", "logits")
+    types = (image.type.tensor_type.elem_type, logits.type.tensor_type.elem_type)
+    assert types == (onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT)
     dims = image.type.tensor_type.shape.dim
     assert (dims[0].dim_param, *(dim.dim_value for dim in dims[1:])) == ("batch", 32, 32, 3)
     names = {tensor.name for tensor in model.graph.initializer}
@@ -66,13 +76,36 @@ def test_int8_onnx_is_near_and_the_same_twice(graph, images, trained):
     assert static_w8a8(graph, images).SerializeToString(deterministic=True) == content
 
 
-@pytest.mark.parametrize("count", [1, 63])
-def test_int8_onnx_takes_few_calibration_images(graph, images, count):
-    assert Session(static_w8a8(graph, images[:count]).SerializeToString(), (32, 32), 10)
+@pytest.mark.parametrize("count", [1, 63, 100])
+def test_int8_onnx_takes_few_calibration_images_or_a_ragged_count(graph, images, count):
+    some = np.concatenate([images, images])[:count]
+    assert Session(static_w8a8(graph, some).SerializeToString(), (32, 32), 10)
 
 
-def test_float32_tflite_answers_as_keras(baseline, images, trained):
-    assert near(LiteRT(tflite.float32(baseline)).run(images), trained, 1e-5)
+def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypatch):
+    """Against the quantizer's own graph, which takes floats and quantizes them itself."""
+    seen = []
+
+    def remember(model):
+        seen.append(model)
+        return take_quantized(model)
+
+    monkeypatch.setattr(quantize, "take_quantized", remember)
+    ours = Session(static_w8a8(graph, images).SerializeToString(), (32, 32), 10).run(images)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    floats_in = ort.InferenceSession(
+        float_logits(seen[0]).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    assert floats_in.get_inputs()[0].type == "tensor(float)"
+    (theirs,) = floats_in.run(None, {"image": images.astype(np.float32)})
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_float32_tflite_answers_as_keras_in_any_batch(baseline, images, trained):
+    engine = LiteRT(tflite.float32(baseline))
+    for part in (slice(0, 1), slice(0, 64), slice(5, 9), slice(9, 12)):
+        assert near(engine.run(images[part]), trained[part], 1e-5)
 
 
 def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):

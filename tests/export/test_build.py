@@ -1,6 +1,7 @@
 """From a real run to a bundle: what is written, and what is refused with nothing written."""
 
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -12,14 +13,13 @@ pytest.importorskip("tf2onnx")
 from export import build as module
 from export.build import build, calibration_indices
 from export.cli import main
-from export.parity import Parity
 from export.passes import ExportError
 from export.recipes import RECIPES, Tolerance
 from tinysight import Classifier, load_bundle
 from tinysight.cli import main as tinysight
 from training.data import hash_indices, split
 from training.keras import keras
-from training.run import Run
+from training.run import Run, write_record
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,10 @@ def test_it_holds_every_recipe_in_every_format(bundle):
     assert {path.name for path in bundle.folder.iterdir()} == {
         "bundle.json", *(artifact.file for artifact in bundle.artifacts)
     }  # fmt: skip
+    for artifact in bundle.artifacts:
+        content = (bundle.folder / artifact.file).read_bytes()
+        assert artifact.sha256 == hashlib.sha256(content).hexdigest()
+        assert artifact.bytes == len(content)
 
 
 def test_the_runtime_answers_as_keras(bundle, run, dataset):
@@ -131,22 +135,68 @@ def test_other_splits_than_the_runs_are_refused(run, dataset, tmp_path):
         build(Run(run.folder, record), dataset, tmp_path / "bundle", name="x", recipes=["float32"])
 
 
-def test_a_failure_midway_leaves_nothing(run, dataset, tmp_path, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("disk on fire")
+# While it converts, while it writes, and when what was written turns out to be unreadable.
+STAGES = ["take_uint8", "_artifact", "Bundle", "load_bundle"]
 
-    monkeypatch.setattr(module, "load_bundle", broken)
-    monkeypatch.setattr(module.golden, "record", broken)
+
+def broken(*_, **__):
+    raise RuntimeError("disk on fire")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_failure_midway_leaves_nothing(run, dataset, tmp_path, monkeypatch, stage):
+    monkeypatch.setattr(module, stage, broken)
     with pytest.raises(RuntimeError, match="disk on fire"):
         build(run, dataset, tmp_path / "b", name="x", recipes=["float32"], formats=["onnx"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unfinished_or_missing_run_is_one_line(tmp_path, capsys):
+def test_overwrite_replaces_a_bundle_once_the_new_one_is_whole(run, dataset, tmp_path, monkeypatch):
+    out = tmp_path / "bundle"
+
+    def again(name):
+        what = {"recipes": ["float32"], "formats": ["onnx"]}
+        build(run, dataset, out, name=name, overwrite=True, **what)
+
+    again("first")
+    (out / "left_over.onnx").write_bytes(b"old")
+    for stage in STAGES:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, stage, broken)
+            with pytest.raises(RuntimeError, match="disk on fire"):
+                again("second")
+        assert load_bundle(out).name == "first"
+        assert (out / "left_over.onnx").exists()
+    again("third")
+    assert load_bundle(out).name == "third"
+    assert {path.name for path in out.iterdir()} == {"bundle.json", "float32.onnx"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_missing_run_is_one_line(tmp_path, capsys):
     assert main([str(tmp_path), "--out", str(tmp_path / "b")]) == 1
     error = capsys.readouterr().err
     assert "not a run folder" in error
     assert error.count("\n") == 1
+
+
+def test_an_unfinished_run_is_one_line(run, tmp_path, capsys):
+    write_record(tmp_path, {**run.record, "status": "training", "epochs_done": 1})
+    assert main([str(tmp_path), "--out", str(tmp_path / "b")]) == 1
+    error = capsys.readouterr().err
+    assert "not finished (1 of 3 epochs)" in error
+    assert "--resume" in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_data_that_has_gone_is_one_line(run, tmp_path, capsys):
+    gone = str(tmp_path / "gone")
+    assert main([str(run.folder), "--out", str(tmp_path / "b"), "--data", gone]) == 1
+    error = capsys.readouterr().err
+    assert gone in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", [["--recipes", "int4"], ["--recipes", ""], ["--formats", "pt"]])
@@ -155,23 +205,3 @@ def test_an_unknown_recipe_or_format_is_a_usage_error(words, capsys):
         main(["run", "--out", "b", *words])
     assert caught.value.code == 2
     assert "known are" in capsys.readouterr().err
-
-
-def test_parity_on_known_numbers():
-    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
-    logits = np.array([[0, 3], [1, 0], [2, 1]], np.float32)
-    parity = Parity.of(logits, trained, np.array([1, 0, 1]))
-    assert (parity.max_difference, parity.mean_difference) == (2, 0.5)
-    assert parity.max_relative == 0.5
-    assert parity.same_top1 == 2
-    assert (parity.accuracy.correct, parity.accuracy.n) == (2, 3)
-
-
-def test_each_bound_of_a_tolerance_objects():
-    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
-    targets = np.array([1, 0, 1])
-    reference = Parity.of(trained, trained, targets)
-    off = Parity.of(trained + np.array([[2, 0]], np.float32), trained, targets)
-    assert Tolerance(1.0, 1.0, 0.0).objection(off, reference) is None
-    assert "logits differ" in (Tolerance(0.1, 1.0, 0.0).objection(off, reference) or "")
-    assert "loses" in (Tolerance(1.0, 0.1, 0.0).objection(off, reference) or "")

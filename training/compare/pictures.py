@@ -66,18 +66,18 @@ def draw_strip(winner: Entry, loser: Entry, dataset: Dataset, path: Path) -> Non
         (loser, winner, np.flatnonzero(loser.right & ~winner.right)),
     ]
     test = dataset.parts["test"]
-    figure = Figure(figsize=(1.05 * STRIP, 3.9), layout="constrained")
-    grid = figure.subplots(2, STRIP)
-    for line, (right, wrong, found) in zip(grid, rows, strict=True):
+    figure = Figure(figsize=(1.05 * STRIP, 3.7), layout="constrained")
+    for part, (right, wrong, found) in zip(figure.subfigures(2, 1), rows, strict=True):
+        part.suptitle(
+            f"{right.title}: right; {wrong.title}: wrong ({len(found):,} images)",
+            fontsize=9, weight="bold", x=0.01, ha="left",
+        )  # fmt: skip
         chosen = found[np.linspace(0, len(found) - 1, min(STRIP, len(found))).astype(int)]
+        line = part.subplots(1, STRIP)
         for axes in line:
             axes.axis("off")
         for axes, index in zip(line, chosen, strict=False):
             axes.imshow(dataset.images[test[index]], interpolation="nearest")
             truth = dataset.labels[dataset.targets[test[index]]]
-            axes.set_title(f"{truth}\nnot {dataset.labels[wrong.answers[index]]}", fontsize=7.5)
-        line[0].text(
-            0, 1.62, f"{right.title}: right, {wrong.title}: wrong ({len(found):,} images)",
-            transform=line[0].transAxes, fontsize=9, weight="bold",
-        )  # fmt: skip
-    figure.savefig(path, dpi=90)
+            axes.set_title(f"{truth}\nnot {dataset.labels[wrong.answers[index]]}", fontsize=6.5)
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,83 @@
+"""The command line as a user starts it: help without the heavy packages, mistakes in one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("tensorflow", "tf_keras", "onnx", "tf2onnx", "onnxruntime", "sklearn", "ai_edge_litert")
+
+
+def export(*words, without=()):
+    """Runs `python -m export`, as if the packages `without` were not installed."""
+    script = (
+        "import runpy, sys\n"
+        f"sys.modules.update(dict.fromkeys({without!r}))\n"
+        f"sys.argv = ['export', *{words!r}]\n"
+        "runpy.run_module('export', run_name='__main__')\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_needs_no_heavy_package():
+    done = export("--help", without=HEAVY)
+    assert done.returncode == 0, done.stderr
+    assert "static_w8a8" in done.stdout
+    assert "--overwrite" in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_names_the_recipes_and_formats_that_there_are():
+    from export import cli
+    from export.recipes import FORMATS, RECIPES
+
+    assert tuple(RECIPES) == cli._RECIPES
+    assert tuple(FORMATS) == cli._FORMATS
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "tf2onnx", "ai_edge_litert"])
+def test_a_missing_extra_is_one_line_that_says_what_to_do(package, tmp_path):
+    done = export("run", "--out", str(tmp_path / "b"), without=(package,))
+    assert done.returncode == 1
+    assert package in done.stderr
+    assert "pip install -e '.[export]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_an_unknown_recipe_reaches_the_shell_as_a_usage_error(tmp_path):
+    done = export("run", "--out", str(tmp_path / "b"), "--recipes", "float32,int4", without=HEAVY)
+    assert done.returncode == 2
+    assert "unknown: int4; known are float32, static_w8a8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_run_is_one_line(tmp_path):
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("tf2onnx")
+    done = export(str(tmp_path), "--out", str(tmp_path / "b"))
+    assert done.returncode == 1
+    assert "not a run folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "slug"), [("CIFAR 10 (v2)", "cifar_10__v2"), ("a.b-c_d", "a.b-c_d"), ("Über", "ber")]
+)
+def test_a_bundles_name_is_made_of_plain_letters(given, slug):
+    from export.cli import _slug
+
+    assert _slug(given) == slug
+
+
+def test_a_name_without_letters_is_refused():
+    from export.cli import _slug
+    from tinysight.errors import TinysightError
+
+    with pytest.raises(TinysightError, match="letters and digits"):
+        _slug("...")
