@@ -67,7 +67,9 @@ def draw_strip(winner: Entry, loser: Entry, dataset: Dataset, path: Path) -> Non
     ]
     test = dataset.parts["test"]
     figure = Figure(figsize=(1.05 * STRIP, 3.7), layout="constrained")
-    for part, (right, wrong, found) in zip(figure.subfigures(2, 1), rows, strict=True):
+    grid = figure.add_gridspec(2, 1)
+    for place, (right, wrong, found) in enumerate(rows):
+        part = figure.add_subfigure(grid[place, 0])
         part.suptitle(
             f"{right.title}: right; {wrong.title}: wrong ({len(found):,} images)",
             fontsize=9, weight="bold", x=0.01, ha="left",
