@@ -94,6 +94,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     recipe = command.add_argument_group("recipe", "what shall differ from the model's own")
     recipe.add_argument("--epochs", type=int, help="passes over the training images")
     recipe.add_argument("--small-epochs", type=int, help="the first of them, on smaller images")
+    recipe.add_argument("--cutout", type=float, help="part of the side that is erased, 0 for none")
     recipe.add_argument("--batch-size", type=int, help="images a step, over all devices")
     recipe.add_argument("--learning-rate", type=float, help="of Adam, or the peak of SGD's")
     recipe.add_argument("--val-fraction", type=float, help="of the training images")
