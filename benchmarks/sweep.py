@@ -1,165 +1,226 @@
-"""Every artifact of several bundles, measured in one process and in turns."""
+"""Models x recipes x engines x threads x batches, measured side by side."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+import importlib.metadata
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from export.litert import LiteRT
+from benchmarks import turns
+from benchmarks.answers import answers, check
+from benchmarks.entrants import Entrant
+from benchmarks.parts import Parts
+from benchmarks.result import Cell, Data, Entry, Result
 from tinysight import device
-from tinysight.bundle import Artifact, Bundle
 from tinysight.errors import TinysightError
-from tinysight.measure import Latency, correct_answers, interleave
-from tinysight.session import Session
+from tinysight.preprocess import Pixels
 from tinysight.statistics import Accuracy
 from training.data import Dataset
 
-FORMAT = 1
-_BATCH = 100
+PACKAGES = {"litert": "ai-edge-litert"}
+"""Of the engines whose package has another name than they have."""
 
-ENGINES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One artifact: what it costs and what it is worth."""
+class Settings:
+    """How a sweep measures."""
 
-    bundle: str
-    artifact: Artifact
-    latency: Latency
-    accuracy: Accuracy
+    threads: tuple[int, ...] = (1,)
+    batches: tuple[int, ...] = (1,)
+    calls: int = 3000
+    """Timed calls of each cell, in all passes together, at most."""
+    passes: int = 10
+    """Fresh processes for each cell; six are the fewest that give an interval."""
+    seconds: float = 0.5
+    """For each cell in each pass, at most: a slow one is called less often."""
 
-    @property
-    def name(self) -> str:
-        return f"{self.bundle}/{self.artifact.name}"
+    def __post_init__(self) -> None:
+        for name in ("threads", "batches"):
+            values = getattr(self, name)
+            if not values or min(values) < 1 or len(set(values)) != len(values):
+                raise ValueError(f"{name} must be different numbers from 1")
+        if self.passes < 1 or self.calls < self.passes or not self.seconds > 0:
+            raise ValueError("a sweep needs a pass, a call in each, and time for it")
 
 
 def sweep(
-    bundles: Sequence[Bundle],
+    entrants: Sequence[Entrant],
     dataset: Dataset | None,
+    settings: Settings,
+    out: Path,
     *,
-    samples: int,
-    threads: int = 1,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,  # noqa: ARG005
-) -> list[Measured]:
-    """Measures every artifact at batch 1.
+    command: str = "",
+    layers: Mapping[str, Any] | None = None,
+    progress: Progress = lambda what, done, total: None,  # noqa: ARG005
+) -> Result:
+    """Measures every entrant; goes on where an earlier call of the same sweep was stopped.
 
     Args:
-        bundles: what to measure; their names must differ.
-        dataset: whose test images to answer; None takes the accuracy that each bundle recorded
-            when it was exported.
-        samples: timed calls for each artifact.
-        threads: cores one call may use.
-        progress: told what is being done, how much is done, and how much there is.
+        entrants: what to measure; their keys differ.
+        dataset: whose test images to answer; None takes the accuracies that the bundles recorded.
+        settings: how to measure.
+        out: an existing folder, for the parts that are measured already.
+        command: to be recorded.
+        layers: to be recorded: time by layer, by model.
+        progress: told how far it is.
 
     Raises:
-        TinysightError: two bundles of one name, labels that are not the data's, or a bundle
-            that cannot be loaded.
+        TinysightError: labels or an image size that are not the data's, no accuracy recorded and
+            no data given, or an entrant that cannot be loaded.
     """
-    names = [bundle.name for bundle in bundles]
-    if len(set(names)) != len(names):
-        raise TinysightError(f"two bundles have one name: {', '.join(sorted(names))}")
-    entries = [(bundle, artifact) for bundle in bundles for artifact in bundle.artifacts]
-    engines = [_engine(bundle, artifact, threads) for bundle, artifact in entries]
-    accuracies = []
-    for done, ((bundle, artifact), engine) in enumerate(zip(entries, engines, strict=True)):
-        progress("answering the test images", done, len(entries))
-        accuracies.append(_accuracy(bundle, artifact, engine, dataset))
-    calls: dict[str, Callable[[], object]] = {
-        f"{bundle.name}/{artifact.name}": partial(engine.run, _image(bundle, dataset))
-        for (bundle, artifact), engine in zip(entries, engines, strict=True)
-    }
-    latencies = interleave(
-        calls, samples, lambda done, total: progress("timing, in turns", done, total)
+    for entrant in entrants:
+        if dataset is not None:
+            check(entrant, dataset)
+        elif entrant.recorded is None:
+            raise TinysightError(f"{entrant.model} records no accuracy: give --data")
+    versions = _versions({entrant.engine for entrant in entrants})
+    parts = Parts(out, _identity(entrants, dataset, settings, versions))
+    entries = _entries(entrants, dataset, parts, progress)
+    cells = _cells(entrants, dataset, settings, parts, progress)
+    return Result(
+        measured=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        device=device.describe(),
+        versions=versions,
+        settings=asdict(settings),
+        data=None
+        if dataset is None
+        else Data(
+            dataset.title,
+            dataset.fingerprint,
+            tuple(dataset.labels),
+            np.asarray(dataset.targets[dataset.parts["test"]], dtype=np.int64),
+        ),
+        entries=tuple(entries),
+        cells=tuple(cells),
+        layers=layers or {},
     )
-    return [
-        Measured(bundle.name, artifact, latency, accuracy)
-        for (bundle, artifact), latency, accuracy in zip(
-            entries, latencies.values(), accuracies, strict=True
+
+
+def _entries(
+    entrants: Sequence[Entrant], dataset: Dataset | None, parts: Parts, progress: Progress
+) -> list[Entry]:
+    """What each is worth."""
+    entries = []
+    for number, entrant in enumerate(entrants):
+        found, accuracy = None, entrant.recorded
+        if dataset is not None:
+
+            def told(done: int, total: int, number: int = number) -> None:
+                progress("answering the test images", number * total + done, len(entrants) * total)
+
+            found = parts.array(f"answers-{number}", partial(answers, entrant, dataset, told))
+            targets = dataset.targets[dataset.parts["test"]]
+            accuracy = Accuracy(int((found == targets).sum()), len(found))
+        entries.append(
+            Entry(
+                entrant.model,
+                entrant.recipe,
+                entrant.engine,
+                entrant.bytes,
+                entrant.sha256,
+                accuracy,
+                found,
+            )
         )
+    return entries
+
+
+def _cells(
+    entrants: Sequence[Entrant],
+    dataset: Dataset | None,
+    settings: Settings,
+    parts: Parts,
+    progress: Progress,
+) -> list[Cell]:
+    """What each costs. Passes are the outer loop, so that each cell's lie far apart in time."""
+    todo = [
+        (number, threads, batch)
+        for number in range(settings.passes)
+        for threads in settings.threads
+        for batch in settings.batches
+    ]
+    for done, (number, threads, batch) in enumerate(todo):
+        progress("timing, in turns", done, len(todo))
+        name = _part(number, threads, batch)
+        if not parts.have(name):
+            job = turns.Job(
+                {e.key: turns.Cell(e.open, _images(e, dataset, batch)) for e in entrants},
+                threads,
+                calls=-(-settings.calls // settings.passes),
+                seconds=settings.seconds,
+            )
+            _in_a_fresh_process(job, parts.path(name))
+    by_part = {place: parts.get(_part(*place)) for place in todo}
+    return [
+        Cell(
+            entrant.key,
+            threads,
+            batch,
+            tuple(by_part[n, threads, batch][entrant.key] for n in range(settings.passes)),
+        )
+        for entrant in entrants
+        for threads in settings.threads
+        for batch in settings.batches
     ]
 
 
-def pareto_front(measured: Sequence[Measured]) -> list[Measured]:
-    """Those that nothing else beats in both latency and accuracy, the quickest first."""
-    front: list[Measured] = []
-    for entry in sorted(measured, key=lambda m: (m.latency.median, -m.accuracy.value)):
-        if not front or entry.accuracy.value > front[-1].accuracy.value:
-            front.append(entry)
-    return front
+def _part(number: int, threads: int, batch: int) -> str:
+    return f"times-{number}-threads{threads}-batch{batch}"
 
 
-def as_json(
-    measured: Sequence[Measured], dataset: Dataset | None, samples: int, threads: int
-) -> str:
-    """The result file: settings, device, and for each artifact its figures and raw samples."""
-    front = {entry.name for entry in pareto_front(measured)}
-    result: dict[str, Any] = {
-        "format": FORMAT,
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": device.describe(),
-        "versions": {package: version(package) for package in (*ENGINES.values(), "numpy")},
-        "settings": {"batch": 1, "threads": threads, "samples": samples, "interleaved": True},
-        "data": None
-        if dataset is None
-        else {"name": dataset.title, "fingerprint": dataset.fingerprint, "split": "test"},
-        "results": [
-            {
-                "bundle": entry.bundle,
-                "artifact": entry.artifact.name,
-                "engine": ENGINES[entry.artifact.format],
-                "bytes": entry.artifact.bytes,
-                "sha256": entry.artifact.sha256,
-                "on_front": entry.name in front,
-                "accuracy": entry.accuracy.as_json(),
-                "latency": entry.latency.as_json(),
-                "samples_ns": entry.latency.samples.tolist(),
-            }
-            for entry in measured
-        ],
-    }
-    return json.dumps(result) + "\n"
+def _in_a_fresh_process(job: turns.Job, out: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-m", "benchmarks.turns", str(out)],
+        input=pickle.dumps(job),
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if child.returncode != 0:
+        lines = child.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"it ended with {child.returncode}"
+        raise TinysightError(f"a pass failed: {reason[-300:]}")
 
 
-def _engine(bundle: Bundle, artifact: Artifact, threads: int) -> Session | LiteRT:
-    if artifact.format == "tflite":
-        return LiteRT(bundle.read(artifact), threads)
-    return Session.open(bundle, artifact, threads)
-
-
-def _image(bundle: Bundle, dataset: Dataset | None) -> NDArray[np.uint8]:
-    """A batch of one: a real test image where there is one, else seeded noise."""
+def _images(entrant: Entrant, dataset: Dataset | None, batch: int) -> Pixels:
+    """Real test images where there are any, else seeded noise."""
     if dataset is not None:
-        return np.array(dataset.images[dataset.parts["test"][:1]])
-    shape = (1, bundle.height, bundle.width, 3)
+        test = dataset.parts["test"]
+        return np.array(dataset.images[np.resize(test[:batch], batch)])
+    shape = (batch, *entrant.shape, 3)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def _accuracy(
-    bundle: Bundle, artifact: Artifact, engine: Session | LiteRT, dataset: Dataset | None
-) -> Accuracy:
-    if dataset is None:
-        if artifact.accuracy is None:
-            raise TinysightError(f"{bundle.name} records no accuracy: give --data")
-        return Accuracy(artifact.accuracy["correct"], artifact.accuracy["n"])
-    if set(bundle.labels) != set(dataset.labels):
-        raise TinysightError(
-            f"{bundle.name} knows {', '.join(bundle.labels[:5])}, …; "
-            f"{dataset.title} has {', '.join(dataset.labels[:5])}, …"
-        )
-    # The same classes may stand in another order.
-    index = np.array([bundle.labels.index(label) for label in dataset.labels])
-    if (bundle.height, bundle.width) != dataset.images.shape[1:3]:
-        raise TinysightError(f"{bundle.name} takes another image size than {dataset.title} has")
-    test = dataset.parts["test"]
-    batches = (
-        (np.asarray(dataset.images[rows]), index[dataset.targets[rows]])
-        for rows in (test[start : start + _BATCH] for start in range(0, len(test), _BATCH))
-    )
-    return Accuracy(*correct_answers(engine.run, batches))
+def _identity(
+    entrants: Sequence[Entrant],
+    dataset: Dataset | None,
+    settings: Settings,
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    return {
+        "entrants": [(entrant.key, entrant.sha256) for entrant in entrants],
+        "data": dataset and dataset.fingerprint,
+        "settings": asdict(settings),
+        "versions": dict(versions),
+        "device": device.describe()["cpu"],
+    }
+
+
+def _versions(engines: set[str]) -> dict[str, str]:
+    """Of numpy, and of the engines' packages as far as they are packages of Python."""
+    found = {}
+    for package in ("numpy", *sorted(PACKAGES.get(engine, engine) for engine in engines)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -1,33 +1,33 @@
 """Builds a bundle from a finished run: converts, checks every artifact, and writes what passed."""
 
+import dataclasses
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export import tflite
-from export.keras_to_onnx import keras_to_onnx
+from export.accuracy_bound import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
+from export.certificate import LAYER_IMAGES, Layers, data_record, without_vnni
+from export.convert import Candidate, Converter
 from export.litert import LiteRT
 from export.parity import Parity
-from export.passes import ExportError, take_uint8
-from export.quantize import static_w8a8
-from export.recipes import FORMATS, RECIPES
+from export.passes import ExportError
+from export.recipes import FORMATS, RECIPES, Format, Recipe
 from tinysight import golden
 from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.session import Session
-from training.data import Dataset, Splits, hash_indices, split
+from training.data import Dataset, Splits, split
 from training.finish import predict
 from training.keras import keras
 from training.progress import Count
-from training.recipes import Recipe
+from training.recipes import Recipe as TrainingRecipe
 from training.run import Run
 
 CALIBRATION_IMAGES = 512
@@ -46,8 +46,15 @@ class Report:
 
     name: str
     size: int
+    compressed: int
+    """Bytes after gzip -9."""
+    drop: float
+    """Lost accuracy, as a fraction of the validation images; negative where it gained."""
     validation: Parity
-    test: Parity
+    test: Parity | None
+    """None for an artifact that a walk passed by: test images choose nothing."""
+    in_float: tuple[str, ...]
+    """The layers of a quantized artifact that were left in float32."""
     objection: str | None
     """Why it was not written; None where it was."""
 
@@ -59,14 +66,23 @@ def build(
     *,
     name: str,
     recipes: Sequence[str],
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[Format] = FORMATS,
+    finetune_epochs: float | None = None,
+    max_drop: float | None = None,
     overwrite: bool = False,
     count: Count = lambda what, done, total: None,  # noqa: ARG005
 ) -> list[Report]:
-    """Exports a run by every recipe in every format, and writes the bundle `out`.
+    """Exports a run by every recipe in every format that has it, and writes the bundle `out`.
 
     Each artifact is compared with the trained model on the validation images, which decide
     whether it is written, and on the test images, which are only reported.
+
+    Args:
+        finetune_epochs: passes over the training images for the recipes that fine-tune, instead of
+            their own.
+        max_drop: writes, of each format, only the cheapest artifact that loses no more accuracy
+            than this, as a fraction of the validation images: see `export.accuracy_bound`. The
+            named recipes are what it chooses from, and float32 in any case.
 
     Raises:
         ExportError: the data is not what the run was trained on, `out` exists, the model cannot
@@ -78,38 +94,52 @@ def build(
         raise ExportError(f"{out} is not a bundle; it is not replaced")
     splits = _same_splits(run, dataset)
     calibration = calibration_indices(splits, run.record["recipe"]["seed"])
+    data = data_record(dataset, splits, calibration)  # first: what it refuses need not be made
     model = keras.models.load_model(run.model_file)
+    parts = {"val": splits.val, "test": splits.test, "calibration": calibration}
     trained = {
-        part: predict(model, dataset.images, getattr(splits, part), count, f"answering {part}:")
-        for part in ("val", "test")
+        part: predict(model, dataset.images, indices, count, f"answering {part}:")
+        for part, indices in parts.items()
     }
-
-    reference = Parity.of(trained["val"], trained["val"], dataset.targets[splits.val])
+    converter = Converter(
+        run, dataset, splits, calibration, finetune_epochs=finetune_epochs, count=count
+    )
+    looked_at = np.asarray(dataset.images[calibration[:LAYER_IMAGES]])
+    layers = Layers(looked_at, lambda recipe, format_: converter.convert(recipe, format_).content)
+    check = _Check(dataset, parts, trained, count)
+    chosen = [RECIPES[recipe] for recipe in recipes]
     artifacts: list[tuple[Artifact, bytes]] = []
     reports: list[Report] = []
-    for recipe, format_, convert in _conversions(model, dataset.images[calibration]):
-        if recipe not in recipes or format_ not in formats:
-            continue
-        count(f"converting to {recipe}.{format_}:", 0, 0)
-        content = convert()
-        engine = _engine(format_, content, dataset)
-        what = f"checking {recipe}.{format_}:"
-        parity = {
-            part: _parity(
-                engine, dataset, getattr(splits, part), trained[part], partial(count, what)
-            )
-            for part in trained
-        }
-        artifact = _artifact(recipe, format_, content, parity, engine, dataset)
-        objection = RECIPES[recipe].objection(parity["val"], reference)
+    for tried in _tried(chosen, formats, converter, check, max_drop):
+        candidate, parity = tried.candidate, {"val": tried.validation}
+        if tried.objection is None or max_drop is None:
+            parity["test"] = check.parity(candidate, "test")
         reports.append(
-            Report(artifact.name, len(content), parity["val"], parity["test"], objection)
+            Report(
+                name=candidate.name,
+                size=len(candidate.content),
+                compressed=candidate.compressed,
+                drop=check.reference.accuracy.value - tried.validation.accuracy.value,
+                validation=tried.validation,
+                test=parity.get("test"),
+                in_float=tuple(candidate.settings.get("in_float", ())),
+                objection=tried.objection,
+            )
         )
-        if objection is None:
-            artifacts.append((artifact, content))
+        if tried.objection is None:
+            engine = check.engine(candidate)
+            recipe, content = candidate.recipe, candidate.content
+            inside = {
+                "layers": layers.record(recipe, candidate.format, content),
+                "without_vnni": without_vnni(recipe, candidate.format, content, looked_at),
+            }
+            artifact = _artifact(recipe, candidate.format, content, parity, inside, engine, dataset)
+            settings = {**candidate.settings, "compressed_bytes": candidate.compressed}
+            artifacts.append((dataclasses.replace(artifact, settings=settings), content))
     onnx_artifacts = [artifact for artifact, _ in artifacts if artifact.format == "onnx"]
     if not onnx_artifacts:
         reasons = "; ".join(f"{r.name}: {r.objection}" for r in reports if r.objection)
+        reasons = reasons or "none was asked for"
         raise ExportError(f"no ONNX artifact is near enough to the trained model: {reasons}")
     bundle = Bundle(
         name=name,
@@ -117,13 +147,13 @@ def build(
         height=dataset.images.shape[1],
         width=dataset.images.shape[2],
         artifacts=tuple(artifact for artifact, _ in artifacts),
-        # The smallest: who exports an int8 model next to the float32 one means to ship it.
-        default=min(onnx_artifacts, key=lambda artifact: artifact.bytes).name,
-        data=_data(dataset, splits, calibration),
+        default=_default(onnx_artifacts),
+        data=data,
         training=_training(run),
         export={
             "recipes": list(recipes),
             "formats": list(formats),
+            "max_drop": max_drop,
             "versions": {
                 package: version(package)
                 for package in ("tinysight", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
@@ -133,10 +163,95 @@ def build(
     with new_folder(out, overwrite=overwrite) as folder:
         for artifact, content in artifacts:
             (folder / artifact.file).write_bytes(content)
-        text = json.dumps(bundle.as_json(), indent=1, ensure_ascii=False) + "\n"
-        (folder / "bundle.json").write_text(text, encoding="utf-8")
+        (folder / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
         load_bundle(folder)  # what takes its place must be what the runtime reads
     return reports
+
+
+def _tried(
+    recipes: Sequence[Recipe],
+    formats: Sequence[Format],
+    converter: Converter,
+    check: "_Check",
+    max_drop: float | None,
+) -> Iterator[Tried]:
+    """Every candidate that is made, with what the validation images say of it."""
+    if max_drop is None:
+        for recipe in recipes:
+            for format_ in (known for known in formats if known in recipe.formats):
+                candidate = converter.convert(recipe, format_)
+                parity = check.parity(candidate, "val")
+                yield Tried(candidate, parity, recipe.tolerance.objection(parity, check.reference))
+        return
+
+    def harm(recipe: Recipe) -> list[str]:
+        return harmful_layers(
+            recipe,
+            converter.layers(),
+            convert=converter.convert,
+            error=check.error,
+            count=partial(check.count, "looking for harmful layers:"),
+        )
+
+    for format_ in formats:
+        yield from walk(
+            [
+                one
+                for one in dict.fromkeys((*recipes, RECIPES["float32"]))
+                if format_ in one.formats
+            ],
+            format_,
+            max_drop,
+            convert=converter.convert,
+            measure=lambda candidate: check.parity(candidate, "val"),
+            harm=harm,
+            reference=check.reference,
+        )
+
+
+class _Check:
+    """Compares candidates with the trained model."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        parts: Mapping[str, NDArray[np.int64]],
+        trained: Mapping[str, NDArray[np.float32]],
+        count: Count,
+    ) -> None:
+        """`parts` are the indices of some sets of images, `trained` the model's logits on them."""
+        self._dataset, self._parts, self._trained, self.count = dataset, parts, trained, count
+        self.reference = Parity.of(trained["val"], trained["val"], dataset.targets[parts["val"]])
+
+    def engine(self, candidate: Candidate) -> Engine:
+        return _engine(candidate.format, candidate.content, self._dataset)
+
+    def parity(self, candidate: Candidate, part: Literal["val", "test", "calibration"]) -> Parity:
+        return _parity(
+            self.engine(candidate),
+            self._dataset,
+            self._parts[part],
+            self._trained[part],
+            partial(self.count, f"checking {candidate.name}:"),
+        )
+
+    def error(self, candidate: Candidate) -> float:
+        """The mean difference of a logit on the calibration images."""
+        return self.parity(candidate, "calibration").mean_difference
+
+
+def _default(artifacts: Sequence[Artifact]) -> str:
+    """The artifact that a device runs unless told otherwise: the quickest kind, most accurate.
+
+    Who exports an int8 model next to the float32 one means to ship it.
+    """
+
+    def rank(artifact: Artifact) -> tuple[int, float]:
+        arithmetic = artifact.settings["arithmetic"]
+        kind = 0 if arithmetic in INTEGER else CHEAPEST_FIRST.index(arithmetic)
+        return kind, -artifact.parity["validation"]["accuracy"]
+
+    return min(artifacts, key=rank).name
 
 
 def calibration_indices(splits: Splits, seed: int) -> NDArray[np.int64]:
@@ -145,20 +260,9 @@ def calibration_indices(splits: Splits, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(splits.train, n, replace=False))
 
 
-def _conversions(
-    model: Any, calibration: NDArray[np.uint8]
-) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
-    """Every recipe and format with what makes it, the cheapest first."""
-    graph = keras_to_onnx(model)
-    yield "float32", "onnx", lambda: take_uint8(graph).SerializeToString()
-    yield "static_w8a8", "onnx", lambda: static_w8a8(graph, calibration).SerializeToString()
-    yield "float32", "tflite", lambda: tflite.float32(model)
-    yield "static_w8a8", "tflite", lambda: tflite.static_w8a8(model, calibration)
-
-
 def _same_splits(run: Run, dataset: Dataset) -> Splits:
     """The run's own splits, after it is certain that this is the data they were made for."""
-    recipe, data = Recipe(**run.record["recipe"]), run.record["data"]
+    recipe, data = TrainingRecipe(**run.record["recipe"]), run.record["data"]
     if dataset.fingerprint != data["fingerprint"]:
         raise ExportError(
             f"{dataset.source} is not the data that {run.folder} was trained on "
@@ -196,45 +300,30 @@ def _parity(
 
 
 def _artifact(
-    recipe: str,
-    format_: Any,
+    recipe: Recipe,
+    format_: Format,
     content: bytes,
-    parity: dict[str, Parity],
+    parity: Mapping[str, Parity],
+    inside: Mapping[str, Any],
     engine: Engine,
     dataset: Dataset,
 ) -> Artifact:
     images = golden.inputs(*dataset.images.shape[1:3])
     answers = np.concatenate([engine.run(image[None]) for image in images])
     return Artifact(
-        recipe=recipe,
+        recipe=recipe.name,
         format=format_,
-        file=f"{recipe}.{format_}",
+        file=f"{recipe.name}.{format_}",
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
-        parity={"validation": parity["val"].as_json(), "test": parity["test"].as_json()},
-        accuracy={"split": "test", **parity["test"].accuracy.as_json()},
-        golden=golden.record(answers, RECIPES[recipe].golden),
-    )
-
-
-def _data(dataset: Dataset, splits: Splits, calibration: NDArray[np.int64]) -> dict[str, Any]:
-    """What the bundle says of the data, with the hashes that prove which image served for what."""
-    if not np.isin(calibration, splits.train).all():
-        raise ExportError("a calibration image is not a training image")
-    sets = {**dict(splits.items()), "calibration": calibration}
-    return {
-        "name": dataset.name,
-        "title": dataset.title,
-        "attribution": dataset.attribution,
-        "notes": list(dataset.notes),
-        "fingerprint": dataset.fingerprint,
-        "splits": {
-            part: {"n": len(indices), "sha256": hash_indices(indices)}
-            for part, indices in sets.items()
+        parity={
+            "validation": parity["val"].as_json(),
+            "test": parity["test"].as_json(),
+            **inside,
         },
-        # `Splits` refuses to exist otherwise, and calibration was just found within train.
-        "disjoint": ["train", "val", "test"],
-    }
+        accuracy={"split": "test", **parity["test"].accuracy.as_json()},
+        golden=golden.record(answers, recipe.tolerance.golden),
+    )
 
 
 def _training(run: Run) -> dict[str, Any]:

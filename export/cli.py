@@ -1,15 +1,19 @@
-"""`python -m export RUN --out BUNDLE`."""
+"""`python -m export RUN --out BUNDLE`, and `python -m export explain BUNDLE`."""
 
 import argparse
+import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from export.explain.cli import main as explain
+from export.recipes import DEFAULT, FORMATS, RECIPES
 from tinysight.console import Counter, fail, guarded, need, table
 from tinysight.errors import TinysightError
 
-# The recipes' module stays out of --help, which must answer without numpy's second of imports.
-_RECIPES = ("float32", "static_w8a8")
-_FORMATS = ("onnx", "tflite")
+if TYPE_CHECKING:
+    from export.build import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,17 +22,40 @@ def parser() -> argparse.ArgumentParser:
         description="Makes a bundle of a finished run: converts the model by every recipe to ONNX "
         "and TFLite, compares each artifact with the trained model on real images, and writes "
         "those that are near enough. Exit code 1 when one was not.",
-        epilog="recipes:\n"
-        "  float32      as it was trained\n"
-        "  static_w8a8  8-bit weights and activations, calibrated on training images\n"
-        "\nexample:\n"
-        "  python -m export runs/cifar --recipes float32,static_w8a8 --out bundles/cifar",
+        epilog="recipes (those with * train on for some minutes):\n"
+        + "".join(
+            f"  {name + (' *' if recipe.finetuning else ''):24}{recipe.summary}\n"
+            for name, recipe in RECIPES.items()
+        )
+        + "\nexamples:\n"
+        "  python -m export runs/cifar --out bundles/cifar\n"
+        "  python -m export runs/cifar --recipes all --finetune-epochs 0.5 --out bundles/cifar\n"
+        "  python -m export runs/cifar --max-drop 0.5 --out bundles/cifar\n"
+        "  python -m export explain bundles/cifar    (why int8 takes the time it takes: --help)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("run", type=Path, help="the run folder that `python -m training` wrote")
     main.add_argument("--out", type=Path, required=True, help="the bundle folder to write")
-    main.add_argument("--recipes", type=_choices(_RECIPES), default=_RECIPES, help="(all)")
-    main.add_argument("--formats", type=_choices(_FORMATS), default=_FORMATS, help="(onnx,tflite)")
+    main.add_argument(
+        "--recipes",
+        type=_choices(tuple(RECIPES)),
+        help=f"names with commas between, or all ({','.join(DEFAULT)}; with --max-drop all that "
+        "need no training)",
+    )
+    main.add_argument("--formats", type=_choices(FORMATS), default=FORMATS, help="(onnx,tflite)")
+    main.add_argument(
+        "--finetune-epochs",
+        type=_above_zero,
+        metavar="N",
+        help="passes over the training images for each recipe that trains, such as 0.25 (2)",
+    )
+    main.add_argument(
+        "--max-drop",
+        type=_points,
+        metavar="POINTS",
+        help="write only the cheapest artifact that loses at most so many points of accuracy on "
+        "the validation images, and say what was given up for it",
+    )
     main.add_argument("--name", help="the bundle's name (that of the folder)")
     main.add_argument("--data", help="where the run's data is now, if it has moved")
     main.add_argument("--overwrite", action="store_true", help="replace the bundle that is there")
@@ -36,12 +63,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["explain"]:
+        return explain(words[1:])
+    args = parser().parse_args(words)
     return guarded("export", lambda: export(args))
 
 
 def export(args: argparse.Namespace) -> int:
     need("export", "tensorflow", "tf_keras", "sklearn", "onnx", "tf2onnx", "ai_edge_litert")
+    if any(RECIPES[name].finetuning for name in args.recipes or ()):
+        need("export", "tensorflow_model_optimization")
     from training.data import load_dataset
     from training.run import load_run
 
@@ -57,34 +89,88 @@ def export(args: argparse.Namespace) -> int:
         dataset,
         args.out,
         name=_slug(args.name or args.out.resolve().name),
-        recipes=args.recipes,
+        recipes=args.recipes or _default_recipes(bounded=args.max_drop is not None),
         formats=args.formats,
+        finetune_epochs=args.finetune_epochs,
+        max_drop=args.max_drop,
         overwrite=args.overwrite,
         count=counter,
     )
     counter.clear()
-    header = ("artifact", "KB", "largest / mean logit difference", "same top-1", "test accuracy")
+    if args.max_drop is not None:
+        _tell_walk(reports, args.max_drop)
+    written = [report for report in reports if report.objection is None]
+    refused = [] if args.max_drop is not None else [r for r in reports if r.objection]
+    header = (
+        "artifact", "KB", "KB gzip -9", "largest / mean logit difference", "same top-1",
+        "test accuracy",
+    )  # fmt: skip
     rows = [
         (
             report.name,
             f"{report.size / 1000:.1f}",
+            f"{report.compressed / 1000:.1f}",
             f"{report.test.max_difference:.2g} / {report.test.mean_difference:.2g}",
             f"{report.test.same_top1:,} of {report.test.images:,}",
             str(report.test.accuracy),
         )
-        for report in reports
+        for report in [*written, *refused]
+        if report.test is not None
     ]
     print(table(header, rows))
-    refused = [report for report in reports if report.objection]
     for report in refused:
         fail("export", f"{report.name} was not written: {report.objection}")
     print(f"\nWritten to {args.out}/. Next: tinysight classify --bundle {args.out} PICTURE…")
     return 1 if refused else 0
 
 
+def _tell_walk(reports: Sequence["Report"], max_drop: float) -> None:
+    """What was tried for --max-drop, and why it was passed by."""
+    rows = [
+        (
+            f"{report.name}, {len(report.in_float)} in float32" if report.in_float else report.name,
+            f"{report.size / 1000:.1f}",
+            f"{report.validation.accuracy.value:.2%}",
+            f"{100 * report.drop:+.2f}",
+            "chosen" if report.objection is None else "passed by",
+        )
+        for report in reports
+    ]
+    print(table(("tried, cheapest first", "KB", "validation accuracy", "points lost", ""), rows))
+    for report in reports:
+        if report.objection is None and report.name.startswith("float32"):
+            print(f"{report.name}: nothing cheaper keeps within {100 * max_drop:g} points.")
+        elif report.objection is None and report.in_float:
+            print(f"{report.name} leaves in float32: {', '.join(report.in_float)}")
+    print()
+
+
+def _default_recipes(*, bounded: bool) -> tuple[str, ...]:
+    if not bounded:
+        return DEFAULT
+    return tuple(name for name, recipe in RECIPES.items() if recipe.finetuning is None)
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _points(text: str) -> float:
+    """Percentage points as a fraction."""
+    value = float(text) / 100
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 100")
+    return value
+
+
 def _choices(known: tuple[str, ...]):  # type: ignore[no-untyped-def]
     def parse(text: str) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+        if names == ("all",):
+            return known
         unknown = [name for name in names if name not in known]
         if unknown or not names:
             what = f"unknown: {', '.join(unknown)}" if unknown else "nothing named"

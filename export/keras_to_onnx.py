@@ -5,11 +5,15 @@ from typing import Any
 import onnx
 
 from export.passes import (
+    dequantize_late,
+    float_logits,
     fold_flatten,
     fold_input_scale,
     matmul_to_gemm,
+    quantize_weights,
     readable_names,
     reshape_to_flatten,
+    take_quantized,
 )
 from tinysight.console import native_stderr_held_back
 from training.keras import keras, tf
@@ -34,6 +38,30 @@ def keras_to_onnx(model: Any) -> onnx.ModelProto:
     Raises:
         ExportError: the model does not begin with a convolution.
     """
+    return readable_names(fold_input_scale(_translated(model), PIXEL_SCALE))
+
+
+def aware_to_onnx(model: Any) -> onnx.ModelProto:
+    """Translates a quantization-aware model to an int8 graph, with the ranges that it learned.
+
+    Args:
+        model: from `export.qat.finished`, float32 (n, h, w, 3) in [0, 255] to logits.
+
+    Returns:
+        `image`, uint8 (batch, h, w, 3), to `logits`, float32 (batch, classes).
+
+    Raises:
+        ExportError: its weights lie on no int8 grid, or it does not quantize the image first.
+    """
+    translated = _translated(model)
+    for node in translated.graph.node:  # layers are called as they were before they were wrapped
+        node.name = node.name.replace("/quant_", "/").replace("/quantize_layer/", "/image/")
+    named = readable_names(float_logits(translated))
+    return quantize_weights(dequantize_late(take_quantized(named)))
+
+
+def _translated(model: Any) -> onnx.ModelProto:
+    """What tf2onnx makes of it, from `image` to `logits`, without the detours before a Dense."""
     shape = (None, *model.input_shape[1:])
     # A functional wrapper names the output; the layers keep their names and weights.
     named = keras.Model(model.input, model.output, name=model.name)
@@ -46,5 +74,4 @@ def keras_to_onnx(model: Any) -> onnx.ModelProto:
             input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
             opset=OPSET,
         )
-    clean = fold_flatten(reshape_to_flatten(matmul_to_gemm(raw)))
-    return readable_names(fold_input_scale(clean, PIXEL_SCALE))
+    return fold_flatten(reshape_to_flatten(matmul_to_gemm(raw)))

@@ -1,8 +1,10 @@
-"""Static int8 quantization for ONNX, by onnxruntime's own quantizer."""
+"""Quantization after training for ONNX, by onnxruntime's own quantizer."""
 
+import contextlib
+import io
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,35 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import (
     CalibrationDataReader,
+    CalibrationMethod,
     QuantFormat,
     QuantType,
+    create_calibrator,
+    quantize_dynamic,
     quantize_static,
+    save_tensors_data,
 )
+from onnxruntime.quantization.calibrate import TensorsData
 
-from export.passes import Graph, float_logits, take_quantized
+from export.passes import (
+    Graph,
+    dequantize_late,
+    drop_requantization,
+    float_logits,
+    take_quantized,
+    take_uint8,
+)
+from export.recipes import Calibration
 
 _BATCH = 64
+_METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+# Half of the levels are for negative values, whatever the tensor: 512 are the 256 of a ReLU. Twice
+# as many bins; onnxruntime has 128 of both by default, and then always takes the whole range.
+_ENTROPY = {"num_bins": 1024, "num_quantized_bins": 512}
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
@@ -35,38 +58,128 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has n
         return next(self._feeds, None)
 
 
-def static_w8a8(model: onnx.ModelProto, calibration: NDArray[np.uint8]) -> onnx.ModelProto:
-    """Quantizes a float32 graph over pixels to 8-bit weights and activations.
-
-    Weights are signed, per channel; activations unsigned, per tensor, with ranges from the
-    smallest and largest value seen: what x86 runs quickest. The uint8 pixels are taken as the
-    quantized input that they are, and the logits leave as float32.
+def find_ranges(
+    model: onnx.ModelProto, images: NDArray[np.uint8], calibration: Calibration = "minmax"
+) -> TensorsData:
+    """The range of every activation of a float32 graph over pixels, onnxruntime's own type.
 
     Args:
         model: from `keras_to_onnx`.
-        calibration: uint8 (n, h, w, 3), training images only.
+        images: uint8 (n, h, w, 3) to calibrate on, training images only.
+        calibration: how a range follows from the values seen.
     """
-    image = Graph(model).inputs[0]
-    transpose = Graph(model).only_consumer(image, "Transpose")
-    pixels = image if transpose is None else transpose.output[0]
-    # Scale 1 and zero point 0, so that a pixel is its own quantized form.
-    byte_range = {pixels: [{"rmin": np.float32(0), "rmax": np.float32(255)}]}
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        source = Path(folder) / "float.onnx"
+        onnx.save(model, source)
+        calibrator = create_calibrator(
+            source,
+            augmented_model_path=str(Path(folder) / "watched.onnx"),
+            calibrate_method=_METHODS[calibration],
+            extra_options=_ENTROPY if calibration == "entropy" else {},
+        )
+        calibrator.collect_data(_Images(Graph(model).inputs[0], images))
+        return calibrator.compute_data()
+
+
+def static_w8a8(
+    model: onnx.ModelProto, images: NDArray[np.uint8], calibration: Calibration = "minmax"
+) -> onnx.ModelProto:
+    """Quantizes a float32 graph over pixels to 8-bit weights and activations.
+
+    Weights are signed, per channel; activations unsigned, per tensor: what x86 runs quickest. The
+    uint8 pixels are taken as the quantized input that they are, and the logits leave as float32.
+
+    The arguments are those of `find_ranges`.
+    """
+    return w8a8(model, find_ranges(model, images, calibration))
+
+
+def w8a8(
+    model: onnx.ModelProto, ranges: TensorsData, *, in_float: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """What `static_w8a8` does once the ranges are known.
+
+    Args:
+        model: from `keras_to_onnx`.
+        ranges: of its activations, from `find_ranges`.
+        in_float: names of the layers that stay in float32: see `quantizable`.
+    """
+    quantized = _static(model, ranges, QuantType.QUInt8, in_float)
+    reader = Graph(quantized).consumers(_pixels(quantized))[0]
+    # A first layer that stays in float32 takes no quantized image.
+    take = take_quantized if reader.op_type == "QuantizeLinear" else take_uint8
+    return drop_requantization(dequantize_late(float_logits(take(quantized))))
+
+
+def w8a16(model: onnx.ModelProto, ranges: TensorsData) -> onnx.ModelProto:
+    """As `w8a8`, with unsigned 16-bit activations.
+
+    onnxruntime's CPU kernels compute such convolutions in float32, so here it is slower than
+    float32; it is for devices that have the arithmetic, and shows what 8-bit activations cost.
+    """
+    return float_logits(take_uint8(_static(model, ranges, QuantType.QUInt16, ())))
+
+
+def dynamic_w8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Stores weights in 8 bits, one scale a layer; activations get their ranges in every call.
+
+    Args:
+        model: from `keras_to_onnx`.
+    """
+
+    def quantize(source: Path, target: Path) -> None:
+        # Unsigned: onnxruntime has no ConvInteger of unsigned activations and signed weights.
+        quantize_dynamic(source, target, weight_type=QuantType.QUInt8)
+
+    return take_uint8(_in_files(model, quantize))
+
+
+def quantizable(model: onnx.ModelProto) -> list[str]:
+    """The names of the layers that quantization turns to integers, in the graph's order."""
+    return [node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+
+
+def _static(
+    model: onnx.ModelProto, ranges: TensorsData, activations: QuantType, in_float: Sequence[str]
+) -> onnx.ModelProto:
+    # Of 8 bits, scale 1 and zero point 0, so that a pixel is its own quantized form.
+    byte_range = {_pixels(model): [{"rmin": np.float32(0), "rmax": np.float32(255)}]}
+
+    def quantize(source: Path, target: Path) -> None:
+        found = source.with_suffix(".json")
+        save_tensors_data(ranges, found)
+        quantize_static(
+            source,
+            target,
+            None,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=activations,
+            weight_type=QuantType.QInt8,
+            calibrate_method=ranges.calibration_method,
+            calibration_cache_path=found,
+            nodes_to_exclude=list(in_float),
+            extra_options={"TensorQuantOverrides": byte_range},
+        )
+
+    return _in_files(model, quantize)
+
+
+def _pixels(model: onnx.ModelProto) -> str:
+    """The tensor of pixels, in the layout that the first layer reads."""
+    graph = Graph(model)
+    transpose = graph.only_consumer(graph.inputs[0], "Transpose")
+    return graph.inputs[0] if transpose is None else str(transpose.output[0])
+
+
+def _in_files(model: onnx.ModelProto, quantize: Callable[[Path, Path], None]) -> onnx.ModelProto:
+    """Runs a quantizer that goes from file to file, and keeps its advice to itself."""
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        source, target = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
         onnx.save(model, source)
         logging.disable(logging.WARNING)  # it asks for a clean-up that our passes have done
         try:
-            quantize_static(
-                source,
-                target,
-                _Images(image, calibration),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                extra_options={"TensorQuantOverrides": byte_range},
-            )
+            quantize(source, target)
         finally:
             logging.disable(logging.NOTSET)
-        quantized = onnx.load(target)
-    return float_logits(take_quantized(quantized))
+        return onnx.load(target)

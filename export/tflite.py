@@ -1,4 +1,4 @@
-"""TFLite artifacts, float32 and full int8, through TensorFlow's converter."""
+"""TFLite artifacts, through TensorFlow's converter. All take uint8 and give float32 logits."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,33 +14,71 @@ from training.keras import keras, tf
 
 def float32(model: Any) -> bytes:
     """uint8 (n, h, w, 3) to float32 logits; the only added work is one cast."""
-    image = keras.Input(model.input_shape[1:], dtype=tf.uint8, name="image")
-    whole = keras.Model(image, _over_pixels(model)(tf.cast(image, tf.float32)))
-    return _convert(tf.lite.TFLiteConverter.from_keras_model(whole))
+    return _convert(tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model)))
 
 
-def static_w8a8(model: Any, calibration: NDArray[np.uint8]) -> bytes:
+def float16(model: Any) -> bytes:
+    """As `float32`, with weights stored in float16: a CPU turns them back when it loads them."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return _convert(converter)
+
+
+def dynamic_w8(model: Any) -> bytes:
+    """As `float32`, with int8 weights; kernels quantize activations anew in every call."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return _convert(converter)
+
+
+def static_w8a8(model: Any, images: NDArray[np.uint8]) -> bytes:
     """uint8 (n, h, w, 3) to float32 logits, int8 in between.
 
     Args:
         model: float32 in [0, 1] to logits.
-        calibration: uint8 (n, h, w, 3), training images only.
+        images: uint8 (n, h, w, 3) to calibrate on, training images only.
     """
-    images = np.array(calibration)
+    images = np.array(images)
     # The input's range is what calibration saw. Two corner pixels make that 0 to 255 exactly, so
     # that the scale is 1 and the device's bytes go in as they are.
     images[0, 0, 0], images[0, -1, -1] = 0, 255
-
-    def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for image in images:
-            yield [image[None].astype(np.float32)]
-
     converter = tf.lite.TFLiteConverter.from_keras_model(_over_pixels(model))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
+    converter.representative_dataset = lambda: _one_by_one(images, np.float32)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     return _convert(converter)
+
+
+def static_w8a16(model: Any, images: NDArray[np.uint8]) -> bytes:
+    """As `static_w8a8`, with int16 activations; bytes are cast and quantized in the graph."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _one_by_one(images, np.uint8)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        tf.lite.OpsSet.TFLITE_BUILTINS,  # for the cast of the image
+    ]
+    return _convert(converter)
+
+
+def qat_w8a8(quantized: Any) -> bytes:
+    """A quantization-aware model as it was trained: it brings all its ranges.
+
+    Args:
+        quantized: from `export.qat.finished`, float32 in [0, 255] to logits.
+    """
+    converter = tf.lite.TFLiteConverter.from_keras_model(quantized)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.uint8
+    return _convert(converter)
+
+
+def _from_bytes(model: Any) -> Any:
+    """The model with a cast in front, so that it takes uint8."""
+    image = keras.Input(model.input_shape[1:], dtype=tf.uint8, name="image")
+    return keras.Model(image, _over_pixels(model)(tf.cast(image, tf.float32)))
 
 
 def _over_pixels(model: Any) -> Any:
@@ -53,6 +91,11 @@ def _over_pixels(model: Any) -> Any:
     kernel, *rest = first.get_weights()
     first.set_weights([kernel * np.float32(PIXEL_SCALE), *rest])
     return copy
+
+
+def _one_by_one(images: NDArray[np.uint8], dtype: Any) -> Iterator[list[NDArray[Any]]]:
+    for image in images:
+        yield [image[None].astype(dtype)]
 
 
 def _convert(converter: Any) -> bytes:

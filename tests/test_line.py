@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
-for package in ("tensorflow", "tf2onnx", "ai_edge_litert", "sklearn", "matplotlib", "rich"):
+for package in (
+    "tensorflow",
+    "tf2onnx",
+    "ai_edge_litert",
+    "sklearn",
+    "matplotlib",
+    "rich",
+    "jsonschema",
+):
     pytest.importorskip(package)
 
 from benchmarks.cli import main
+from benchmarks.files import read
 from tinysight import Classifier, load_bundle
 
 
@@ -37,9 +46,9 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(tmp_path, capfd, monk
     assert bundle.labels == tuple(f"number {digit}" for digit in range(10))
     picture = sorted((out / "pictures").glob("*.png"))[0]
     assert Classifier.load(out / "bundle").classify(picture).label in bundle.labels
-    results = json.loads((out / "sweep" / "sweep.json").read_text())["results"]
-    assert len(results) == 4
-    assert {row["accuracy"]["n"] for row in results} == {100}
+    result = read(out / "sweep")
+    assert len(result.entries) == len(result.cells) == 4
+    assert {entry.accuracy.n for entry in result.entries if entry.accuracy} == {100}
     printed = capfd.readouterr().out
     for step in ("1. Train", "2. Export", "3. Classify", "4. Measure", "Done in"):
         assert step in printed

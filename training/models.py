@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training import vgg16
+from training import edge, resnet, vgg16
 from training.keras import keras
 from training.recipes import Recipe
 
@@ -40,4 +40,8 @@ def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
     """A new model with random weights, for what is trained end to end."""
     if recipe.model == "baseline":
         return baseline(shape, classes)
+    if recipe.model in edge.STACKS:
+        return edge.build(recipe.model, shape, classes, recipe.l2)
+    if recipe.model in resnet.BLOCKS:
+        return resnet.build(recipe.model, shape, classes, recipe.l2)
     return vgg16.finetuned(shape, classes, recipe.l2)

@@ -60,6 +60,20 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+_SMALL = Recipe(
+    "",
+    epochs=40,
+    batch_size=512,
+    optimizer="sgd",
+    learning_rate=0.4,
+    label_smoothing=0.1,
+    l2=2.5e-4,
+    augment=True,
+    val_fraction=0.1,
+    precision="auto",
+)
+"""What small networks with batch normalization learn well by."""
+
 RECIPES = {
     # The notebook's, to the letter.
     "baseline": Recipe("baseline"),
@@ -80,5 +94,9 @@ RECIPES = {
         val_fraction=0.1,
         precision="auto",
     ),
+    **{
+        model: dataclasses.replace(_SMALL, model=model)
+        for model in ("edge_s", "edge_m", "edge_l", "resnet8", "resnet20")
+    },
 }
 """The default settings by model."""

@@ -116,7 +116,13 @@ class Graph:
                 needed.update(node.input)
         self._set_nodes([node for node in self.nodes if needed.intersection(node.output)])
         graph = self.model.graph
-        stored = [tensor for tensor in graph.initializer if tensor.name in needed]
+        # As they are first read: tf2onnx's order, and so the bytes, change from run to run.
+        read = list(dict.fromkeys(name for node in graph.node for name in node.input))
+        order = {name: i for i, name in enumerate(read)}
+        stored = sorted(
+            (tensor for tensor in graph.initializer if tensor.name in needed),
+            key=lambda tensor: order.get(tensor.name, len(order)),
+        )
         del graph.initializer[:], graph.value_info[:]
         graph.initializer.extend(stored)
         onnx.checker.check_model(self.model, full_check=True)

@@ -6,7 +6,12 @@ from onnx import NodeProto
 from export.passes.graph import Graph
 
 _NAMED_AS_LAYER = {"Conv", "Gemm", "MatMul", "MaxPool", "AveragePool", "GlobalAveragePool"}
-_ROLES = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": ("weight",)}
+_ROLES = {
+    "Conv": ("weight", "bias"),
+    "Gemm": ("weight", "bias"),
+    "MatMul": ("weight",),
+    "QuantizeLinear": ("scale", "zero_point"),
+}
 
 
 def readable_names(model: onnx.ModelProto, batch: str = "batch") -> onnx.ModelProto:

@@ -30,6 +30,7 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
+_NUMBERS = re.compile(r"\[\n([-+.,\s\deE]+)\]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -49,6 +50,8 @@ class Artifact:
     """On the test images: correct, n, value, 95 % interval."""
     golden: Mapping[str, Any] | None = None
     """Its answers on seeded inputs, and how near another device must come: `tinysight.golden`."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """All that is needed to make it again from the same run and data: see `export.convert`."""
 
     def __post_init__(self) -> None:
         if self.format not in ("onnx", "tflite"):
@@ -144,6 +147,12 @@ class Bundle:
         content = {"format": FORMAT, **asdict(self)}
         del content["folder"]
         return content
+
+    def as_text(self) -> str:
+        """The text of bundle.json: a line an entry, but a row of numbers on one line."""
+        text = json.dumps(self.as_json(), indent=1, ensure_ascii=False)
+        # No text inside the JSON can look so: there a line's end is written as an escape.
+        return _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
 
 
 def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:

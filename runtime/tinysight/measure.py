@@ -5,7 +5,6 @@ measured slows all of them alike.
 """
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -128,11 +127,8 @@ def golden_difference(bundle: Bundle, artifact: Artifact, session: Session) -> f
     """
     if artifact.golden is None:
         return None
-    # One at a time, as they were recorded: kernels may differ between batch sizes.
-    images = golden.inputs(bundle.height, bundle.width)
-    logits = np.concatenate([session.run(image[None]) for image in images])
-    distance = golden.difference(logits, artifact.golden)
-    return math.inf if math.isnan(distance) else distance
+    shape = (bundle.height, bundle.width)
+    return golden.compare(session.run, artifact.golden, shape, len(bundle.labels)).difference
 
 
 def correct_answers(

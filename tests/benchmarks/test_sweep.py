@@ -1,107 +1,116 @@
-"""The sweep on the tiny bundle, and the front that is drawn from it."""
+"""The sweep on the tiny bundle: what it writes, and that it goes on where it was stopped."""
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
+pytest.importorskip("jsonschema")
 
+from benchmarks import files, parts
 from benchmarks.cli import main
-from benchmarks.sweep import Measured, pareto_front
-from tinysight.bundle import Artifact
-from tinysight.measure import Latency
+from benchmarks.entrants import of_bundle
+from benchmarks.sweep import Settings, sweep
+from tests.benchmarks.conftest import TINY
+from tinysight.bundle import load_bundle
+from tinysight.errors import TinysightError
 from tinysight.statistics import Accuracy
 
-TINY = Path(__file__).parents[1] / "tiny" / "bundle"
+
+def run(out, *more):
+    return main(["sweep", str(TINY), "--out", str(out), "--samples", "30", "--passes", "1", *more])
 
 
-def entry(name, microseconds, correct):
-    artifact = Artifact(name, "onnx", f"{name}.onnx", "0" * 64, 1)
-    samples = np.array([1000 * microseconds] * 3)
-    return Measured("b", artifact, Latency(samples), Accuracy(correct, 100))
+def test_it_writes_answers_samples_table_and_picture(swept, measured):
+    """The folders are read as blue, green, red; the bundle's labels are red, green, blue."""
+    (entry,) = measured.entries
+    assert (entry.accuracy.correct, entry.accuracy.n) == (15, 15)
+    assert np.array_equal(entry.answers, measured.data.targets)
+    assert [(cell.threads, cell.batch) for cell in measured.cells] == [(1, 1), (1, 4)]
+    for cell in measured.cells:
+        assert [samples.size for samples in cell.passes] == [30, 30]
+        assert cell.interval is None  # of two passes
+    assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert len((swept / "sweep.md").read_text().splitlines()) == 3
+    assert not (swept / parts.FOLDER).exists()
 
 
-def test_the_front_is_what_nothing_beats():
-    slow, quick, worse, same, best = (
-        entry("slow", 50, 80),
-        entry("quick", 10, 60),
-        entry("worse", 20, 55),
-        entry("same", 60, 80),
-        entry("best", 90, 95),
-    )
-    assert pareto_front([slow, quick, worse, same, best]) == [quick, slow, best]
-    assert pareto_front([worse]) == [worse]
+def test_no_folder_of_this_machine_is_recorded(measured, swept, colours):
+    assert str(colours.parent) not in measured.command
+    assert str(TINY.parent) not in measured.command
+    assert "--batches 1,4" in measured.command
 
 
-@pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    """Noisy red, green and blue images in class folders, of the tiny model's size."""
-    from PIL import Image
+def test_a_stopped_sweep_goes_on(tmp_path):
+    """Stopped in its third pass: the first two are kept, to the nanosecond."""
+    settings = Settings(calls=20, passes=4)
 
-    root = tmp_path_factory.mktemp("colours")
-    draw = np.random.default_rng(0)
-    for part, count in (("train", 4), ("test", 5)):
-        for index, name in enumerate(("blue", "green", "red")):
-            folder = root / part / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = draw.integers(0, 100, (8, 8, 3), dtype=np.uint8)
-                pixels[..., 2 - index] += 100
-                Image.fromarray(pixels).save(folder / f"{number}.png")
-    return root
+    class Stopped(Exception):
+        pass
+
+    def stop(what, done, total):
+        if done == 2:
+            raise Stopped
+
+    recorded = [_with_accuracy(entrant) for entrant in of_bundle(load_bundle(TINY))]
+    with pytest.raises(Stopped):
+        sweep(recorded, None, settings, tmp_path, progress=stop)
+    kept = {path.name: path.read_bytes() for path in tmp_path.rglob("*.npz")}
+    assert len(kept) == 2
+    result = sweep(recorded, None, settings, tmp_path)
+    assert len(result.cells[0].passes) == 4
+    for path in tmp_path.rglob("*.npz"):
+        assert kept.get(path.name, path.read_bytes()) == path.read_bytes()
+    # Another sweep is another matter.
+    again = sweep(recorded, None, Settings(calls=20, passes=1), tmp_path)
+    assert not np.array_equal(again.cells[0].passes[0], result.cells[0].passes[0])
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path / "cache"))
+def _with_accuracy(entrant):
+    return replace(entrant, recorded=Accuracy(1, 2))
 
 
-def sweep(out, *more):
-    return main(["sweep", str(TINY), "--out", str(out), "--samples", "30", *more])
+def _missing(threads):
+    raise TinysightError("no such file")
+
+
+def test_an_entrant_that_cannot_be_loaded_is_one_line(tmp_path):
+    (entrant,) = of_bundle(load_bundle(TINY))
+    broken = replace(_with_accuracy(entrant), open=_missing)
+    with pytest.raises(TinysightError, match=r"a pass failed: .*no such file"):
+        sweep([broken], None, Settings(calls=1, passes=1), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"threads": ()}, {"threads": (0,)}, {"batches": (1, 1)}, {"passes": 0}, {"calls": 5},
+     {"seconds": 0}],
+)  # fmt: skip
+def test_settings_are_checked(settings):
+    with pytest.raises(ValueError, match=r"must be different numbers|needs a pass"):
+        Settings(**settings)
 
 
 def test_data_of_other_labels_is_one_line(tmp_path, capsys):
-    assert sweep(tmp_path / "out", "--data", "digits") == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
-def test_it_writes_accuracy_samples_table_and_picture(colours, tmp_path, capsys):
-    """The folders are read as blue, green, red; the bundle's labels are red, green, blue."""
-    out = tmp_path / "out"
-    assert sweep(out, "--data", str(colours)) == 0
-    result = json.loads((out / "sweep.json").read_text())
-    assert result["settings"] == {
-        "batch": 1, "threads": 1, "samples": 30, "interleaved": True,
-    }  # fmt: skip
-    (row,) = result["results"]
-    assert (row["accuracy"]["correct"], row["accuracy"]["n"]) == (15, 15)
-    assert len(row["samples_ns"]) == 30
-    median = np.median(row["samples_ns"]) / 1e3
-    assert row["latency"]["median_us"] == pytest.approx(median)
-    assert row["on_front"]
-    assert (out / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    assert len((out / "sweep.md").read_text().splitlines()) == 3
-    assert str(out) in capsys.readouterr().out
+    assert run(tmp_path / "out", "--data", "digits") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out" / files.NAME).exists()
 
 
 def test_without_data_or_a_recorded_accuracy_it_asks_for_data(tmp_path, capsys):
-    assert sweep(tmp_path / "out") == 1
+    assert run(tmp_path / "out") == 1
     assert "give --data" in capsys.readouterr().err
 
 
 def test_results_are_not_overwritten_unless_asked(colours, tmp_path, capsys):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "sweep.json").write_text("mine")
-    assert sweep(out) == 1
+    old = tmp_path / files.NAME
+    old.write_text("mine")
+    assert run(tmp_path) == 1
     assert "--overwrite" in capsys.readouterr().err
-    assert (out / "sweep.json").read_text() == "mine"
-    assert sweep(out, "--overwrite", "--data", str(colours)) == 0
+    assert old.read_text() == "mine"
+    assert run(tmp_path, "--overwrite", "--data", str(colours)) == 0
 
 
 def test_two_bundles_of_one_name_are_one_line(tmp_path, capsys):

@@ -16,6 +16,7 @@ from export.cli import main
 from export.passes import ExportError
 from export.recipes import RECIPES, Tolerance
 from tinysight import Classifier, load_bundle
+from tinysight.bundle import Artifact
 from tinysight.cli import main as tinysight
 from training.data import hash_indices, split
 from training.keras import keras
@@ -82,6 +83,19 @@ def test_no_path_of_this_machine_is_in_it(bundle, run):
     assert json.loads(text)["training"]["model"] == "baseline"
 
 
+def test_each_artifact_says_how_it_was_made(bundle):
+    recipes = {artifact.recipe for artifact in bundle.artifacts}
+    for artifact in bundle.artifacts:
+        settings = artifact.settings
+        assert settings["arithmetic"] == artifact.recipe
+        assert 0 < settings["compressed_bytes"] <= artifact.bytes * 1.01
+        assert len(settings["model_sha256"]) == 64
+        assert settings["finetuning"] is None
+    assert recipes == {"float32", "static_w8a8"}
+    int8 = bundle.artifact("static_w8a8").settings
+    assert int8["calibration"] == {"method": "minmax", **bundle.data["splits"]["calibration"]}
+
+
 def test_it_verifies_on_this_device(bundle, capsys):
     assert tinysight(["verify", str(bundle.folder)]) == 0
     assert "answers as the workstation did" in capsys.readouterr().out
@@ -104,8 +118,13 @@ def test_a_foreign_folder_is_never_replaced(run, tmp_path, capsys):
 IMPOSSIBLE = Tolerance(max_relative=0.0, max_drop=-1.0, golden=0.0)
 
 
+def refuse(monkeypatch, name):
+    """Gives a recipe a tolerance that nothing meets."""
+    monkeypatch.setitem(RECIPES, name, dataclasses.replace(RECIPES[name], tolerance=IMPOSSIBLE))
+
+
 def test_what_is_not_near_enough_is_not_written(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(RECIPES, "static_w8a8", IMPOSSIBLE)
+    refuse(monkeypatch, "static_w8a8")
     out = tmp_path / "bundle"
     assert main([str(run.folder), "--out", str(out), "--formats", "onnx"]) == 1
     assert "static_w8a8 was not written" in capsys.readouterr().err
@@ -114,7 +133,7 @@ def test_what_is_not_near_enough_is_not_written(run, tmp_path, monkeypatch, caps
 
 
 def test_where_nothing_is_near_enough_there_is_no_bundle(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(RECIPES, "float32", IMPOSSIBLE)
+    refuse(monkeypatch, "float32")
     out = tmp_path / "bundle"
     command = [str(run.folder), "--out", str(out), "--formats", "onnx", "--recipes", "float32"]
     assert main(command) == 1
@@ -136,7 +155,7 @@ def test_other_splits_than_the_runs_are_refused(run, dataset, tmp_path):
 
 
 # While it converts, while it writes, and when what was written turns out to be unreadable.
-STAGES = ["take_uint8", "_artifact", "Bundle", "load_bundle"]
+STAGES = ["Converter", "_artifact", "Bundle", "load_bundle"]
 
 
 def broken(*_, **__):
@@ -205,3 +224,26 @@ def test_an_unknown_recipe_or_format_is_a_usage_error(words, capsys):
         main(["run", "--out", "b", *words])
     assert caught.value.code == 2
     assert "known are" in capsys.readouterr().err
+
+
+def test_the_default_is_the_most_accurate_of_the_integer_artifacts():
+    def artifact(name, accuracy):
+        return Artifact(
+            recipe=name,
+            format="onnx",
+            file=f"{name}.onnx",
+            sha256="0" * 64,
+            bytes=1,
+            parity={"validation": {"accuracy": accuracy}},
+            settings={"arithmetic": RECIPES[name].arithmetic},
+        )
+
+    made = [
+        artifact("float32", 0.9),
+        artifact("dynamic_w8", 0.9),
+        artifact("static_w8a8", 0.7),
+        artifact("qat_w8a8", 0.8),
+    ]
+    assert module._default(made) == "qat_w8a8"
+    assert module._default(made[:3]) == "static_w8a8"
+    assert module._default(made[:1]) == "float32"

@@ -31,12 +31,31 @@ def test_help_needs_no_heavy_package():
     assert done.stderr == ""
 
 
-def test_help_names_the_recipes_and_formats_that_there_are():
-    from export import cli
-    from export.recipes import FORMATS, RECIPES
+def test_help_names_every_recipe():
+    from export.recipes import RECIPES
 
-    assert tuple(RECIPES) == cli._RECIPES
-    assert tuple(FORMATS) == cli._FORMATS
+    lines = export("--help", without=HEAVY).stdout.splitlines()
+    for name, recipe in RECIPES.items():
+        words = f"{name} *" if recipe.finetuning else name
+        assert any(line.split() == [*words.split(), *recipe.summary.split()] for line in lines)
+
+
+def test_all_names_every_recipe():
+    from export.cli import parser
+    from export.recipes import RECIPES
+
+    args = parser().parse_args(["run", "--out", "b", "--recipes", "all"])
+    assert args.recipes == tuple(RECIPES)
+
+
+@pytest.mark.parametrize("epochs", ["0", "-1", "nan", "inf"])
+def test_fine_tuning_epochs_without_sense_are_a_usage_error(epochs, capsys):
+    from export.cli import parser
+
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(["run", "--out", "b", "--finetune-epochs", epochs])
+    assert caught.value.code == 2
+    assert "must be above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "tf2onnx", "ai_edge_litert"])
@@ -52,7 +71,7 @@ def test_a_missing_extra_is_one_line_that_says_what_to_do(package, tmp_path):
 def test_an_unknown_recipe_reaches_the_shell_as_a_usage_error(tmp_path):
     done = export("run", "--out", str(tmp_path / "b"), "--recipes", "float32,int4", without=HEAVY)
     assert done.returncode == 2
-    assert "unknown: int4; known are float32, static_w8a8" in done.stderr
+    assert "unknown: int4; known are float32, float16, dynamic_w8, static_w8a8" in done.stderr
     assert "Traceback" not in done.stderr
 
 

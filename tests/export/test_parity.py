@@ -69,4 +69,7 @@ def test_a_parity_as_json_keeps_its_numbers():
         "same_top1": 2,
         "top1_agreement": 2 / 3,
         "accuracy": 2 / 3,
+        # Margins 4, 1, 1 become 3, 1, -1; two of them are below the largest change of a logit.
+        "margin": {"mean": 2.0, "mean_shrink": 1.0, "max_shrink": 2.0, "thin": 2},
+        "mcnemar": {"only_trained": 1, "only_artifact": 0, "difference": -1 / 3, "p": 1.0},
     }

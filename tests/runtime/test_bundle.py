@@ -251,7 +251,7 @@ def test_a_wrong_value_of_an_artifact_is_refused_or_harmless(
         bundle.read(bundle.artifact())
     except BundleError as error:
         message = str(error)
-    assert message or key in ("parity", "accuracy", "golden")
+    assert message or key in ("parity", "accuracy", "golden", "settings")
     assert "\n" not in message
 
 

@@ -1,10 +1,11 @@
-"""Wilson's interval, against published and independent values."""
+"""Intervals and ratios, against published and independent values."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysight.statistics import Accuracy
+from tinysight.statistics import Accuracy, McNemar, PairedRatio, median_interval, paired_ratio
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,77 @@ def test_it_is_written_for_people_and_as_json() -> None:
     assert content["n"] == 10_000
     assert content["value"] == 0.6838
     assert content["interval"] == list(accuracy.interval)
+
+
+def test_a_ratio_is_that_of_the_pairs() -> None:
+    """Both slow down together for half of the time: of that the ratio knows nothing."""
+    draw = np.random.default_rng(1)
+    machine = np.repeat([1.0, 3.0], 500)
+    a = (machine * draw.normal(2000, 20, 1000)).astype(np.int64)
+    b = (machine * draw.normal(1000, 10, 1000)).astype(np.int64)
+    ratio = paired_ratio(a, b)
+    assert ratio.low < ratio.value < ratio.high
+    assert ratio.value == pytest.approx(2, abs=0.01)
+    assert ratio.high - ratio.low < 0.02
+    assert not ratio.within_noise
+    assert paired_ratio(a, b) == ratio  # seeded
+
+
+def test_a_thing_and_itself_are_within_noise() -> None:
+    a, b = np.random.default_rng(2).integers(900, 1100, (2, 400))
+    assert paired_ratio(a, b).within_noise
+    assert paired_ratio(a, a) == PairedRatio(1, 1, 1)
+
+
+@pytest.mark.parametrize(("a", "b"), [([1, 2], [1]), ([1], [1]), ([[1, 2]], [[1, 2]])])
+def test_a_ratio_needs_pairs(a: list[int], b: list[int]) -> None:
+    with pytest.raises(ValueError, match="paired ratio needs"):
+        paired_ratio(np.array(a), np.array(b))
+
+
+def test_the_interval_of_a_median_lies_between_two_of_the_values() -> None:
+    """Conover, table A3: n = 10 leaves one value on either side, n = 6 none; 5 are too few."""
+    assert median_interval(np.arange(10.0)) == (1, 8)
+    assert median_interval(np.arange(6.0)) == (0, 5)
+    assert median_interval(np.arange(5.0)) is None
+
+
+def test_the_interval_of_a_median_holds_it_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(0).lognormal(size=(2000, 10))
+    intervals = [median_interval(draw) for draw in draws]
+    held = [interval is not None and interval[0] <= 1 <= interval[1] for interval in intervals]
+    assert np.mean(held) == pytest.approx(0.979, abs=0.01)
+
+
+def test_mcnemar_by_hand() -> None:
+    """Only the first: 9, only the second: 1. p = 2 * (C(10,0) + C(10,1)) / 2**10."""
+    first = np.array([1] * 9 + [0] + [1] * 5 + [0] * 5, bool)
+    second = np.array([0] * 9 + [1] + [1] * 5 + [0] * 5, bool)
+    paired = McNemar.of(first, second)
+    assert paired == McNemar(9, 1, 20)
+    assert paired.p == pytest.approx(22 / 1024)
+    assert paired.difference == pytest.approx(-8 / 20)
+    assert McNemar.of(second, first).p == paired.p
+    assert McNemar.of(first, first).p == 1
+    assert paired.as_json() == {
+        "only_first": 9,
+        "only_second": 1,
+        "n": 20,
+        "difference": paired.difference,
+        "p": paired.p,
+    }
+
+
+@given(st.integers(0, 4000), st.integers(0, 4000))
+def test_mcnemars_p_is_scipys(only_first: int, only_second: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    coins = only_first + only_second
+    expected = stats.binomtest(only_first, coins).pvalue if coins else 1.0
+    found = McNemar(only_first, only_second, max(1, coins)).p
+    assert found == pytest.approx(expected, rel=1e-8, abs=1e-300)
+
+
+@pytest.mark.parametrize("counts", [(-1, 0, 5), (0, -1, 5), (3, 3, 5), (0, 0, 0)])
+def test_impossible_pairs_are_refused(counts: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="of"):
+        McNemar(*counts)

@@ -5,7 +5,6 @@ arithmetic is exact in float32, so every machine and every engine gives the same
 """
 
 import hashlib
-import json
 import sys
 from pathlib import Path
 
@@ -71,8 +70,7 @@ def main(folder: Path = Path(__file__).parent / "bundle") -> None:
     )
     with new_folder(folder, overwrite=True) as new:
         (new / artifact.file).write_bytes(content)
-        text = json.dumps(bundle.as_json(), indent=1) + "\n"
-        (new / "bundle.json").write_text(text, encoding="utf-8")
+        (new / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("markdown_it")
 
 from training.compare.contestants import CONTESTANTS, Entry, pairs
-from training.compare.report import conclusion, mcnemar, write_report
+from training.compare.report import conclusion, write_report
 from training.data import load_dataset
 
 
@@ -27,15 +27,6 @@ def entry(key, right, *, seconds=60.0, work=4_000_000, answers=None):
     }
     answers = np.zeros(len(right), np.int64) if answers is None else answers
     return Entry(key, CONTESTANTS[key][0], record, history, answers, right, work)
-
-
-def test_mcnemar_is_the_binomial_test_of_the_images_that_differ():
-    """Only a: 9, only b: 1. By hand: p = 2 * (C(10,0) + C(10,1)) / 2**10."""
-    a = entry("baseline", [1] * 9 + [0] + [1] * 5 + [0] * 5)
-    b = entry("vgg16_finetuned", [0] * 9 + [1] + [1] * 5 + [0] * 5)
-    assert mcnemar(a, b) == (9, 1, pytest.approx(22 / 1024))
-    assert mcnemar(b, a) == (1, 9, pytest.approx(22 / 1024))
-    assert mcnemar(a, a) == (0, 0, 1.0)
 
 
 def four(baseline, unit, imagenet, tuned):
@@ -75,7 +66,7 @@ def test_the_report_is_complete_in_itself(tmp_path):
     for title, _ in CONTESTANTS.values():
         assert f"| {title} |" in text
     for a, b in pairs(entries):
-        only_a, only_b, _ = mcnemar(a, b)
+        only_a, only_b = int((a.right & ~b.right).sum()), int((b.right & ~a.right).sum())
         assert f"| {a.title} / {b.title} | {only_a:,} | {only_b:,} |" in text
     assert "68.33 %" in text
     assert "67.21 %" in text

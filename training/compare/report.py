@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinysight.atomic import write_bytes
+from tinysight.statistics import McNemar
 from training.compare.contestants import Entry, pairs
 from training.compare.pictures import draw_confusions, draw_curves, draw_strip
 from training.data import Dataset
@@ -52,19 +53,6 @@ def write_report(entries: Sequence[Entry], dataset: Dataset, out: Path, command:
     write_bytes(out / "report.html", _html(text, out).encode())
 
 
-def mcnemar(a: Entry, b: Entry) -> tuple[int, int, float]:
-    """Images that only `a` gets right, those that only `b` does, and the exact p of McNemar.
-
-    Under the hypothesis that both are equally accurate, each image on which only one is right is
-    a fair coin: McNemar (1947), with the binomial distribution itself.
-    """
-    from scipy.stats import binomtest
-
-    only_a, only_b = int((a.right & ~b.right).sum()), int((b.right & ~a.right).sum())
-    p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    return only_a, only_b, float(p)
-
-
 def conclusion(entries: Sequence[Entry]) -> str:
     """Two sentences that follow from the figures, whatever they are."""
     by_key = {entry.key: entry for entry in entries}
@@ -85,10 +73,10 @@ def conclusion(entries: Sequence[Entry]) -> str:
 
 
 def _against(model: Entry, baseline: Entry) -> str:
-    better, worse, p = mcnemar(model, baseline)
-    if p >= SIGNIFICANT:
+    paired = McNemar.of(baseline.right, model.right)
+    if paired.p >= SIGNIFICANT:
         return "cannot be told from the small CNN"
-    return "beats the small CNN" if better > worse else "falls behind the small CNN"
+    return "beats the small CNN" if paired.difference > 0 else "falls behind the small CNN"
 
 
 def _markdown(entries: Sequence[Entry], dataset: Dataset, command: str) -> str:
@@ -149,9 +137,9 @@ def _row(entry: Entry) -> str:
 
 
 def _pair(a: Entry, b: Entry) -> str:
-    only_a, only_b, p = mcnemar(a, b)
-    shown = f"{p:.2g}" if p >= 1e-300 else "< 1e-300"
-    return f"| {a.title} / {b.title} | {only_a:,} | {only_b:,} | {shown} |"
+    paired = McNemar.of(a.right, b.right)
+    shown = f"{paired.p:.2g}" if paired.p >= 1e-300 else "< 1e-300"
+    return f"| {a.title} / {b.title} | {paired.only_first:,} | {paired.only_second:,} | {shown} |"
 
 
 def _device(entries: Sequence[Entry]) -> str:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tinysight.partition import hash_indices
 from training.data import cifar10, digits, folder
 from training.data.cache import cache_folder, cached
 from training.data.dataset import PARTS, Dataset, Decoded, Indices, Progress
 from training.data.errors import DataError
-from training.data.splits import Splits, hash_indices, split, stratified
+from training.data.splits import Splits, split, stratified
 
 __all__ = [
     "DataError",

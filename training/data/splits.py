@@ -1,12 +1,12 @@
 """What is trained on, what chooses, and what is looked at once: seeded, stratified, hashed."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.partition import hash_indices
 from training.data.dataset import Dataset, Indices
 from training.data.errors import DataError
 
@@ -32,11 +32,6 @@ class Splits:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each index set, by name."""
         return {name: hash_indices(indices) for name, indices in self.items()}
-
-
-def hash_indices(indices: Indices) -> str:
-    """SHA-256 over the sorted indices as little-endian 64-bit integers."""
-    return hashlib.sha256(np.sort(indices).astype("<i8").tobytes()).hexdigest()
 
 
 def split(dataset: Dataset, seed: int, val_fraction: float = 0.2) -> Splits:

@@ -1,0 +1,69 @@
+"""`python -m benchmarks compare FIRST SECOND`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tinysight.console import need, table
+from tinysight.errors import TinysightError
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "compare",
+        help="two sweeps: do their medians agree?",
+        description="Sets two sweeps of the same artifacts against each other, cell by cell. Two "
+        "medians agree when one lies in the other's 95 %% interval. Exit code 1 when fewer than "
+        "95 %% of the cells agree.",
+    )
+    command.add_argument("first", type=Path, help="a result file, or the folder that holds it")
+    command.add_argument("second", type=Path)
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    need("bench", "jsonschema")
+    from benchmarks.compare import AGREEING, agreement, pair
+    from benchmarks.files import read
+
+    pairs = pair(read(args.first), read(args.second))
+    if not pairs:
+        raise TinysightError("the two results have no cell in common")
+    agreeing, told = agreement(pairs)
+    if not told:
+        raise TinysightError("neither result has intervals: sweep with at least 6 passes")
+    enough = agreeing >= AGREEING * told
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "agreeing": agreeing,
+                    "cells": told,
+                    "ok": enough,
+                    "ratios": {" ".join(map(str, p.first.place)): p.ratio for p in pairs},
+                }
+            )
+        )
+        return 0 if enough else 1
+    header = ("cell (threads x batch)", "first us", "95 %", "second us", "95 %", "ratio", "agree")
+    rows = [
+        (
+            f"{p.first.entry} ({p.first.threads} x {p.first.batch})",
+            f"{p.first.median:.1f}",
+            _interval(p.first.interval),
+            f"{p.second.median:.1f}",
+            _interval(p.second.interval),
+            f"{p.ratio:.3f}",
+            {True: "yes", False: "NO", None: "cannot tell"}[p.agree],
+        )
+        for p in pairs
+    ]
+    print(table(header, rows))
+    print(f"\n{agreeing} of {told} medians agree ({agreeing / told:.0%}; wanted: {AGREEING:.0%})")
+    return 0 if enough else 1
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "none" if interval is None else "{:.1f} to {:.1f}".format(*interval)

@@ -1,0 +1,27 @@
+"""`python -m benchmarks demo`, which `make demo` runs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tinysight.console import need
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "demo",
+        help="the whole line once: train, export, classify, measure (make demo)",
+        description="Runs the commands that a user would type, one after the other, and prints "
+        "each of them first. What an earlier demo wrote is replaced.",
+    )
+    command.add_argument("--data", default="digits", help="as for training (digits)")
+    command.add_argument("--out", type=Path, default=Path("runs/demo"), help="(runs/demo)")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich")
+    need("export", "onnx", "tf2onnx", "ai_edge_litert")
+    from benchmarks.demo import demo
+
+    return demo(args.data, args.out)

@@ -1,0 +1,42 @@
+"""`python -m benchmarks readme`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tinysight.console import need
+from tinysight.errors import TinysightError
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "readme",
+        help="write the figures of benchmarks/results into the README",
+        description="Renews what stands between <!-- figures:… --> and <!-- end --> in a text. "
+        "benchmarks/figures.py lists the figures.",
+    )
+    command.add_argument("file", nargs="?", type=Path, default=Path("README.md"))
+    command.add_argument(
+        "--check", action="store_true", help="change nothing; exit code 1 when they disagree"
+    )
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    need("bench", "jsonschema")
+    from benchmarks.figures import renewed
+    from tinysight.atomic import write_bytes
+
+    old = args.file.read_text(encoding="utf-8")
+    new = renewed(old)
+    if old == new:
+        print(f"{args.file} has the figures of the results")
+    elif args.check:
+        raise TinysightError(f"{args.file} has other figures than benchmarks/results: {_HELP}")
+    else:
+        write_bytes(args.file, new.encode())
+        print(f"{args.file} renewed")
+    return 0
+
+
+_HELP = "`python -m benchmarks readme` renews them"

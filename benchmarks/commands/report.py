@@ -1,0 +1,56 @@
+"""`python -m benchmarks report RESULT…`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tinysight.console import Counter, need
+from tinysight.errors import TinysightError
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "report",
+        help="results as one HTML page, and as Markdown and PNG",
+        description="Makes OUT/report.html (one file, no network: the front to point at and to "
+        "filter, distributions, confusions, the images that changed sides, the device), "
+        "OUT/report.md and OUT/front.png. Two results are set against each other.",
+        epilog="example:\n  python -m benchmarks report results/today --data cifar10 --out report",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULT", help="a file, or the folder it is in"
+    )
+    command.add_argument("--out", type=Path, required=True, help="the folder to write")
+    command.add_argument(
+        "--data", help="as for the sweep: shows the images that changed sides, not just numbers"
+    )
+    command.add_argument("--title", default="Latency against accuracy", help="the heading")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    need("bench", "matplotlib", "jsonschema", "jinja2")
+    from benchmarks.files import read
+    from benchmarks.picture import draw
+    from benchmarks.report.markdown import markdown
+    from benchmarks.report.page import page
+    from tinysight.atomic import write_bytes
+
+    results = [read(path) for path in args.results]
+    images = None
+    if args.data is not None:
+        from training.data import load_dataset
+
+        dataset = load_dataset(args.data, progress=Counter())
+        prints = {result.data.fingerprint for result in results if result.data is not None}
+        if prints != {dataset.fingerprint}:
+            raise TinysightError(f"{args.data} is not the data that these results answered")
+        images = dataset.images[dataset.parts["test"]]
+    html = page(results, args.title, images)
+    args.out.mkdir(parents=True, exist_ok=True)
+    draw(results[0], args.out / "front.png")
+    write_bytes(args.out / "report.md", markdown(results, args.title).encode())
+    write_bytes(args.out / "report.html", html.encode())
+    print(f"Written to {args.out}/: report.html, report.md, front.png")
+    return 0

@@ -1,0 +1,176 @@
+"""`python -m benchmarks sweep BUNDLE…`."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinysight.console import Counter, need, positive, table
+from tinysight.errors import TinysightError
+
+if TYPE_CHECKING:
+    from benchmarks.entrants import Entrant
+    from benchmarks.result import Result
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "sweep",
+        help="latency against accuracy for every artifact",
+        description="Times every artifact of every bundle, in turns and in several processes one "
+        "after the other, and answers the test images with it. Writes OUT/sweep.json.gz (with the "
+        "raw samples and answers), OUT/sweep.md and OUT/sweep.png, in which the Pareto front is "
+        "drawn. It can be stopped at any moment: the same command goes on.",
+        epilog="examples:\n"
+        "  python -m benchmarks sweep bundles/a bundles/b --data cifar10 --out results/today\n"
+        "  python -m benchmarks sweep bundles/a --threads 1,2 --batches 1,8,32 --out results/wide",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
+    command.add_argument(
+        "--data", help="as for training; its test part is answered (default: the accuracy that "
+        "each bundle recorded at its export)"
+    )  # fmt: skip
+    command.add_argument("--out", type=Path, required=True, help="the folder to write")
+    command.add_argument(
+        "--threads", type=numbers, default=(1,), help="cores for one call: 1,2 is both (1)"
+    )
+    command.add_argument(
+        "--batches", type=numbers, default=(1,), help="images in one call: 1,8,32 (1)"
+    )
+    command.add_argument(
+        "--samples", type=positive, default=3000, help="timed calls each, at most (3000)"
+    )
+    command.add_argument(
+        "--passes",
+        type=positive,
+        default=10,
+        help="processes that share these calls (10); fewer than 6 give no interval",
+    )
+    command.add_argument(
+        "--seconds", type=float, default=0.5, help="for each in each pass, at most (0.5)"
+    )
+    command.add_argument(
+        "--layers",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what `python -m export explain BUNDLE --json` printed: recorded for the report",
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    need("bench", "matplotlib", "ai_edge_litert", "jsonschema")
+    from benchmarks import files
+    from benchmarks.picture import draw
+    from benchmarks.sweep import Settings, sweep
+
+    out = args.out
+    if (out / files.NAME).exists() and not args.overwrite:
+        raise TinysightError(f"{out / files.NAME} exists: --overwrite replaces it")
+    try:
+        settings = Settings(args.threads, args.batches, args.samples, args.passes, args.seconds)
+    except ValueError as error:
+        raise TinysightError(str(error)) from None
+    entrants = _entrants(args)
+    counter = Counter()
+    dataset = None
+    if args.data is not None:
+        from training.data import load_dataset
+
+        dataset = load_dataset(args.data, size=entrants[0].shape, progress=counter)
+    out.mkdir(parents=True, exist_ok=True)
+    result = sweep(
+        entrants,
+        dataset,
+        settings,
+        out,
+        command=_command(args),
+        layers=_layers(args.layers),
+        progress=counter,
+    )
+    counter.clear()
+    draw(result, out / "sweep.png")
+    header, rows = _table(result)
+    markdown = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
+    (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
+    files.write(result, out / files.NAME)
+    from benchmarks.parts import discard
+
+    discard(out)
+    print(table(header, rows))
+    print(f"\nWritten to {out}/: {files.NAME}, sweep.md, sweep.png")
+    return 0
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers from 1 between commas, for argparse."""
+    return tuple(positive(part) for part in text.split(","))
+
+
+def _entrants(args: argparse.Namespace) -> "list[Entrant]":
+    """All that is to be measured. Other engines' peers of the same weights join here."""
+    from benchmarks.entrants import checked, of_bundle
+    from tinysight.bundle import load_bundle
+
+    return checked([entrant for path in args.bundles for entrant in of_bundle(load_bundle(path))])
+
+
+def _layers(files: list[Path]) -> dict[str, Any]:
+    """By model. Raises TinysightError for what `export explain` did not write."""
+    from benchmarks.files import document
+
+    found = {}
+    for file in files:
+        content = document(file)
+        if not isinstance(content.get("bundle"), str):
+            raise TinysightError(f"{file}: not what `python -m export explain --json` prints")
+        found[content["bundle"]] = content
+    return found
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What to type again. The data's own folders are no part of it: they are this machine's."""
+    words = ["python", "-m", "benchmarks", "sweep", *(_shown(path) for path in args.bundles)]
+    if args.data is not None:
+        words += ["--data", _shown(Path(args.data))]
+    for option in ("threads", "batches"):
+        values = getattr(args, option)
+        if values != (1,):
+            words += [f"--{option}", ",".join(map(str, values))]
+    return shlex.join([*words, "--out", _shown(args.out)])
+
+
+def _shown(path: Path) -> str:
+    """A path as another machine would have it: relative, or its last part."""
+    return path.name if path.is_absolute() else str(path)
+
+
+def _table(result: "Result") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from benchmarks.result import front
+
+    cells = result.base
+    best = front(result, cells)
+    rows = []
+    for cell in cells:
+        entry = result.entry(cell.entry)
+        rows.append(
+            (
+                entry.key,
+                f"{cell.median:.1f}",
+                "too few" if cell.interval is None else "{:.1f} to {:.1f}".format(*cell.interval),
+                *(_percentile(cell.latency.percentile(p)) for p in (90, 99)),
+                f"{entry.bytes / 1000:.0f}",
+                str(entry.accuracy),
+                "yes" if cell in best else "no",
+            )
+        )
+    header = ("artifact", "median us", "95 %", "p90", "p99", "KB", "test accuracy", "on the front")
+    return header, rows
+
+
+def _percentile(value: float | None) -> str:
+    return "too few" if value is None else f"{value:.1f}"

@@ -1,0 +1,93 @@
+"""Figures of a text that come from results, so that the two cannot disagree.
+
+A marker says what stands between it and the next `<!-- end -->`, in a line or in a paragraph:
+
+    <!-- figures:FOLDER/table -->                       a row for each entry, the quickest first
+    <!-- figures:FOLDER/command -->                     what to type to measure it again
+    <!-- figures:FOLDER/device -->                      the CPU it was measured on
+    <!-- figures:FOLDER/accuracy/MODEL/RECIPE@ENGINE -->  68.38%
+    <!-- figures:FOLDER/interval/MODEL/RECIPE@ENGINE -->  67.5% to 69.3%
+    <!-- figures:FOLDER/median/MODEL/RECIPE@ENGINE -->    43.1, microseconds at the base cell
+    <!-- figures:FOLDER/kb/MODEL/RECIPE@ENGINE -->        94, thousands of bytes
+
+FOLDER is one below benchmarks/results.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from benchmarks.files import ResultError, read
+from benchmarks.report.markdown import table
+from benchmarks.result import Entry, Result
+from tinysight.errors import TinysightError
+
+RESULTS = Path(__file__).parent / "results"
+_MARKED = re.compile(r"(<!-- figures:(\S+) -->)(.*?)(<!-- end -->)", re.DOTALL)
+_BEGUN = re.compile(r"<!-- figures:")
+
+
+def renewed(text: str, results: Path = RESULTS) -> str:
+    """The text with every marked figure as the results have it now.
+
+    Raises TinysightError for a marker without an end, of an unknown figure, or without a result.
+    """
+    load = cache(lambda folder: read(results / folder))
+
+    def replace(found: re.Match[str]) -> str:
+        start, name, old, end = found.groups()
+        if _BEGUN.search(old):
+            raise TinysightError(f"figures:{name} has no <!-- end --> before the next figures")
+        figure = _figure(name, load)
+        # A block stays a block: Markdown wants a table on lines of its own.
+        return f"{start}\n{figure}\n{end}" if old.startswith("\n") else f"{start}{figure}{end}"
+
+    new, count = _MARKED.subn(replace, text)
+    if count != len(_BEGUN.findall(text)):
+        raise TinysightError("a <!-- figures:… --> has no <!-- end -->")
+    return new
+
+
+def _figure(name: str, load: Callable[[str], Result]) -> str:
+    folder, _, rest = name.partition("/")
+    kind, _, key = rest.partition("/")
+    if not folder or not re.fullmatch(r"[\w.-]+", folder):
+        raise TinysightError(f"figures:{name}: no folder of results")
+    result = load(folder)
+    if kind in _WHOLE and not key:
+        return _WHOLE[kind](result)
+    if kind not in _SINGLE:
+        known = ", ".join([*_WHOLE, *(f"{kind}/…" for kind in _SINGLE)])
+        raise TinysightError(f"figures:{name}: no such figure; there are {known}")
+    entry = next((entry for entry in result.entries if entry.key == key), None)
+    if entry is None:
+        known = ", ".join(entry.key for entry in result.entries)
+        raise ResultError(f"figures:{name}: that result has no {key}; it has {known}")
+    return _SINGLE[kind](result, entry)
+
+
+def _accuracy(result: Result, entry: Entry) -> str:  # noqa: ARG001
+    return "unknown" if entry.accuracy is None else f"{entry.accuracy.value:.2%}"
+
+
+def _interval(result: Result, entry: Entry) -> str:  # noqa: ARG001
+    if entry.accuracy is None:
+        return "unknown"
+    return "{:.1%} to {:.1%}".format(*entry.accuracy.interval)
+
+
+def _median(result: Result, entry: Entry) -> str:
+    return next(f"{cell.median:.1f}" for cell in result.base if cell.entry == entry.key)
+
+
+def _kb(result: Result, entry: Entry) -> str:  # noqa: ARG001
+    return f"{entry.bytes / 1000:,.0f}"
+
+
+_WHOLE: dict[str, Callable[[Result], str]] = {
+    "table": table,
+    "command": lambda result: f"```\n{result.command}\n```",
+    "device": lambda result: str(result.device["cpu"]),
+}
+_SINGLE = {"accuracy": _accuracy, "interval": _interval, "median": _median, "kb": _kb}

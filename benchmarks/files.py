@@ -1,0 +1,185 @@
+"""Result files: written whole, and checked against the published schema whenever they are read."""
+
+import gzip
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.result import FORMAT, Cell, Data, Entry, Result
+from tinysight.atomic import write_bytes
+from tinysight.errors import TinysightError
+from tinysight.statistics import Accuracy
+
+NAME = "sweep.json.gz"
+MAX_BYTES = 64 << 20
+"""Of a file once unpacked: a small one may unpack to more than the memory holds."""
+SCHEMAS = Path(__file__).parent / "schema"
+
+
+class ResultError(TinysightError):
+    """A result file that is missing, damaged, or of another format."""
+
+
+def write(result: Result, path: Path) -> None:
+    """Replaces the file at `path` in one step."""
+    text = json.dumps(as_json(result), separators=(",", ":"))
+    # mtime 0: the same result gives the same file.
+    write_bytes(path, gzip.compress(text.encode(), 9, mtime=0))
+
+
+def read(path: Path) -> Result:
+    """Reads a sweep's result, or the folder that holds one. Raises ResultError in one line."""
+    file = path / NAME if path.is_dir() else path
+    content = document(file)
+    if content.get("kind") != "sweep":
+        raise ResultError(f"{file}: a result of the kind {content.get('kind')!r}, not a sweep's")
+    validate(content, file)
+    try:
+        return _parse(content)
+    except (ValueError, OverflowError) as error:
+        raise ResultError(f"{file}: {error}") from None
+
+
+def document(file: Path) -> dict[str, Any]:
+    """The JSON object in a file, which may be compressed. Raises ResultError."""
+    try:
+        raw = file.read_bytes()
+        if raw.startswith(b"\x1f\x8b"):
+            with gzip.open(file) as stream:
+                raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ResultError(f"{file}: more than {MAX_BYTES:,} bytes")
+        content = json.loads(raw)
+    except FileNotFoundError:
+        raise ResultError(f"{file}: no such result") from None
+    except (OSError, EOFError, ValueError, RecursionError) as error:
+        raise ResultError(f"{file}: damaged, or no result at all ({error})") from None
+    if not isinstance(content, dict):
+        raise ResultError(f"{file}: no result: it is not a JSON object")
+    return content
+
+
+def validate(content: dict[str, Any], file: Path) -> None:
+    """Raises ResultError, with the place of the first fault, unless the schema is kept."""
+    import jsonschema
+
+    kind, version = content.get("kind"), content.get("format")
+    schema = SCHEMAS / f"{kind}-{version}.json"
+    if not (isinstance(kind, str) and kind.isalpha() and isinstance(version, int)):
+        raise ResultError(f"{file}: no result: it names no kind and format")
+    if not schema.is_file():
+        raise ResultError(f"{file}: format {version} of {kind!r} is not read here; measure again")
+    fault = jsonschema.exceptions.best_match(_validator(schema).iter_errors(content))
+    if fault is not None:
+        raise ResultError(f"{file}: {fault.json_path}: {fault.message[:120]}")
+
+
+@cache
+def _validator(schema: Path) -> Any:
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The file's content. What follows from the samples is written too, for other readers."""
+    data = result.data
+    return {
+        "kind": "sweep",
+        "format": FORMAT,
+        "measured": result.measured,
+        "command": result.command,
+        "device": dict(result.device),
+        "versions": dict(result.versions),
+        "settings": dict(result.settings),
+        "data": data
+        and {
+            "title": data.title,
+            "fingerprint": data.fingerprint,
+            "split": "test",
+            "labels": list(data.labels),
+            "targets": data.targets.tolist(),
+        },
+        "entries": [
+            {
+                "model": entry.model,
+                "recipe": entry.recipe,
+                "engine": entry.engine,
+                "bytes": entry.bytes,
+                "sha256": entry.sha256,
+                "accuracy": entry.accuracy and entry.accuracy.as_json(),
+                "answers": None if entry.answers is None else entry.answers.tolist(),
+            }
+            for entry in result.entries
+        ],
+        "cells": [
+            {
+                "entry": cell.entry,
+                "threads": cell.threads,
+                "batch": cell.batch,
+                "median_us": cell.median,
+                "interval_us": cell.interval and list(cell.interval),
+                "p90_us": cell.latency.percentile(90),
+                "p99_us": cell.latency.percentile(99),
+                "images_per_second": cell.images_per_second,
+                "passes_ns": [samples.tolist() for samples in cell.passes],
+            }
+            for cell in result.cells
+        ],
+        "layers": dict(result.layers),
+    }
+
+
+def _parse(content: dict[str, Any]) -> Result:
+    """Of a document that keeps the schema. Raises ValueError where parts do not fit together."""
+    data = content["data"]
+    return Result(
+        measured=content["measured"],
+        command=content["command"],
+        device=content["device"],
+        versions=content["versions"],
+        settings=content["settings"],
+        data=data
+        and Data(
+            data["title"],
+            data["fingerprint"],
+            tuple(data["labels"]),
+            _classes(data["targets"], len(data["labels"])),
+        ),
+        entries=tuple(_entry(entry, data) for entry in content["entries"]),
+        cells=tuple(
+            Cell(
+                cell["entry"],
+                cell["threads"],
+                cell["batch"],
+                tuple(np.array(samples, dtype=np.int64) for samples in cell["passes_ns"]),
+            )
+            for cell in content["cells"]
+        ),
+        layers=content["layers"],
+    )
+
+
+def _entry(entry: dict[str, Any], data: dict[str, Any] | None) -> Entry:
+    accuracy, answers = entry["accuracy"], entry["answers"]
+    if answers is not None and data is None:
+        raise ValueError(f"{entry['model']} has answers, but to no images")
+    return Entry(
+        entry["model"],
+        entry["recipe"],
+        entry["engine"],
+        entry["bytes"],
+        entry["sha256"],
+        accuracy and Accuracy(accuracy["correct"], accuracy["n"]),
+        None if answers is None or data is None else _classes(answers, len(data["labels"])),
+    )
+
+
+def _classes(values: list[int], count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    indices = np.array(values, dtype=np.int64)
+    if indices.size and indices.max() >= count:
+        raise ValueError(f"a class index above {count - 1}")
+    return indices

@@ -1,0 +1,65 @@
+"""The report as Markdown, for a README or a repository's own viewer."""
+
+from collections.abc import Sequence
+
+from benchmarks.compare import agreement, pair
+from benchmarks.report import findings
+from benchmarks.report.words import cell_name, device_name, facts, how, subtitle
+from benchmarks.result import Result
+
+
+def markdown(results: Sequence[Result], title: str) -> str:
+    """The whole of it; its picture is `front.png` beside it."""
+    parts = [f"# {title}", subtitle(results), "![latency against accuracy](front.png)"]
+    for result in results:
+        name = device_name(result, results)
+        said = [f"- {sentence}" for sentence in findings.sentences(findings.rows(result))]
+        parts += [f"## {name}", "\n".join(said), table(result)]
+    if len(results) == 2 and (pairs := pair(*results)):
+        agreeing, told = agreement(pairs)
+        verdict = f"{agreeing} of {told} medians agree: one lies in the other's 95 % interval."
+        lines = [
+            f"| {p.first.entry} | {cell_name(p.first)} | {p.first.median:.1f} | "
+            f"{p.second.median:.1f} | {p.ratio:.3f} |"
+            for p in pairs
+        ]
+        head = "| artifact | cell | first µs | second µs | second / first |\n|:--|:--|--:|--:|--:|"
+        parts += ["## Side by side", verdict, "\n".join([head, *lines])]
+    parts += ["## How it was measured", how(results)]
+    for result in results:
+        parts.append("\n".join(f"- {name}: {value}" for name, value in facts(result)))
+    commands = "\n".join(dict.fromkeys(result.command for result in results))
+    return "\n\n".join([*parts, f"```\n{commands}\n```"]) + "\n"
+
+
+def table(result: Result) -> str:
+    """A row for each entry at the base cell, the quickest first."""
+    lines = [
+        "| artifact | accuracy (95 % interval) | median µs | p99 µs | size | time against float32 "
+        "| lost / won images |",
+        "|:--|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in findings.rows(result):
+        p99 = row.cell.latency.percentile(99)
+        ratio, flips, accuracy = row.ratio, row.flips, row.entry.accuracy
+        cells = (
+            f"{row.entry.model}/`{row.entry.recipe}`, {row.entry.engine}"
+            + (" (front)" if row.on_front else ""),
+            "unknown"
+            if accuracy is None
+            else "{:.2f}% ({:.1f}% to {:.1f}%)".format(
+                100 * accuracy.value, *(100 * end for end in accuracy.interval)
+            ),
+            f"{row.cell.median:.1f}",
+            "too few" if p99 is None else f"{p99:.1f}",
+            f"{row.entry.bytes / 1000:,.0f} KB",
+            "–"
+            if ratio is None
+            else f"× {ratio.value:.2f}" + (", within noise" if ratio.within_noise else ""),
+            "–"
+            if flips is None
+            else f"{flips.only_first} / {flips.only_second}, "
+            + ("within noise" if row.same_accuracy else f"p {findings.odds(flips.p)}"),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

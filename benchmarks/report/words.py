@@ -1,0 +1,94 @@
+"""The words around the pictures: names of devices and cells, facts, how it was measured."""
+
+from collections.abc import Sequence
+
+from benchmarks.result import Cell, Result
+
+
+def shown(key: str) -> str:
+    """An entry's key as a person reads it."""
+    return key.replace("@", " · ")
+
+
+def cell_name(cell: Cell) -> str:
+    threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
+    return f"{threads}, batch {cell.batch}"
+
+
+def device_name(result: Result, results: Sequence[Result]) -> str:
+    """The CPU; with the date, and if need be a number, where another result has the same one."""
+    cpu = str(result.device["cpu"])
+    alike = [other for other in results if other.device["cpu"] == cpu]
+    if len(alike) == 1:
+        return cpu
+    day = result.measured[:16].replace("T", " ")
+    same_time = [other for other in alike if other.measured[:16] == result.measured[:16]]
+    number = f" ({[other is result for other in same_time].index(True) + 1})"
+    return f"{cpu}, {day}" + (number if len(same_time) > 1 else "")
+
+
+def subtitle(results: Sequence[Result]) -> str:
+    first = results[0]
+    data = first.data
+    parts = [
+        " and ".join(dict.fromkeys(str(result.device["cpu"]) for result in results)),
+        " and ".join(dict.fromkeys(result.measured[:10] for result in results)),
+        f"{data.title}, {len(data.targets):,} test images" if data else "accuracy as exported",
+        f"{sum(len(p) for r in results for c in r.cells for p in c.passes):,} timed calls",
+    ]
+    return " · ".join(parts)
+
+
+def tiles(result: Result) -> list[tuple[str, str]]:
+    """The figures that one looks for first."""
+    cells = result.base
+    found = [(f"{cells[0].median:.1f} µs", f"the quickest: {shown(cells[0].entry)}")]
+    rated = [entry for entry in result.entries if entry.accuracy is not None]
+    if rated:
+        best = max(rated, key=lambda entry: entry.accuracy.value if entry.accuracy else 0)
+        value = best.accuracy.value if best.accuracy else 0
+        found.append((f"{100 * value:.2f} %", f"the most accurate: {shown(best.key)}"))
+    small = min(result.entries, key=lambda entry: entry.bytes)
+    found.append((f"{small.bytes / 1000:,.0f} KB", f"the smallest: {shown(small.key)}"))
+    most = max(result.cells, key=lambda cell: cell.images_per_second)
+    found.append(
+        (
+            f"{most.images_per_second:,.0f}/s",
+            f"the most images: {shown(most.entry)}, {cell_name(most)}",
+        )
+    )
+    return found
+
+
+def facts(result: Result) -> list[tuple[str, str]]:
+    device = result.device
+    found = [
+        ("measured", result.measured.replace("T", " ")),
+        ("CPU", f"{device['cpu']}, {device['cores']} cores"),
+        ("instructions", ", ".join(device.get("features") or ()) or "unknown"),
+        ("clock governor", str(device.get("governor") or "not told")),
+        ("memory", f"{device['memory_mb']:,} MB" if device.get("memory_mb") else "not told"),
+        ("system", str(device["system"])),
+    ]
+    found += [(package, version) for package, version in sorted(result.versions.items())]
+    if result.data:
+        found.append(("data", f"{result.data.title} ({result.data.fingerprint[:12]})"))
+    return found
+
+
+def how(results: Sequence[Result]) -> str:
+    settings = results[0].settings
+    passes = int(settings["passes"])
+    interval = (
+        "The median is that of the passes' medians, and its interval lies between two of these, "
+        "chosen so that it holds at least 95 % whatever the distribution is."
+        if passes >= 6
+        else "Fewer than six passes give no interval."
+    )
+    return (
+        f"Every artifact was timed in {passes} passes, each in a fresh process: at most "
+        f"{settings['calls']:,} calls in all, and {settings['seconds']} s in each pass. Within a "
+        "pass the artifacts take turns in short bursts; warm-up, and the first calls of every "
+        f"burst, are thrown away. {interval} A percentile is given where at least ten calls lie "
+        "beyond it. Accuracy has Wilson's 95 % interval."
+    )

@@ -1,0 +1,377 @@
+"""Would the int8 arithmetic of another CPU give the same answers? Found from the weights alone.
+
+x86 with VNNI multiplies unsigned activations by signed weights exactly. Without it (AVX2, AVX-512
+before Cascade Lake), onnxruntime's kernels use VPMADDUBSW: it adds two neighbouring products
+into **16 bits, and saturates**. Two weights of one sign that are large together, under two bright
+activations, then give 32,767 instead of their sum, and answers drift without a notice. ARM's
+dot products sum in 32 bits, and so do XNNPACK's kernels, which LiteRT runs.
+
+A pair of neighbours saturates where the largest sum that its activations allow is beyond 16 bits:
+
+    sum over both of  w * (q_max if w > 0 else q_min)   >  32767,   or the mirrored  < -32768
+
+with q between 0 and 255, onto which calibration maps the range of the layer's input. With 7-bit
+weights (`reduce_range`, |w| <= 64) no pair can: 2 * 64 * 255 = 32,640.
+
+Could is not does: the bound cries wolf at nearly every layer, since few activations are bright.
+`emulate` tells them apart. Pixels are: it is the first layer that goes wrong.
+
+Source: the Intel 64 manual, PMADDUBSW; onnxruntime's documentation of quantization, "when to use
+reduce-range"; the kernels walk the sum with the input channels innermost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from export.passes import Graph
+from export.passes.graph import attribute
+from export.passes.seven_bits import seven_bits
+
+_INT16 = np.iinfo(np.int16)
+_OFTEN = 1e-3
+"""The part of a layer's results from which on saturation is called its fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """One layer under 16-bit sums of pairs."""
+
+    layer: str
+    channels: int
+    """Output channels."""
+    saturating: int
+    """Of them, those with a pair that could saturate."""
+    worst: int
+    """The sum of largest magnitude that any pair could reach; 16 bits end at 32,767."""
+    activations: tuple[float, float]
+    """The real range that calibration gave the input, as its quantized form spans it."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.saturating <= self.channels:
+            raise ValueError(f"{self.saturating} of {self.channels} channels")
+
+    @property
+    def safe(self) -> bool:
+        return self.saturating == 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "layer": self.layer,
+            "channels": self.channels,
+            "saturating": self.saturating,
+            "worst": self.worst,
+            "activations": list(self.activations),
+        }
+
+
+def saturations(model: onnx.ModelProto) -> list[Saturation]:
+    """Each layer of a graph that multiplies uint8 activations by int8 weights, in its order.
+
+    Depthwise convolutions are not among them: their kernels widen before they multiply. Nor are
+    layers whose weights are unsigned, or whose activations have 16 bits.
+    """
+    graph = Graph(model)
+    found = []
+    for node in graph.nodes:
+        if node.op_type not in ("Conv", "Gemm", "MatMul"):
+            continue
+        activations, weights = (graph.producer(name) for name in node.input[:2])
+        if activations is None or weights is None:
+            continue
+        if {activations.op_type, weights.op_type} != {"DequantizeLinear"}:
+            continue
+        stored = graph.constant(weights.input[0])
+        scale, zero = (graph.constant(name) for name in activations.input[1:3])
+        if stored is None or stored.dtype != np.int8 or scale is None or zero is None:
+            continue
+        rows = summed_rows(node, stored)
+        if zero.dtype != np.uint8 or rows is None:
+            continue
+        low, high = 0, 255
+        largest, smallest = pair_sums(rows, low, high)
+        saturating = (largest > _INT16.max) | (smallest < _INT16.min)
+        worst = max((int(largest.max()), int(smallest.min())), key=abs)
+        step, origin = float(scale), int(zero)
+        span = ((low - origin) * step, (high - origin) * step)
+        found.append(Saturation(node.name, len(rows), int(saturating.sum()), worst, span))
+    return found
+
+
+def summed_rows(node: onnx.NodeProto, weights: NDArray[np.int8]) -> NDArray[np.int8] | None:
+    """The weights that one output sums over, (output channels, n), in the kernels' order.
+
+    None for a depthwise convolution, whose kernels do not sum in pairs.
+    """
+    if node.op_type == "Conv":
+        group = attribute(node, "group", 1)
+        assert isinstance(group, int)
+        if group > 1 and weights.shape[1] == 1:
+            return None
+        # Output, input, height, width: the input channels go innermost, as pixels lie in memory.
+        return np.moveaxis(weights, 1, -1).reshape(len(weights), -1)
+    transposed = node.op_type == "Gemm" and bool(attribute(node, "transB", 0))
+    return weights if transposed else weights.T
+
+
+def pair_sums(
+    rows: NDArray[np.int8], low: int, high: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each output's largest and smallest sum of two neighbouring products, int64 (outputs,).
+
+    Args:
+        rows: int8 (outputs, n); an odd n has a last weight of its own.
+        low, high: between what the quantized activations lie.
+    """
+    wide = rows.astype(np.int64)
+    if wide.shape[1] % 2:
+        wide = np.pad(wide, ((0, 0), (0, 1)))
+    positive, negative = np.maximum(wide, 0), np.minimum(wide, 0)
+    largest = (positive * high + negative * low).reshape(len(wide), -1, 2).sum(axis=2)
+    smallest = (negative * high + positive * low).reshape(len(wide), -1, 2).sum(axis=2)
+    return largest.max(axis=1), smallest.min(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """An artifact's answers with 16-bit sums of pairs against its exact ones, on some images."""
+
+    images: int
+    same_top1: int
+    max_relative: float
+    """The largest difference of a logit over the spread of the exact ones."""
+    changed: Mapping[str, float]
+    """By layer: the part of its results in which a pair saturated."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "images": self.images,
+            "same_top1": self.same_top1,
+            "max_relative": float(f"{self.max_relative:.4g}"),
+            "changed": {name: float(f"{share:.3g}") for name, share in self.changed.items()},
+        }
+
+
+def emulate(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Emulated | None:
+    """What x86 without VNNI would answer, found on any CPU.
+
+    The graph runs as it is, but for a number that is added to each layer's results: what its
+    saturating pairs lose. It follows from the bytes that reach the layer, and so layer by layer.
+
+    Args:
+        model: an artifact in 8 bits, uint8 (n, h, w, 3) to logits.
+        images: uint8 (n, h, w, 3), some dozens.
+
+    Returns:
+        None where no layer could saturate.
+    """
+    unsafe = [layer.layer for layer in saturations(model) if not layer.safe]
+    if not unsafe:
+        return None
+    graph, layers = _with_corrections(model, unsafe)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    feeds = {graph.inputs[0]: images}
+    feeds.update({layer.correction: np.zeros(layer.unit.shape, np.float32) for layer in layers})
+    exact = session.run(["logits"], feeds)[0]
+    changed = {}
+    for layer in layers:
+        given = session.run([layer.bytes_in], feeds)[0]
+        lost = layer.lost(given)
+        changed[layer.name] = float((lost != 0).mean())
+        feeds[layer.correction] = (lost * layer.unit).astype(np.float32)
+    saturated = session.run(["logits"], feeds)[0]
+    return Emulated(
+        images=len(images),
+        same_top1=int((saturated.argmax(axis=1) == exact.argmax(axis=1)).sum()),
+        max_relative=float(np.abs(saturated - exact).max() / max(float(np.ptp(exact)), 1e-12)),
+        changed=changed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Portability:
+    """What x86 without VNNI would make of an artifact, and what helps."""
+
+    layers: tuple[Saturation, ...]
+    """All that multiply bytes."""
+    emulated: Emulated | None
+    """None where no layer could saturate."""
+    culprits: tuple[str, ...]
+    """The layers that saturate often enough to matter."""
+    repaired: Emulated | None
+    """With 7-bit weights in the culprits; None without any, or where nothing saturates then."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "layers": [layer.as_json() for layer in self.layers],
+            "emulated": self.emulated and self.emulated.as_json(),
+            "culprits": list(self.culprits),
+            "repaired": self.repaired and self.repaired.as_json(),
+        }
+
+
+def portability(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Portability:
+    """Looks for pairs that could saturate, emulates them, and tries the repair.
+
+    The arguments are those of `emulate`.
+    """
+    emulated = emulate(model, images)
+    changed = emulated.changed if emulated else {}
+    culprits = tuple(name for name, share in changed.items() if share > _OFTEN)
+    repaired = emulate(seven_bits(model, culprits), images) if culprits else None
+    return Portability(tuple(saturations(model)), emulated, culprits, repaired)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer that multiplies bytes, with what its emulation needs."""
+
+    name: str
+    node: onnx.NodeProto
+    bytes_in: str
+    """The uint8 tensor that it reads."""
+    correction: str
+    """The graph input that is added to its result."""
+    rows: NDArray[np.int8]
+    zero_point: int
+    unit: NDArray[np.float32]
+    """What one step of a sum stands for, in a shape that multiplies the result."""
+
+    def lost(self, given: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """What saturation adds to each sum, in the shape of the result."""
+        if self.node.op_type != "Conv":
+            return lost_to_saturation(given, self.rows)
+        group = attribute(self.node, "group", 1)
+        assert isinstance(group, int)
+        results = []
+        for bytes_in, rows in zip(
+            np.split(given, group, axis=1), np.split(self.rows, group), strict=True
+        ):
+            windows = _windows(self.node, bytes_in, self.zero_point)
+            n, height, width = windows.shape[:3]
+            lost = lost_to_saturation(windows.reshape(n * height * width, -1), rows)
+            results.append(np.moveaxis(lost.reshape(n, height, width, -1), -1, 1))
+        return np.concatenate(results, axis=1)
+
+
+def lost_to_saturation(given: NDArray[np.uint8], rows: NDArray[np.int8]) -> NDArray[np.int64]:
+    """The sum of saturated pairs minus the sum of exact ones, int64 (n, outputs).
+
+    Args:
+        given: uint8 (n, k), what is multiplied.
+        rows: int8 (outputs, k), by what.
+    """
+    odd = given.shape[1] % 2
+    columns = np.ascontiguousarray(np.pad(given, ((0, 0), (0, odd))).T)
+    weights = np.pad(rows, ((0, 0), (0, odd))).astype(np.int32)
+    lost = np.zeros((len(given), len(weights)), np.int64)
+    for first in range(0, len(columns), 2):
+        by = weights[:, first : first + 2]
+        # Most pairs cannot: their weights or their bytes are too small, whatever the others are.
+        heavy = np.flatnonzero(np.abs(by).sum(axis=1) * 255 > _INT16.max)
+        if not len(heavy):
+            continue
+        two = columns[first : first + 2]
+        bright = np.flatnonzero(two[0] > 255 - two[1])  # 128 * 255 is within 16 bits
+        if len(bright):
+            sums = two[:, bright].T.astype(np.int32) @ by[heavy].T
+            lost[np.ix_(bright, heavy)] += np.clip(sums, _INT16.min, _INT16.max) - sums
+    return lost
+
+
+def _windows(node: onnx.NodeProto, given: NDArray[np.uint8], zero_point: int) -> NDArray[np.uint8]:
+    """Every window of a convolution: uint8 (n, height, width, kernel height, kernel width, c)."""
+    kernel = attribute(node, "kernel_shape")
+    assert isinstance(kernel, list)
+    strides = _numbers(node, "strides", [1, 1])
+    dilations = _numbers(node, "dilations", [1, 1])
+    top, left, bottom, right = _padding(node, given.shape[2:], kernel, strides, dilations)
+    padded = np.pad(
+        given, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=zero_point
+    )
+    span = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
+    seen = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))
+    picked = seen[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
+    return picked.transpose(0, 2, 3, 4, 5, 1)
+
+
+def _padding(
+    node: onnx.NodeProto,
+    size: tuple[int, ...],
+    kernel: list[int],
+    strides: list[int],
+    dilations: list[int],
+) -> list[int]:
+    """Top, left, bottom, right."""
+    auto = attribute(node, "auto_pad", b"NOTSET")
+    if auto not in (b"SAME_UPPER", b"SAME_LOWER"):
+        return _numbers(node, "pads", [0, 0, 0, 0])
+    before, after = [], []
+    for length, window, stride, step in zip(size, kernel, strides, dilations, strict=True):
+        results = -(-length // stride)
+        missing = max(0, (results - 1) * stride + (window - 1) * step + 1 - length)
+        less, more = missing // 2, missing - missing // 2
+        before.append(less if auto == b"SAME_UPPER" else more)
+        after.append(more if auto == b"SAME_UPPER" else less)
+    return [*before, *after]
+
+
+def _numbers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
+    value = attribute(node, name, default)
+    assert isinstance(value, list)
+    return value
+
+
+def _with_corrections(model: onnx.ModelProto, names: list[str]) -> tuple[Graph, list[_Layer]]:
+    """The graph with an input to add to each named layer, and an output of what each reads."""
+    graph = Graph.copy_of(model)
+    layers = []
+    for node in [node for node in graph.nodes if node.name in names]:
+        activations, weights = (graph.producer(name) for name in node.input[:2])
+        assert activations is not None
+        assert weights is not None
+        stored = graph.constant(weights.input[0])
+        step, zero = (graph.constant(name) for name in activations.input[1:3])
+        scale = graph.constant(weights.input[1])
+        assert stored is not None
+        assert step is not None
+        assert zero is not None
+        assert scale is not None
+        rows = summed_rows(node, stored)
+        assert rows is not None
+        rank = 4 if node.op_type == "Conv" else 2
+        unit = (step * np.broadcast_to(scale.reshape(-1), len(rows))).astype(np.float32)
+        layer = _Layer(
+            name=node.name,
+            node=node,
+            bytes_in=activations.input[0],
+            correction=f"{node.name} lost",
+            rows=rows,
+            zero_point=int(zero),
+            unit=unit.reshape(1, -1, *[1] * (rank - 2)),
+        )
+        layers.append(layer)
+        result, exact = node.output[0], f"{node.name} exact"
+        place = graph.nodes.index(node)
+        graph.model.graph.node[place].output[0] = exact
+        add = helper.make_node("Add", [exact, layer.correction], [result], name=layer.correction)
+        graph.model.graph.node.insert(place + 1, add)
+        graph.model.graph.input.append(
+            helper.make_tensor_value_info(layer.correction, TensorProto.FLOAT, [None] * rank)
+        )
+    for tensor in dict.fromkeys(layer.bytes_in for layer in layers):
+        if tensor not in graph.inputs:
+            value = helper.make_tensor_value_info(tensor, TensorProto.UINT8, None)
+            graph.model.graph.output.append(value)
+    return graph, layers

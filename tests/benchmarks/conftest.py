@@ -1,0 +1,54 @@
+"""Real results of the tiny bundle: measured once, in two passes, on images of three colours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TINY = Path(__file__).parents[1] / "tiny" / "bundle"
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory):
+    """Noisy red, green and blue images in class folders, of the tiny model's size."""
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("colours")
+    draw = np.random.default_rng(0)
+    for part, count in (("train", 4), ("test", 5)):
+        for index, name in enumerate(("blue", "green", "red")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = draw.integers(0, 100, (8, 8, 3), dtype=np.uint8)
+                pixels[..., 2 - index] += 100
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def swept(colours, tmp_path_factory):
+    """The folder of a real result: two batch sizes, two passes, ten calls each."""
+    for module in ("matplotlib", "ai_edge_litert", "jsonschema"):
+        pytest.importorskip(module)
+    from benchmarks.cli import main
+
+    out = tmp_path_factory.mktemp("swept")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    arguments = ["--passes", "2", "--samples", "60", "--batches", "1,4", "--data", str(colours)]
+    assert main(["sweep", str(TINY), "--out", str(out), *arguments]) == 0
+    patch.undo()
+    return out
+
+
+@pytest.fixture
+def measured(swept):
+    from benchmarks.files import read
+
+    return read(swept)

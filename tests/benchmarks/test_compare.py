@@ -1,0 +1,111 @@
+"""The same sweep twice agrees, a slower one does not; and what is said about pairs of entries."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("ai_edge_litert")
+pytest.importorskip("jsonschema")
+
+from benchmarks import files
+from benchmarks.cli import main
+from benchmarks.compare import agreement, pair
+from benchmarks.report import findings
+from benchmarks.result import Cell, Entry, front
+from tests.benchmarks.made_up import made_up
+
+
+def both(tmp_path, first, second):
+    for name, result in (("first", first), ("second", second)):
+        (tmp_path / name).mkdir()
+        files.write(result, tmp_path / name / files.NAME)
+    return ["compare", str(tmp_path / "first"), str(tmp_path / "second")]
+
+
+def test_a_sweep_agrees_with_itself(tmp_path, capsys):
+    same = made_up({"float32": 50, "int8": 40})
+    assert main(both(tmp_path, same, same)) == 0
+    assert "2 of 2 medians agree (100%; wanted: 95%)" in capsys.readouterr().out
+
+
+def test_a_slower_machine_does_not(tmp_path, capsys):
+    command = both(
+        tmp_path, made_up({"float32": 50, "int8": 40}), made_up({"float32": 50, "int8": 44})
+    )
+    assert main(command) == 1
+    assert "NO" in capsys.readouterr().out
+    assert main([*command, "--json"]) == 1
+    assert '"agreeing": 1, "cells": 2, "ok": false' in capsys.readouterr().out
+
+
+def test_too_few_passes_or_nothing_in_common_is_one_line(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    few = made_up({"float32": 50}, passes=2)
+    assert agreement(pair(few, few)) == (0, 0)
+    assert main(both(tmp_path / "a", few, few)) == 1
+    assert main(both(tmp_path / "b", few, made_up({"int8": 50}))) == 1
+    error = capsys.readouterr().err
+    assert "at least 6 passes" in error
+    assert "no cell in common" in error
+
+
+def test_the_front_is_what_nothing_beats():
+    result = made_up(
+        {"slow": 50, "quick": 10, "worse": 20, "same": 60, "best": 90},
+        correct={"slow": 160, "quick": 120, "worse": 110, "same": 160, "best": 190},
+    )
+    kept = front(result, result.cells)
+    assert [cell.entry for cell in kept] == [
+        f"m/{n}@onnxruntime" for n in ("quick", "slow", "best")
+    ]
+
+
+def test_entries_are_set_against_float32():
+    result = made_up(
+        {"float32": 50, "int8": 25, "alike": 50.01, "broken": 20},
+        correct={"float32": 180, "int8": 179, "alike": 180, "broken": 100},
+    )
+    rows = {row.entry.recipe: row for row in findings.rows(result)}
+    assert rows["float32"].ratio is None
+    assert rows["int8"].ratio.value == pytest.approx(0.5, rel=0.02)
+    assert not rows["int8"].ratio.within_noise
+    assert rows["alike"].ratio.within_noise
+    assert rows["int8"].flips.only_first == 1
+    assert rows["int8"].same_accuracy
+    assert rows["broken"].same_accuracy is False
+    said = " ".join(findings.sentences(list(rows.values())))
+    assert "m/int8 · onnxruntime is the quickest within a point" in said
+    assert "As quick as its reference, within noise: m/alike" in said
+    assert "m/broken · onnxruntime (-40.00 points, p < 0.001)" in said
+
+
+def test_flipped_images_are_those_of_mcnemar():
+    result = made_up({"float32": 50, "int8": 25}, correct={"float32": 180, "int8": 150})
+    first, second = result.entries
+    places = findings.flipped(result, first, second)
+    assert list(places) == list(range(20, 50))  # made_up answers the first ones wrongly
+    assert findings.flips(result, first, second).only_first == len(places)
+
+
+def test_a_confusion_matrix_counts_every_image():
+    result = made_up({"float32": 50})
+    counts = findings.confusion(result, result.entries[0])
+    assert counts.sum() == 200
+    assert np.trace(counts) == 180
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((0, 1, ([1],)), "at least 1"), ((1, 1, ()), "needs samples"),
+     ((1, 1, ([],)), "needs samples"),
+     ((1, 1, ([0],)), "above 0 ns")],
+)  # fmt: skip
+def test_cells_are_checked(arguments, message):
+    threads, batch, passes = arguments
+    with pytest.raises(ValueError, match=message):
+        Cell("m", threads, batch, tuple(np.array(p, dtype=np.int64) for p in passes))
+
+
+def test_an_entry_is_called_what_it_is():
+    assert Entry("m", "float32", "litert", 1, "0" * 64, None, None).key == "m/float32@litert"
