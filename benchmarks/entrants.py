@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import Artifact, Bundle, load_bundle
+from tinysight.bundle import Bundle, load_bundle
+from tinysight.engine import engine_of, open_engine
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
 from tinysight.statistics import Accuracy
 
 Run = Callable[[Pixels], NDArray[np.float32]]
 """uint8 images (n, height, width, 3) to float32 logits (n, classes)."""
-
-ENGINES = {"onnx": "onnxruntime", "tflite": "litert"}
-"""The engine that runs each format of a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def of_bundle(bundle: Bundle) -> Iterator[Entrant]:
         yield Entrant(
             model=bundle.name,
             recipe=artifact.recipe,
-            engine=ENGINES[artifact.format],
+            engine=engine_of(artifact),
             bytes=artifact.bytes,
             sha256=artifact.sha256,
             labels=bundle.labels,
@@ -74,11 +72,4 @@ def checked(entrants: list[Entrant]) -> list[Entrant]:
 
 def _open(folder: Path | None, name: str, threads: int) -> Run:
     bundle = load_bundle(folder)
-    artifact: Artifact = bundle.artifact(name)
-    if artifact.format == "tflite":
-        from export.litert import LiteRT
-
-        return LiteRT(bundle.read(artifact), threads).run
-    from tinysight.session import Session
-
-    return Session.open(bundle, artifact, threads).run
+    return open_engine(bundle, bundle.artifact(name), threads).run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from export.accuracy_bound import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
 from export.certificate import LAYER_IMAGES, Layers, data_record, without_vnni
 from export.convert import Candidate, Converter
-from export.litert import LiteRT
 from export.parity import Parity
 from export.passes import ExportError
 from export.recipes import FORMATS, RECIPES, Format, Recipe
 from tinysight import golden
 from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle, load_bundle
+from tinysight.engine import Engine
+from tinysight.litert import LiteRT
 from tinysight.session import Session
 from training.data import Dataset, Splits, split
 from training.finish import predict
@@ -32,12 +33,6 @@ from training.run import Run
 
 CALIBRATION_IMAGES = 512
 _BATCH = 100
-
-
-class Engine(Protocol):
-    """What runs an artifact: `tinysight.Session` or `export.LiteRT`."""
-
-    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +274,9 @@ def _same_splits(run: Run, dataset: Dataset) -> Splits:
 
 
 def _engine(format_: str, content: bytes, dataset: Dataset) -> Engine:
-    if format_ == "tflite":
-        return LiteRT(content)
+    engine = LiteRT if format_ == "tflite" else Session
     height, width = dataset.images.shape[1:3]
-    return Session(content, (height, width), len(dataset.labels))
+    return engine(content, (height, width), len(dataset.labels))
 
 
 def _parity(

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from export import qat, sparse
 from export.recipes import Finetuning, Method
 from tinysight.atomic import new_folder
-from training.data import Dataset, Splits, cache_folder
+from tinysight.cache import cache_folder
+from training.data import Dataset, Splits
 from training.finish import predict
 from training.keras import keras
 from training.optimizers import loss, optimizer

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.atomic import new_folder
-from training.data import Dataset, cache_folder
+from tinysight.cache import cache_folder
+from training.data import Dataset
 from training.finish import predict
 from training.keras import keras
 from training.progress import Count

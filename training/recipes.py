@@ -83,8 +83,8 @@ RECIPES = {
     ),
     "vgg16_finetuned": Recipe(
         "vgg16_finetuned",
-        epochs=12,
-        batch_size=128,
+        epochs=14,
+        batch_size=256,
         optimizer="sgd",
         learning_rate=0.05,
         label_smoothing=0.1,

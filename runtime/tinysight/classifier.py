@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight import profile
 from tinysight.bundle import Bundle, load_bundle
+from tinysight.engine import Engine, open_engine, pick
 from tinysight.errors import ImageError
 from tinysight.prediction import Prediction
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
-from tinysight.session import Session
 
 
 class Classifier:
@@ -24,14 +25,14 @@ class Classifier:
     'cat'
     """
 
-    def __init__(self, bundle: Bundle, session: Session) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
         """Use `Classifier.load`."""
         self.bundle = bundle
         self._labels = bundle.labels
         self._shape = (bundle.height, bundle.width, 3)
         self._resample = bundle.resample
         self._scale = 1.0 / bundle.temperature
-        self._run = session.run
+        self._run = engine.run
 
     @classmethod
     def load(
@@ -39,23 +40,35 @@ class Classifier:
         path: "str | os.PathLike[str] | None" = None,
         *,
         artifact: str | None = None,
-        threads: int = 1,
+        engine: str | None = None,
+        threads: int | None = None,
     ) -> "Classifier":
         """Loads a bundle.
 
+        With neither artifact, engine nor threads named, it goes by what `tinysight tune` found
+        on this device; where nothing was tuned, it takes the bundle's default on one thread.
+
         Args:
             path: the bundle's folder; None is the CIFAR-10 model that comes with tinysight.
-            artifact: the name of one of its ONNX artifacts; None is the bundle's default.
+            artifact: the name of one of its artifacts.
+            engine: `onnxruntime`, or `litert`, which the extra tinysight[litert] brings. Each
+                runs artifacts of one format only.
             threads: how many cores one call may use. A small network answers soonest with one.
 
         Raises:
-            BundleError: the bundle is missing, damaged, or not what its description says.
-            ValueError: `threads` is below 1.
+            BundleError: the bundle is missing, damaged, or not what its description says; or it
+                has no such artifact.
+            MissingExtraError: the artifact's engine is not installed.
+            ValueError: `threads` is below 1, or there is no such engine.
         """
-        if threads < 1:
+        if threads is not None and threads < 1:
             raise ValueError("threads must be at least 1")
         bundle = load_bundle(path)
-        return cls(bundle, Session.open(bundle, bundle.artifact(artifact), threads))
+        if artifact is None and engine is None and threads is None:
+            tuned = profile.recall(bundle)
+            if tuned is not None:
+                artifact, threads = tuned.artifact, tuned.threads
+        return cls(bundle, open_engine(bundle, pick(bundle, artifact, engine), threads or 1))
 
     def classify(self, image: ImageLike, top: int = 1) -> Prediction:
         """Answers for one image.

@@ -1,11 +1,11 @@
-"""`tinysight classify | info | verify | bench | select`."""
+"""`tinysight classify | info | verify | bench | tune | select`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from tinysight.commands import bench, classify, info, select, verify
+from tinysight.commands import bench, classify, info, select, tune, verify
 from tinysight.console import guarded
 
 
@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--version", action="version", version=version("tinysight"))
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (classify, info, verify, bench, select):
+    for module in (classify, info, verify, bench, tune, select):
         module.add(commands)
     return main
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from tinysight import golden
 from tinysight.bundle import Artifact, Bundle
+from tinysight.engine import Engine
 from tinysight.errors import BundleError
 from tinysight.preprocess import Pixels
-from tinysight.session import Session
 
 WARM_UP = 50
 """Calls that are not counted: the first ones allocate, and fill caches."""
@@ -120,7 +120,7 @@ def cold_start(bundle: Bundle, artifact: Artifact, threads: int = 1) -> ColdStar
     return ColdStart(**json.loads(child.stdout))
 
 
-def golden_difference(bundle: Bundle, artifact: Artifact, session: Session) -> float | None:
+def golden_difference(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | None:
     """How far this device's answers lie from the workstation's, relative to the logits' spread.
 
     None where the bundle keeps no golden answers for the artifact.
@@ -128,7 +128,7 @@ def golden_difference(bundle: Bundle, artifact: Artifact, session: Session) -> f
     if artifact.golden is None:
         return None
     shape = (bundle.height, bundle.width)
-    return golden.compare(session.run, artifact.golden, shape, len(bundle.labels)).difference
+    return golden.compare(engine.run, artifact.golden, shape, len(bundle.labels)).difference
 
 
 def correct_answers(

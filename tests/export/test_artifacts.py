@@ -9,9 +9,9 @@ pytest.importorskip("tensorflow")
 
 from export import quantize, tflite
 from export.keras_to_onnx import keras_to_onnx
-from export.litert import LiteRT
 from export.passes import ExportError, float_logits, take_quantized, take_uint8
 from export.quantize import static_w8a8
+from tinysight.litert import LiteRT
 from tinysight.session import Session
 from training.keras import keras
 
@@ -103,13 +103,13 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypat
 
 
 def test_float32_tflite_answers_as_keras_in_any_batch(baseline, images, trained):
-    engine = LiteRT(tflite.float32(baseline))
+    engine = LiteRT(tflite.float32(baseline), (32, 32), 10)
     for part in (slice(0, 1), slice(0, 64), slice(5, 9), slice(9, 12)):
         assert near(engine.run(images[part]), trained[part], 1e-5)
 
 
 def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
-    engine = LiteRT(tflite.static_w8a8(baseline, images))
+    engine = LiteRT(tflite.static_w8a8(baseline, images), (32, 32), 10)
     whole = engine.run(images)
     assert near(whole, trained, 0.05)
     np.testing.assert_array_equal(engine.run(images[:1]), whole[:1])
@@ -119,13 +119,15 @@ def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
 def test_int8_tflite_takes_plain_bytes_whatever_it_was_calibrated_on(baseline, images):
     dull = images // 4 + 60
     before = dull.copy()
-    assert LiteRT(tflite.static_w8a8(baseline, dull)).run(images).shape == (64, 10)
+    assert LiteRT(tflite.static_w8a8(baseline, dull), (32, 32), 10).run(images).shape == (64, 10)
     np.testing.assert_array_equal(dull, before)
 
 
 def test_float_input_tflite_is_refused(baseline):
     with pytest.raises(ExportError, match="not plain uint8"):
-        LiteRT(tflite._convert(tflite.tf.lite.TFLiteConverter.from_keras_model(baseline)))
+        LiteRT(
+            tflite._convert(tflite.tf.lite.TFLiteConverter.from_keras_model(baseline)), (32, 32), 10
+        )
 
 
 def test_a_model_that_begins_otherwise_is_refused():

@@ -16,9 +16,9 @@ from export.convert import Converter
 from export.finetune import finetune
 from export.fused import optimized_operators
 from export.keras_to_onnx import aware_to_onnx
-from export.litert import LiteRT
 from export.passes import ExportError
 from export.recipes import RECIPES, Finetuning
+from tinysight.litert import LiteRT
 from tinysight.session import Session
 from training.data import split
 from training.keras import keras
@@ -90,7 +90,7 @@ def test_qat_artifacts_are_integer_throughout_and_answer_as_keras(run, dataset, 
     assert found["QGemm"] == 2
     assert not {"Conv", "FusedConv", "Gemm", "QuantizeLinear", "DequantizeLinear"} & set(found)
     tflite = converter.convert(RECIPES["qat_w8a8"], "tflite")
-    for engine in (Session(onnx.content, (32, 32), 10), LiteRT(tflite.content)):
+    for engine in (Session(onnx.content, (32, 32), 10), LiteRT(tflite.content, (32, 32), 10)):
         got = engine.run(images)
         assert (got.argmax(1) == wanted.argmax(1)).mean() > 0.98
         assert np.abs(got - wanted).mean() < 0.01 * np.ptp(wanted)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tinysight.cache import cache_folder
 from tinysight.partition import hash_indices
 from training.data import cifar10, digits, folder
-from training.data.cache import cache_folder, cached
+from training.data.cache import cached
 from training.data.dataset import PARTS, Dataset, Decoded, Indices, Progress
 from training.data.errors import DataError
 from training.data.splits import Splits, split, stratified
@@ -16,7 +17,6 @@ __all__ = [
     "Dataset",
     "Indices",
     "Splits",
-    "cache_folder",
     "hash_indices",
     "load_dataset",
     "split",

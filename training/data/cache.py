@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from training.data.errors import DataError
 
 VERSION = 1
 """Raised when a decoder gives other pixels for the same source."""
-
-
-def cache_folder() -> Path:
-    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder."""
-    named = os.environ.get("TINYSIGHT_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"
 
 
 def cached(

@@ -9,6 +9,7 @@ from typing import Any
 
 from tinysight.classifier import Classifier
 from tinysight.console import fail, positive
+from tinysight.engine import ENGINES
 from tinysight.errors import ImageError
 from tinysight.prediction import Prediction
 from tinysight.preprocess import Pixels, to_pixels
@@ -32,14 +33,17 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--bundle", help="the model's folder (default: CIFAR-10, shipped)")
     command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
+    command.add_argument("--engine", choices=tuple(ENGINES), help="what runs it (onnxruntime)")
     command.add_argument("--top", type=positive, default=1, help="how many classes to rank")
-    command.add_argument("--threads", type=positive, default=1, help="cores for one call")
+    command.add_argument("--threads", type=positive, help="cores for one call (1, or as tuned)")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    classifier = Classifier.load(args.bundle, artifact=args.artifact, threads=args.threads)
+    classifier = Classifier.load(
+        args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
+    )
     bundle = classifier.bundle
     names = list(expand(args.paths))
     width = max((len(name) for name in names if isinstance(name, str)), default=0)

@@ -7,8 +7,8 @@ from typing import Any
 
 from tinysight import golden, partition
 from tinysight.bundle import Artifact, Bundle, load_bundle
+from tinysight.engine import engine_of, installed, open_engine
 from tinysight.errors import BundleError, MissingExtraError
-from tinysight.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,16 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
     """Whether one artifact is whole and answers here as it did where it was made."""
     try:
         bundle.read(artifact)
-        if artifact.format != "onnx":
-            return Check(artifact.name, True, "size and SHA-256 agree; no engine here runs it")
-        session = Session.open(bundle, artifact)
+        engine = engine_of(artifact)
+        if not installed(engine):
+            return Check(artifact.name, True, f"size and SHA-256 agree; {engine} is not installed")
+        run = open_engine(bundle, artifact).run
         if artifact.golden is None:
             return Check(
                 artifact.name, True, "size, SHA-256 and shapes agree; no golden answers kept"
             )
         shape, classes = (bundle.height, bundle.width), len(bundle.labels)
-        found = golden.compare(session.run, artifact.golden, shape, classes)
+        found = golden.compare(run, artifact.golden, shape, classes)
     except (BundleError, MissingExtraError) as error:
         return Check(artifact.name, False, str(error))
     except (KeyError, TypeError, ValueError, OverflowError):

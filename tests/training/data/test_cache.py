@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinysight.cache import cache_folder
 from training.data import Dataset, folder, load_dataset
-from training.data.cache import cache_folder
 
 Files = dict[str, bytes]
 Write = Callable[..., Path]

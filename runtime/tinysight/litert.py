@@ -1,0 +1,107 @@
+"""The second engine: runs a .tflite artifact through LiteRT, as `Session` runs an ONNX one.
+
+Optional (`pip install 'tinysight[litert]'`). Its int8 kernels, XNNPACK's, overtake onnxruntime's
+on many CPUs; `tinysight tune` finds out whether on this one.
+"""
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.bundle import Artifact, Bundle
+from tinysight.console import native_stderr_held_back
+from tinysight.errors import BundleError, MissingExtraError
+from tinysight.preprocess import Pixels
+
+# Of the input: a byte is its own quantized form; or the input is cast inside, which carries 0.
+_PLAIN = ((1.0, 0), (0.0, 0))
+
+
+class LiteRT:
+    """A .tflite model, loaded: uint8 (n, height, width, 3) to float32 (n, classes).
+
+    Safe to use from several threads at once: an interpreter serves one, so each thread gets its
+    own when it first asks.
+    """
+
+    def __init__(
+        self, content: bytes, shape: tuple[int, int], classes: int, threads: int = 1
+    ) -> None:
+        """Loads a model's bytes.
+
+        Args:
+            content: the .tflite file.
+            shape: height and width of its input.
+            classes: the number of its logits.
+            threads: how many cores one call may use.
+
+        Raises:
+            BundleError: LiteRT cannot load it, or it takes or gives something else.
+            MissingExtraError: LiteRT is not installed.
+        """
+        self._content, self._threads = content, threads
+        self._local = threading.local()
+        try:
+            with native_stderr_held_back():  # it greets the first interpreter of every process
+                interpreter = self._local.interpreter = self._new()
+        except ImportError:
+            raise MissingExtraError(
+                "LiteRT is not installed: pip install 'tinysight[litert]' brings it"
+            ) from None
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BundleError(f"LiteRT cannot load it: {reason}") from error
+        entries, answers = interpreter.get_input_details(), interpreter.get_output_details()
+        found = [(np.dtype(d["dtype"]).name, tuple(d["shape"][1:])) for d in (*entries, *answers)]
+        wanted = [("uint8", (*shape, 3)), ("float32", (classes,))]
+        if found != wanted:
+            raise BundleError(f"it takes and gives {found}, not {wanted}")
+        if entries[0]["quantization"] not in _PLAIN:
+            scale, zero = entries[0]["quantization"]
+            raise BundleError(f"its input is uint8 times {scale} about {zero}, not plain pixels")
+        self._input, self._output = entries[0]["index"], answers[0]["index"]
+        self._batch = int(entries[0]["shape"][0])
+        self._local.batch = self._batch
+
+    @classmethod
+    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "LiteRT":
+        """Loads an artifact after its size and hash were checked.
+
+        Raises:
+            BundleError: it is damaged, or not what the bundle says.
+            MissingExtraError: LiteRT is not installed.
+        """
+        content = bundle.read(artifact)
+        try:
+            return cls(content, (bundle.height, bundle.width), len(bundle.labels), threads)
+        except BundleError as error:
+            raise BundleError(f"{bundle.name}: {artifact.file}: {error}") from error
+
+    def run(self, images: Pixels) -> NDArray[np.float32]:
+        """The logits, float32 (n, classes), of uint8 images (n, height, width, 3).
+
+        Another number of images than a thread's last call had costs a new allocation.
+        """
+        local = self._local
+        try:
+            interpreter = local.interpreter
+        except AttributeError:  # the first call of this thread
+            interpreter = local.interpreter = self._new()
+            local.batch = self._batch
+        if len(images) != local.batch:
+            interpreter.resize_tensor_input(self._input, images.shape)
+            interpreter.allocate_tensors()
+            local.batch = len(images)
+        interpreter.set_tensor(self._input, images)
+        interpreter.invoke()
+        logits: NDArray[np.float32] = interpreter.get_tensor(self._output)
+        return logits
+
+    def _new(self) -> Any:
+        from ai_edge_litert.interpreter import Interpreter  # late: optional, and half a second
+
+        interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+        interpreter.allocate_tensors()
+        return interpreter
