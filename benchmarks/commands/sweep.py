@@ -31,6 +31,15 @@ def add(commands: Any) -> None:
         "--data", help="as for training; its test part is answered (default: the accuracy that "
         "each bundle recorded at its export)"
     )  # fmt: skip
+    command.add_argument(
+        "--peers",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="also the plain conversions that `python -m benchmarks peers` wrote; the first "
+        "FOLDER belongs to the first BUNDLE, and so on",
+    )
     command.add_argument("--out", type=Path, required=True, help="the folder to write")
     command.add_argument(
         "--threads", type=numbers, default=(1,), help="cores for one call: 1,2 is both (1)"
@@ -112,11 +121,20 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def _entrants(args: argparse.Namespace) -> "list[Entrant]":
-    """All that is to be measured. Other engines' peers of the same weights join here."""
+    """All that is to be measured: every bundle's artifacts, then other tools' peers of them."""
     from benchmarks.entrants import checked, of_bundle
     from tinysight.bundle import load_bundle
 
-    return checked([entrant for path in args.bundles for entrant in of_bundle(load_bundle(path))])
+    bundles = [load_bundle(path) for path in args.bundles]
+    entrants = [entrant for bundle in bundles for entrant in of_bundle(bundle)]
+    if len(args.peers) > len(bundles):
+        raise TinysightError("more --peers than bundles: each belongs to one")
+    if args.peers:
+        from benchmarks.peers import of_folder
+
+        for bundle, folder in zip(bundles, args.peers, strict=False):
+            entrants += of_folder(folder, bundle.name)
+    return checked(entrants)
 
 
 def _layers(files: list[Path]) -> dict[str, Any]:

@@ -1,0 +1,266 @@
+"""Peers: the same weights, by each tool's own plain road, as its tutorial shows it.
+
+Nothing of tinysight's goes into them: no graph pass, no folded scaling, no bytes taken as they are.
+They are the measure of whether our export is worth its name. Calibration images are those that our
+own export would take.
+
+    onnxruntime  float32: tf2onnx; int8: then quantize_static (uint8 activations, int8 weights, per
+                 channel, Q/DQ)
+    litert       int8 in and out, by TensorFlow's converter
+    openvino     float32: the ONNX file, converted; int8: then nncf.quantize
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.entrants import Entrant, Run
+from tinysight.atomic import new_folder
+from tinysight.console import native_stderr_held_back
+from tinysight.errors import TinysightError
+from tinysight.preprocess import Pixels
+
+FORMAT = 1
+NAME = "peers.json"
+OPSET = 18
+
+Prepare = Callable[[Pixels], NDArray[Any]]
+Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
+
+
+class Plain:
+    """A peer that is ready to run.
+
+    What it is fed has to be scaled first, and some want it quantized. That is left out of its
+    times, in its favour: an array that it saw last is not prepared again.
+    """
+
+    def __init__(self, prepare: Prepare, answer: Answer) -> None:
+        self._prepare, self._answer = prepare, answer
+        self._seen: Pixels | None = None
+        self._ready: NDArray[Any] = np.empty(0)
+
+    def __call__(self, images: Pixels) -> NDArray[np.float32]:
+        if images is not self._seen:
+            self._seen, self._ready = images, self._prepare(images)
+        return self._answer(self._ready)
+
+
+def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, count: Any) -> None:
+    """Writes every peer of a finished run into the folder `out`.
+
+    Raises TinysightError: no such run, other data, or `out` exists.
+    """
+    from export.build import calibration_indices
+    from training.data import load_dataset, split
+    from training.keras import keras
+    from training.recipes import Recipe
+    from training.run import load_run
+
+    if out.exists() and not (overwrite and (out / NAME).is_file()):
+        raise TinysightError(f"{out} exists: --overwrite replaces a folder of peers")
+    run = load_run(run_folder)
+    recorded = run.record["data"]
+    size = tuple(recorded["shape"][:2])
+    dataset = load_dataset(data or recorded["source"], size=size, progress=count)
+    if dataset.fingerprint != recorded["fingerprint"]:
+        raise TinysightError(f"{dataset.source} is not the data that {run_folder} was trained on")
+    recipe = Recipe(**run.record["recipe"])
+    splits = split(dataset, recipe.seed, recipe.val_fraction)
+    calibration = _scaled(dataset.images[calibration_indices(splits, recipe.seed)])
+    model = keras.models.load_model(run.model_file)
+    entries = []
+    with new_folder(out, overwrite=overwrite) as folder:
+        for name, engine, files in _roads(model, calibration, count):
+            for suffix, content in files.items():
+                (folder / f"{name}{suffix}").write_bytes(content)
+            main = next(iter(files))
+            entries.append(
+                {
+                    "recipe": name,
+                    "engine": engine,
+                    "file": f"{name}{main}",
+                    "bytes": sum(map(len, files.values())),
+                    "sha256": hashlib.sha256(b"".join(files.values())).hexdigest(),
+                }
+            )
+        described = {
+            "format": FORMAT,
+            "model": run.record["recipe"]["model"],
+            "labels": recorded["labels"],
+            "shape": list(size),
+            "peers": entries,
+        }
+        (folder / NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+
+
+def of_folder(folder: Path, model: str | None = None) -> Iterator[Entrant]:
+    """The peers in a folder as entrants of a sweep. Raises TinysightError where it holds none.
+
+    Args:
+        folder: what `convert` wrote.
+        model: the name of the bundle that they are compared with.
+    """
+    try:
+        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']!r}")
+        height, width = content["shape"]
+        for entry in content["peers"]:
+            yield Entrant(
+                model=model or content["model"],
+                recipe=entry["recipe"],
+                engine=entry["engine"],
+                bytes=entry["bytes"],
+                sha256=entry["sha256"],
+                labels=tuple(content["labels"]),
+                shape=(height, width),
+                open=partial(_open, entry["engine"], folder / entry["file"]),
+            )
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise TinysightError(f"{folder} holds no peers of format {FORMAT}: {error}") from None
+
+
+def _roads(
+    model: Any, calibration: NDArray[np.float32], count: Any
+) -> Iterator[tuple[str, str, dict[str, bytes]]]:
+    """Name, engine, and the files by suffix, the main one first."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        count("converting by tf2onnx", 0, 0)
+        source = folder / "float32.onnx"
+        source.write_bytes(_tf2onnx(model))
+        yield "plain_float32", "onnxruntime", {".onnx": source.read_bytes()}
+        count("quantizing by onnxruntime", 0, 0)
+        target = folder / "int8.onnx"
+        _quantize_static(source, target, calibration)
+        yield "plain_int8", "onnxruntime", {".onnx": target.read_bytes()}
+        count("converting by TensorFlow Lite", 0, 0)
+        yield "plain_int8", "litert", {".tflite": _tflite(model, calibration)}
+        count("converting by OpenVINO", 0, 0)
+        for recipe, files in _openvino(source, calibration, folder):
+            yield recipe, "openvino", files
+
+
+def _tf2onnx(model: Any) -> bytes:
+    from training.keras import tf  # before tf2onnx, which imports TensorFlow itself
+
+    import tf2onnx  # isort: skip
+
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="image")]
+    with native_stderr_held_back():
+        proto, _ = tf2onnx.convert.from_keras(model, input_signature=signature, opset=OPSET)
+    return bytes(proto.SerializeToString())
+
+
+def _quantize_static(source: Path, target: Path, calibration: NDArray[np.float32]) -> None:
+    from onnxruntime import quantization as q
+
+    class Images(q.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+        def __init__(self) -> None:
+            self._feeds = iter([{"image": image[None]} for image in calibration])
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(self._feeds, None)
+
+    with native_stderr_held_back():
+        q.quantize_static(
+            source,
+            target,
+            Images(),
+            quant_format=q.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=q.QuantType.QUInt8,
+            weight_type=q.QuantType.QInt8,
+        )
+
+
+def _tflite(model: Any, calibration: NDArray[np.float32]) -> bytes:
+    from training.keras import tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    with native_stderr_held_back():
+        return bytes(converter.convert())
+
+
+def _openvino(
+    source: Path, calibration: NDArray[np.float32], folder: Path
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    import nncf
+    import openvino
+
+    model = openvino.convert_model(source)
+    quantized = nncf.quantize(
+        model, nncf.Dataset([image[None] for image in calibration]), subset_size=len(calibration)
+    )
+    for recipe, one in (("plain_float32", model), ("plain_int8", quantized)):
+        path = folder / f"{recipe}.xml"
+        openvino.save_model(one, path, compress_to_fp16=False)
+        yield recipe, {".xml": path.read_bytes(), ".bin": path.with_suffix(".bin").read_bytes()}
+
+
+def _open(engine: str, path: Path, threads: int) -> Run:
+    return {"onnxruntime": _onnxruntime, "litert": _litert, "openvino": _run_openvino}[engine](
+        path, threads
+    )
+
+
+def _scaled(images: Pixels) -> NDArray[np.float32]:
+    return images.astype(np.float32) / np.float32(255)
+
+
+def _onnxruntime(path: Path, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    image, logits = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return Plain(_scaled, lambda ready: session.run([logits], {image: ready})[0])
+
+
+def _litert(path: Path, threads: int) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
+
+    with native_stderr_held_back():
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    (image,), (logits,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (scale, zero), (unit, origin) = image["quantization"], logits["quantization"]
+
+    def prepare(images: Pixels) -> NDArray[np.int8]:
+        if images.shape != tuple(interpreter.get_input_details()[0]["shape"]):
+            interpreter.resize_tensor_input(image["index"], images.shape)
+            interpreter.allocate_tensors()
+        steps = np.round(_scaled(images) / np.float32(scale)) + zero
+        ready: NDArray[np.int8] = np.clip(steps, -128, 127).astype(np.int8)
+        return ready
+
+    def answer(ready: NDArray[Any]) -> NDArray[np.float32]:
+        interpreter.set_tensor(image["index"], ready)
+        interpreter.invoke()
+        steps: NDArray[np.int8] = interpreter.get_tensor(logits["index"])
+        answers: NDArray[np.float32] = (steps.astype(np.float32) - origin) * np.float32(unit)
+        return answers
+
+    return Plain(prepare, answer)
+
+
+def _run_openvino(path: Path, threads: int) -> Run:
+    import openvino
+
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    request = compiled.create_infer_request()
+    return Plain(_scaled, lambda ready: request.infer([ready], share_inputs=True)[0])
