@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from export import mixed
 from export.accuracy_bound import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
 from export.certificate import LAYER_IMAGES, Layers, data_record, without_vnni
 from export.convert import Candidate, Converter
 from export.parity import Parity
 from export.passes import ExportError
 from export.recipes import FORMATS, RECIPES, Format, Recipe
-from tinysight import golden
+from tinysight import device, golden
 from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.engine import Engine
@@ -48,10 +49,15 @@ class Report:
     validation: Parity
     test: Parity | None
     """None for an artifact that a walk passed by: test images choose nothing."""
-    in_float: tuple[str, ...]
-    """The layers of a quantized artifact that were left in float32."""
+    settings: Mapping[str, Any]
+    """Of the artifact: see `Candidate.settings`."""
     objection: str | None
     """Why it was not written; None where it was."""
+
+    @property
+    def in_float(self) -> tuple[str, ...]:
+        """The layers of a quantized artifact that were left in float32."""
+        return tuple(self.settings.get("in_float", ()))
 
 
 def build(
@@ -117,7 +123,7 @@ def build(
                 drop=check.reference.accuracy.value - tried.validation.accuracy.value,
                 validation=tried.validation,
                 test=parity.get("test"),
-                in_float=tuple(candidate.settings.get("in_float", ())),
+                settings=candidate.settings,
                 objection=tried.objection,
             )
         )
@@ -174,7 +180,10 @@ def _tried(
     if max_drop is None:
         for recipe in recipes:
             for format_ in (known for known in formats if known in recipe.formats):
-                candidate = converter.convert(recipe, format_)
+                if recipe.arithmetic == "mixed_w8a8":
+                    candidate = _mixed(recipe, converter, check)
+                else:
+                    candidate = converter.convert(recipe, format_)
                 parity = check.parity(candidate, "val")
                 yield Tried(candidate, parity, recipe.tolerance.objection(parity, check.reference))
         return
@@ -193,7 +202,7 @@ def _tried(
             [
                 one
                 for one in dict.fromkeys((*recipes, RECIPES["float32"]))
-                if format_ in one.formats
+                if format_ in one.formats and one.arithmetic in CHEAPEST_FIRST
             ],
             format_,
             max_drop,
@@ -202,6 +211,39 @@ def _tried(
             harm=harm,
             reference=check.reference,
         )
+
+
+def _mixed(recipe: Recipe, converter: Converter, check: "_Check") -> Candidate:
+    """The graph that is quickest here, of those which keep the recipe's accuracy."""
+    static, float32 = RECIPES["static_w8a8"], RECIPES["float32"]
+    layers = converter.layers()
+
+    def candidate(in_float: Sequence[str]) -> Candidate:
+        if len(in_float) == len(layers):
+            return converter.convert(float32, "onnx")
+        return converter.convert(static, "onnx", in_float)
+
+    def objection(in_float: Sequence[str]) -> str | None:
+        parity = check.parity(candidate(in_float), "val")
+        return recipe.tolerance.objection(parity, check.reference)
+
+    choice = mixed.search(
+        layers,
+        open_graph=lambda in_float: check.engine(candidate(in_float)).run,
+        objection=objection,
+        image=check.image,
+        progress=check.count,
+    )
+    chosen = candidate(choice.in_float)
+    settings = {
+        **chosen.settings,
+        **recipe.as_json(),
+        "calibration": chosen.settings.get("calibration"),
+        "in_float": list(choice.in_float),
+        "search": [trial.as_json() for trial in choice.trials],
+        "device": device.describe(),
+    }
+    return Candidate(recipe, "onnx", chosen.content, settings)
 
 
 class _Check:
@@ -217,6 +259,11 @@ class _Check:
         """`parts` are the indices of some sets of images, `trained` the model's logits on them."""
         self._dataset, self._parts, self._trained, self.count = dataset, parts, trained, count
         self.reference = Parity.of(trained["val"], trained["val"], dataset.targets[parts["val"]])
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """One training image, uint8 (1, h, w, 3), to time graphs on."""
+        return np.asarray(self._dataset.images[self._parts["calibration"][:1]])
 
     def engine(self, candidate: Candidate) -> Engine:
         return _engine(candidate.format, candidate.content, self._dataset)
@@ -243,6 +290,8 @@ def _default(artifacts: Sequence[Artifact]) -> str:
 
     def rank(artifact: Artifact) -> tuple[int, float]:
         arithmetic = artifact.settings["arithmetic"]
+        if arithmetic == "mixed_w8a8":
+            return -1, 0.0  # it was found to be the quickest
         kind = 0 if arithmetic in INTEGER else CHEAPEST_FIRST.index(arithmetic)
         return kind, -artifact.parity["validation"]["accuracy"]
 

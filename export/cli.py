@@ -118,6 +118,9 @@ def export(args: argparse.Namespace) -> int:
         if report.test is not None
     ]
     print(table(header, rows))
+    for report in written:
+        if "search" in report.settings:
+            _tell_search(report)
     for report in refused:
         fail("export", f"{report.name} was not written: {report.objection}")
     print(f"\nWritten to {args.out}/. Next: tinysight classify --bundle {args.out} PICTURE…")
@@ -145,10 +148,24 @@ def _tell_walk(reports: Sequence["Report"], max_drop: float) -> None:
     print()
 
 
+def _tell_search(report: "Report") -> None:
+    """What was timed for mixed_measured, and what came of it."""
+    from export.mixed import explain
+
+    header = ("in float32", "us", "ratio to the best so far (95 %)", "verdict")
+    print(f"\n{report.name}, timed whole, in turns:\n")
+    print(table(header, explain(report.settings)))
+    print(f"\nin float32: {', '.join(report.in_float) or 'no layer, it is static_w8a8'}")
+
+
 def _default_recipes(*, bounded: bool) -> tuple[str, ...]:
     if not bounded:
         return DEFAULT
-    return tuple(name for name, recipe in RECIPES.items() if recipe.finetuning is None)
+    return tuple(
+        name
+        for name, recipe in RECIPES.items()
+        if recipe.finetuning is None and recipe.arithmetic != "mixed_w8a8"
+    )
 
 
 def _above_zero(text: str) -> float:

@@ -12,12 +12,15 @@ how: where 8 or 16 bits come from
     dynamic     weights beforehand, the ranges of activations anew in every call
     static      both beforehand; activations from calibration images
     qat         both from quantization-aware training: the model learned with them
+    mixed       as static, but for the layers that are quicker in float32 on this device
 arithmetic: bits of weights (w) and of activations (a)
     float32, float16, w8, w8a8, w8a16
 calibration: what of the values seen makes an activation's range
     (none)      the smallest and the largest
     entropy     what loses the least information (Kullback-Leibler)
     percentile  all but the outermost hundred-thousandth
+
+    measured    the smallest and the largest; what is measured is which layers to quantize
 
 So `pruned_static_w8a8` is pruned, then quantized statically to 8 bits. `<recipe>.onnx` and
 `<recipe>.tflite` are the files. `_partial` behind a name, which `--max-drop` alone makes, says that
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
 Format = Literal["onnx", "tflite"]
 FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 
-Arithmetic = Literal["float32", "float16", "dynamic_w8", "static_w8a8", "static_w8a16", "qat_w8a8"]
+Arithmetic = Literal[
+    "float32", "float16", "dynamic_w8", "static_w8a8", "static_w8a16", "qat_w8a8", "mixed_w8a8"
+]
 Calibration = Literal["minmax", "entropy", "percentile"]
 Method = Literal["quantization_aware", "pruning", "clustering"]
 
@@ -112,7 +117,7 @@ class Recipe:
     """Those that have it."""
 
     def __post_init__(self) -> None:
-        if (self.calibration is not None) != self.arithmetic.startswith("static_"):
+        if (self.calibration is not None) != self.arithmetic.startswith(("static_", "mixed_")):
             raise ValueError(f"{self.name}: static quantization, and it alone, needs a calibration")
         if not self.formats or not set(self.formats) <= set(FORMATS):
             raise ValueError(f"{self.name}: its formats must be among {', '.join(FORMATS)}")
@@ -193,6 +198,14 @@ RECIPES: dict[str, Recipe] = {
             "qat_w8a8",
             _TRAINED_ON_INT8,
             finetuning=Finetuning("quantization_aware"),
+        ),
+        Recipe(
+            "mixed_measured",
+            "int8, but for layers that this device runs quicker in float32",
+            "mixed_w8a8",
+            _INT8,
+            calibration="minmax",
+            formats=("onnx",),
         ),
         Recipe(
             "pruned_float32",

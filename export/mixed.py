@@ -1,0 +1,159 @@
+"""`mixed_measured`: float32 or int8 for each layer, as whole graphs are quickest on this device.
+
+No sum of layers' times says which: a layer in float32 brings a conversion at each of its ends, and
+may take a pooling with it out of the layout that int8 runs in. So graphs are timed whole, all of a
+round in turns, against the best so far. A round tries every layer the other way round; its quickest
+is timed once more, since the quickest of many owes some of its lead to luck, and takes the lead
+only if it is quicker for certain and its accuracy on validation images holds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.bursts import in_turns
+from tinysight.preprocess import Pixels
+from tinysight.statistics import PairedRatio, paired_ratio
+
+CALLS = 600
+SECONDS = 1.0
+"""For each graph of a round, at most."""
+ROUNDS = 6
+"""At most; each takes as many graphs as there are layers."""
+
+Run = Callable[[Pixels], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One graph against the best so far."""
+
+    in_float: tuple[str, ...]
+    median_us: float
+    ratio: PairedRatio
+    """Its latency over that of the best so far, in the same turns."""
+    verdict: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "in_float": list(self.in_float),
+            "median_us": round(self.median_us, 2),
+            "ratio": [round(v, 4) for v in (self.ratio.value, self.ratio.low, self.ratio.high)],
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a search chose, and all that it tried."""
+
+    in_float: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+
+def search(
+    layers: Sequence[str],
+    *,
+    open_graph: Callable[[Sequence[str]], Run],
+    objection: Callable[[Sequence[str]], str | None],
+    image: Pixels,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,  # noqa: ARG005
+) -> Choice:
+    """Finds the layers to leave in float32, beginning with none.
+
+    Args:
+        layers: names, in the graph's order.
+        open_graph: loads the graph with these layers in float32, for one thread.
+        objection: why that graph's accuracy is not good enough; None where it is.
+        image: uint8 (1, h, w, 3), what is timed.
+        progress: told the round, the graphs loaded in it, and how many there will be.
+    """
+    best: tuple[str, ...] = ()
+    runs: dict[tuple[str, ...], Run] = {best: open_graph(best)}
+    trials: list[Trial] = []
+    for number in range(1, ROUNDS + 1):
+        rivals = _rivals(layers, best, {trial.in_float for trial in trials})
+        if not rivals:
+            break
+        for done, rival in enumerate(rivals):
+            progress(f"mixing float32 and int8, round {number}:", done, len(rivals))
+            runs.setdefault(rival, open_graph(rival))
+        ratios = _against(best, rivals, runs, image)
+        promising = sorted(
+            (rival for rival in rivals if ratios[rival][1].high < 1),
+            key=lambda rival: ratios[rival][1].value,
+        )
+        winner = next(
+            (
+                rival
+                for rival in promising
+                if _against(best, [rival], runs, image)[rival][1].high < 1
+                and objection(rival) is None
+            ),
+            None,
+        )
+        for rival in rivals:
+            median, ratio = ratios[rival]
+            trials.append(Trial(rival, median, ratio, _verdict(rival, winner, promising, ratio)))
+        if winner is None:
+            break
+        best = winner
+    return Choice(best, tuple(trials))
+
+
+def explain(settings: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """The trials of an artifact's settings, as rows: float32 layers, us, ratio, verdict."""
+    return [
+        (
+            ", ".join(trial["in_float"]) or "none",
+            f"{trial['median_us']:.1f}",
+            "{:.3f} ({:.3f} to {:.3f})".format(*trial["ratio"]),
+            trial["verdict"],
+        )
+        for trial in settings["search"]
+    ]
+
+
+def _rivals(
+    layers: Sequence[str], best: tuple[str, ...], seen: set[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """The best with one layer the other way round; in the first round also all in float32."""
+    choices = [tuple(x for x in layers if (x in best) != (x == layer)) for layer in layers]
+    if not best:
+        choices.append(tuple(layers))
+    return [choice for choice in dict.fromkeys(choices) if choice != best and choice not in seen]
+
+
+def _against(
+    best: tuple[str, ...],
+    rivals: Sequence[tuple[str, ...]],
+    runs: Mapping[tuple[str, ...], Run],
+    image: Pixels,
+) -> dict[tuple[str, ...], tuple[float, PairedRatio]]:
+    """Median in microseconds, and ratio to the best, of each rival."""
+    calls = {str(i): partial(runs[which], image) for i, which in enumerate((best, *rivals))}
+    taken = in_turns(calls, CALLS, SECONDS)
+    found = {}
+    for i, rival in enumerate(rivals, start=1):
+        # A slow graph gets fewer calls; the turns that both had are compared.
+        n = min(len(taken[str(i)]), len(taken["0"]))
+        ratio = paired_ratio(taken[str(i)][:n], taken["0"][:n])
+        found[rival] = float(np.median(taken[str(i)])) / 1e3, ratio
+    return found
+
+
+def _verdict(
+    rival: tuple[str, ...],
+    winner: tuple[str, ...] | None,
+    promising: Sequence[tuple[str, ...]],
+    ratio: PairedRatio,
+) -> str:
+    if rival == winner:
+        return "takes the lead"
+    if rival in promising:
+        return "quicker, but not the quickest that keeps its lead and its accuracy"
+    return "within noise" if ratio.within_noise else "slower"
