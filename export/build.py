@@ -180,7 +180,7 @@ def _tried(
     if max_drop is None:
         for recipe in recipes:
             for format_ in (known for known in formats if known in recipe.formats):
-                if recipe.arithmetic == "mixed_w8a8":
+                if recipe.arithmetic == "mixed_measured":
                     candidate = _mixed(recipe, converter, check)
                 else:
                     candidate = converter.convert(recipe, format_)
@@ -290,7 +290,7 @@ def _default(artifacts: Sequence[Artifact]) -> str:
 
     def rank(artifact: Artifact) -> tuple[int, float]:
         arithmetic = artifact.settings["arithmetic"]
-        if arithmetic == "mixed_w8a8":
+        if arithmetic == "mixed_measured":
             return -1, 0.0  # it was found to be the quickest
         kind = 0 if arithmetic in INTEGER else CHEAPEST_FIRST.index(arithmetic)
         return kind, -artifact.parity["validation"]["accuracy"]

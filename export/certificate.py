@@ -131,7 +131,7 @@ def without_vnni(
 
     None where its arithmetic cannot differ: see `export.portability`.
     """
-    if format_ != "onnx" or not recipe.arithmetic.endswith("w8a8"):
+    if format_ != "onnx" or not recipe.arithmetic.endswith(("w8a8", "measured")):
         return None
     emulated = emulate(onnx.load_from_string(content), images)
     return None if emulated is None else emulated.as_json()

@@ -164,7 +164,7 @@ def _default_recipes(*, bounded: bool) -> tuple[str, ...]:
     return tuple(
         name
         for name, recipe in RECIPES.items()
-        if recipe.finetuning is None and recipe.arithmetic != "mixed_w8a8"
+        if recipe.finetuning is None and recipe.arithmetic != "mixed_measured"
     )
 
 

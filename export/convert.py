@@ -156,7 +156,7 @@ class Converter:
 
 
 def _qat_onnx(source: _Source, recipe: Recipe) -> bytes:
-    content: bytes = aware_to_onnx(source.model).SerializeToString()
+    content: bytes = quantize.portable(aware_to_onnx(source.model)).SerializeToString()
     require_fused(content, recipe.name)
     return content
 

@@ -12,15 +12,15 @@ how: where 8 or 16 bits come from
     dynamic     weights beforehand, the ranges of activations anew in every call
     static      both beforehand; activations from calibration images
     qat         both from quantization-aware training: the model learned with them
-    mixed       as static, but for the layers that are quicker in float32 on this device
+    mixed       as static, where a layer is quantized
 arithmetic: bits of weights (w) and of activations (a)
     float32, float16, w8, w8a8, w8a16
+    measured    float32 or w8a8 for each layer, whatever this device runs quicker
 calibration: what of the values seen makes an activation's range
     (none)      the smallest and the largest
     entropy     what loses the least information (Kullback-Leibler)
     percentile  all but the outermost hundred-thousandth
 
-    measured    the smallest and the largest; what is measured is which layers to quantize
 
 So `pruned_static_w8a8` is pruned, then quantized statically to 8 bits. `<recipe>.onnx` and
 `<recipe>.tflite` are the files. `_partial` behind a name, which `--max-drop` alone makes, says that
@@ -41,7 +41,7 @@ Format = Literal["onnx", "tflite"]
 FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 
 Arithmetic = Literal[
-    "float32", "float16", "dynamic_w8", "static_w8a8", "static_w8a16", "qat_w8a8", "mixed_w8a8"
+    "float32", "float16", "dynamic_w8", "static_w8a8", "static_w8a16", "qat_w8a8", "mixed_measured"
 ]
 Calibration = Literal["minmax", "entropy", "percentile"]
 Method = Literal["quantization_aware", "pruning", "clustering"]
@@ -202,7 +202,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "mixed_measured",
             "int8, but for layers that this device runs quicker in float32",
-            "mixed_w8a8",
+            "mixed_measured",
             _INT8,
             calibration="minmax",
             formats=("onnx",),

@@ -1,6 +1,7 @@
 """Graph passes: each a small pure function, ONNX model in, equivalent ONNX model out."""
 
 from export.passes.dense import fold_flatten, matmul_to_gemm, reshape_to_flatten
+from export.passes.float_islands import hold_in_float
 from export.passes.float_twin import float_twin
 from export.passes.graph import ExportError, Graph
 from export.passes.image_input import fold_input_scale, take_quantized, take_uint8
@@ -18,6 +19,7 @@ __all__ = [
     "float_twin",
     "fold_flatten",
     "fold_input_scale",
+    "hold_in_float",
     "matmul_to_gemm",
     "quantize_weights",
     "readable_names",

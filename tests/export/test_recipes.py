@@ -12,8 +12,8 @@ from export.recipes import DEFAULT, RECIPES, Finetuning, Recipe, Tolerance
 
 TOLERANCE = Tolerance(max_relative=1.0, max_drop=0.01, golden=0.05)
 NAME = re.compile(
-    r"((?P<weights>pruned|clustered)_)?((?P<how>dynamic|static|qat)_)?"
-    r"(?P<bits>float32|float16|w8|w8a8|w8a16)(_(?P<calibration>entropy|percentile))?"
+    r"((?P<weights>pruned|clustered)_)?((?P<how>dynamic|static|qat|mixed)_)?"
+    r"(?P<bits>float32|float16|w8|w8a8|w8a16|measured)(_(?P<calibration>entropy|percentile))?"
 )
 
 
@@ -25,7 +25,7 @@ def test_a_name_is_what_the_scheme_makes_of_the_settings(recipe):
     methods = {"pruned": "pruning", "clustered": "clustering"}
     method = "quantization_aware" if parts["how"] == "qat" else methods.get(parts["weights"])
     assert (recipe.finetuning.method if recipe.finetuning else None) == method
-    wanted = (parts["calibration"] or "minmax") if parts["how"] == "static" else None
+    wanted = (parts["calibration"] or "minmax") if parts["how"] in ("static", "mixed") else None
     assert recipe.calibration == wanted
 
 

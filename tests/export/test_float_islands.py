@@ -1,0 +1,70 @@
+"""Layers in float32 amid int8: the same answers, and onnxruntime runs them as they stand."""
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("tf2onnx")
+
+import onnxruntime
+
+from export.fused import optimized_operators
+from export.passes import hold_in_float
+from export.quantize import find_ranges, quantizable, w8a8
+
+LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
+
+
+@pytest.fixture(scope="module")
+def ranges(graph, images):
+    return find_ranges(graph, images)
+
+
+def answers(model, images):
+    """Without onnxruntime's own rewriting: what the graph says, not what becomes of it."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"image": images})[0]
+
+
+def without_barriers(model):
+    """The graph with every barrier taken out again."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in [node for node in copy.graph.node if node.name.endswith("_held")]:
+        for reader in copy.graph.node:
+            for i, name in enumerate(reader.input):
+                if name == node.output[0]:
+                    reader.input[i] = node.input[0]
+        copy.graph.node.remove(node)
+    return copy
+
+
+@settings(max_examples=12)
+@given(in_float=st.sets(st.sampled_from(LAYERS), min_size=1).map(sorted))
+def test_barriers_change_no_answer(graph, ranges, images, in_float):
+    held = w8a8(graph, ranges, in_float=in_float)
+    np.testing.assert_array_equal(answers(held, images), answers(without_barriers(held), images))
+    assert hold_in_float(held, ["no such layer"]) == held
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
+    assert quantizable(graph) == list(LAYERS)
+    found = optimized_operators(w8a8(graph, ranges, in_float=[layer]).SerializeToString())
+    floats = sum(found[name] for name in ("Conv", "FusedConv", "Gemm", "FusedGemm"))
+    assert floats == 1
+    assert found["QLinearConv"] + found["QGemm"] == 4
+
+
+def test_what_is_pooled_is_quantized_afterwards(graph, ranges):
+    """Else the quantization runs on four times the values; seen: half as slow again as int8."""
+    model = w8a8(graph, ranges, in_float=["conv1"])
+    optimized = list(optimized_operators(model.SerializeToString()))
+    assert optimized.index("MaxPool") < optimized.index("QuantizeLinear")
