@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from export.keras_to_onnx import PIXEL_SCALE
 from export.passes import ExportError
+from export.rewrite import quick
 from tinysight.console import native_stderr_held_back
 from training.keras import keras, tf
 
@@ -82,7 +83,7 @@ def _from_bytes(model: Any) -> Any:
 
 
 def _over_pixels(model: Any) -> Any:
-    """A copy that takes pixel values: the scale goes into the first convolution's weights."""
+    """A copy that takes pixel values, rewritten to be quick: the scale goes into the weights."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     first = next((layer for layer in copy.layers if layer.weights), None)
@@ -90,7 +91,7 @@ def _over_pixels(model: Any) -> Any:
         raise ExportError("the model must begin with a convolution")
     kernel, *rest = first.get_weights()
     first.set_weights([kernel * np.float32(PIXEL_SCALE), *rest])
-    return copy
+    return quick(copy)
 
 
 def _one_by_one(images: NDArray[np.uint8], dtype: Any) -> Iterator[list[NDArray[Any]]]:
