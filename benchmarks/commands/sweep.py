@@ -155,6 +155,8 @@ def _command(args: argparse.Namespace) -> str:
     words = ["python", "-m", "benchmarks", "sweep", *(_shown(path) for path in args.bundles)]
     if args.data is not None:
         words += ["--data", _shown(Path(args.data))]
+    for folder in args.peers:
+        words += ["--peers", _shown(folder)]
     for option in ("threads", "batches"):
         values = getattr(args, option)
         if values != (1,):
