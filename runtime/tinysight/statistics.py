@@ -32,7 +32,8 @@ class Accuracy:
         p, n, z2 = self.value, self.n, Z95 * Z95
         centre = (p + z2 / (2 * n)) / (1 + z2 / n)
         half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        # The fraction itself always lies within; at 0 and 1 rounding would leave it out.
+        return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
 
     def as_json(self) -> dict[str, Any]:
         low, high = self.interval
