@@ -121,7 +121,8 @@ def test_mcnemars_p_is_scipys(only_first: int, only_second: int) -> None:
     coins = only_first + only_second
     expected = stats.binomtest(only_first, coins).pvalue if coins else 1.0
     found = McNemar(only_first, only_second, max(1, coins)).p
-    assert found == pytest.approx(expected, rel=1e-8, abs=1e-300)
+    # scipy gives 0 a little before our logarithms do.
+    assert found == pytest.approx(expected, rel=1e-8, abs=1e-290)
 
 
 @pytest.mark.parametrize("counts", [(-1, 0, 5), (0, -1, 5), (3, 3, 5), (0, 0, 0)])
