@@ -1,9 +1,9 @@
-"""`python -m benchmarks peers | sweep | compare | report | readme | overhead | demo`."""
+"""`python -m benchmarks COMMAND`: see `--help` for what there is."""
 
 import argparse
 from collections.abc import Sequence
 
-from benchmarks.commands import compare, demo, overhead, peers, readme, report, sweep
+from benchmarks.commands import compare, demo, overhead, peers, readme, report, strangers, sweep
 from tinysight.console import guarded
 
 
@@ -12,7 +12,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description="Measure bundles on this machine."
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (peers, sweep, compare, report, readme, overhead, demo):
+    for module in (peers, sweep, compare, report, readme, overhead, strangers, demo):
         module.add(commands)
     return main
 

@@ -37,6 +37,8 @@ def demo(data: str, out: Path) -> int:
         data,
         "--passes",
         6,
+        "--spread",
+        0,  # a demonstration is not kept waiting
         "--out",
         results,
         "--overwrite",

@@ -1,4 +1,7 @@
-"""Result files: written whole, and checked against the published schema whenever they are read."""
+"""Result files: written whole, and checked against their published schema whenever they are read.
+
+Two kinds: a sweep's, and what `tinysight bench --json` printed on a device.
+"""
 
 import gzip
 import json
@@ -8,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.result import FORMAT, Cell, Data, Entry, Result
+from benchmarks.result import FORMAT, Data, Entry, Result
+from tinysight import results
 from tinysight.atomic import write_bytes
+from tinysight.document import parse
 from tinysight.errors import TinysightError
+from tinysight.results import Bench, Cell
 from tinysight.statistics import Accuracy
 
 NAME = "sweep.json.gz"
@@ -31,14 +37,15 @@ def write(result: Result, path: Path) -> None:
 
 
 def read(path: Path) -> Result:
-    """Reads a sweep's result, or the folder that holds one. Raises ResultError in one line."""
+    """Reads a file, or a sweep's from the folder that holds it. Raises ResultError in one line."""
     file = path / NAME if path.is_dir() else path
     content = document(file)
-    if content.get("kind") != "sweep":
-        raise ResultError(f"{file}: a result of the kind {content.get('kind')!r}, not a sweep's")
+    kind = content.get("kind", "sweep")
+    if kind not in ("sweep", results.KIND):
+        raise ResultError(f"{file}: a result of the kind {kind!r}, neither a sweep's nor a bench's")
     validate(content, file)
     try:
-        return _parse(content)
+        return _parse(content) if kind == "sweep" else _of_bench(parse(content))
     except (ValueError, OverflowError) as error:
         raise ResultError(f"{file}: {error}") from None
 
@@ -115,20 +122,7 @@ def as_json(result: Result) -> dict[str, Any]:
             }
             for entry in result.entries
         ],
-        "cells": [
-            {
-                "entry": cell.entry,
-                "threads": cell.threads,
-                "batch": cell.batch,
-                "median_us": cell.median,
-                "interval_us": cell.interval and list(cell.interval),
-                "p90_us": cell.latency.percentile(90),
-                "p99_us": cell.latency.percentile(99),
-                "images_per_second": cell.images_per_second,
-                "passes_ns": [samples.tolist() for samples in cell.passes],
-            }
-            for cell in result.cells
-        ],
+        "cells": [cell.as_json() for cell in result.cells],
         "layers": dict(result.layers),
     }
 
@@ -156,10 +150,37 @@ def _parse(content: dict[str, Any]) -> Result:
                 cell["threads"],
                 cell["batch"],
                 tuple(np.array(samples, dtype=np.int64) for samples in cell["passes_ns"]),
+                tuple(cell.get("yardsticks_ns", ())),
             )
             for cell in content["cells"]
         ),
         layers=content["layers"],
+    )
+
+
+def _of_bench(bench: Bench) -> Result:
+    """A device's own result, as far as it is of a sweep's shape; the rest stays in `bench`."""
+    return Result(
+        measured=bench.measured,
+        command=bench.command,
+        device=bench.device,
+        versions=bench.versions,
+        settings=bench.settings,
+        data=None,
+        entries=tuple(
+            Entry(
+                entry.model,
+                entry.recipe,
+                entry.engine,
+                entry.bytes,
+                entry.sha256,
+                entry.accuracy,
+                None,
+            )
+            for entry in bench.entries
+        ),
+        cells=bench.cells,
+        bench=bench,
     )
 
 

@@ -73,7 +73,7 @@ def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, c
     if dataset.fingerprint != recorded["fingerprint"]:
         raise TinysightError(f"{dataset.source} is not the data that {run_folder} was trained on")
     recipe = Recipe(**run.record["recipe"])
-    splits = split(dataset, recipe.seed, recipe.val_fraction)
+    splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     calibration = _scaled(dataset.images[calibration_indices(splits, recipe.seed)])
     model = keras.models.load_model(run.model_file)
     entries = []

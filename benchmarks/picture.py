@@ -5,7 +5,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from benchmarks.result import Cell, Result, front
+from benchmarks.result import Result, front
+from tinysight.results import Cell
 
 _MARKS = "osD^vP*X"
 _COLOURS = ("#1f5fbf", "#d9822b", "#2f8f5b", "#a04fb0", "#b8423e", "#4c8f9d", "#8a6d3b", "#666666")

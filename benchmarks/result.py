@@ -1,7 +1,9 @@
-"""A sweep's result: what was measured, on what, and every sample of it.
+"""A result: what was measured, on what, and every sample of it.
 
-The file is gzip-compressed JSON whose shape `schema/sweep-2.json` publishes; it is checked against
-that whenever it is read.
+A sweep's, or a device's own from `tinysight bench`, which has no answers to single images.
+
+A sweep's file is gzip-compressed JSON whose shape `schema/sweep-2.json` publishes; it is checked
+against that whenever it is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.measure import Latency
-from tinysight.statistics import Accuracy, median_interval
+from tinysight.results import Bench, Cell
+from tinysight.statistics import Accuracy
 
 FORMAT = 2
 """Format 1 was an uncompressed file of batch 1 alone, without the answers."""
@@ -48,51 +50,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """What an entry costs, on so many threads with so many images in one call."""
-
-    entry: str
-    """The entry's key."""
-    threads: int
-    batch: int
-    passes: tuple[NDArray[np.int64], ...]
-    """Times of single calls in nanoseconds, by pass, in the order they were taken."""
-
-    def __post_init__(self) -> None:
-        if self.threads < 1 or self.batch < 1:
-            raise ValueError(f"{self.entry}: threads and batch must be at least 1")
-        if not self.passes or any(p.size == 0 or p.min() < 1 for p in self.passes):
-            raise ValueError(f"{self.entry}: every pass needs samples, each above 0 ns")
-
-    @property
-    def place(self) -> tuple[str, int, int]:
-        return self.entry, self.threads, self.batch
-
-    @property
-    def latency(self) -> Latency:
-        """All its samples."""
-        return Latency(np.concatenate(self.passes))
-
-    @property
-    def median(self) -> float:
-        """Microseconds of one call: the median over the passes of each pass's own median."""
-        return float(np.median(self._medians))
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """About the median, at least 95 %, from the spread between passes; None for under six."""
-        return median_interval(self._medians)
-
-    @property
-    def images_per_second(self) -> float:
-        return 1e6 * self.batch / self.median
-
-    @property
-    def _medians(self) -> NDArray[np.float64]:
-        return np.array([np.median(samples) for samples in self.passes]) / 1e3
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """One sweep on one device."""
 
@@ -108,6 +65,8 @@ class Result:
     cells: tuple[Cell, ...]
     layers: Mapping[str, Any] = field(default_factory=dict)
     """Time by layer, where `python -m export explain --json` was given: by model."""
+    bench: Bench | None = None
+    """The whole of what a device measured with `tinysight bench`, where this comes from there."""
 
     def __post_init__(self) -> None:
         keys = {entry.key for entry in self.entries}
@@ -136,6 +95,11 @@ class Result:
         return self.at(
             min(cell.threads for cell in self.cells), min(cell.batch for cell in self.cells)
         )
+
+
+def rated(result: Result) -> bool:
+    """Whether the accuracy of anything is known, so that there is a front to draw."""
+    return any(entry.accuracy is not None for entry in result.entries)
 
 
 def front(result: Result, cells: Sequence[Cell]) -> list[Cell]:

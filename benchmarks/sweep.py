@@ -2,9 +2,12 @@
 
 import contextlib
 import importlib.metadata
+import math
 import pickle
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,10 +21,11 @@ from benchmarks import turns
 from benchmarks.answers import answers, check
 from benchmarks.entrants import Entrant
 from benchmarks.parts import Parts
-from benchmarks.result import Cell, Data, Entry, Result
+from benchmarks.result import Data, Entry, Result
 from tinysight import device
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
+from tinysight.results import Cell
 from tinysight.statistics import Accuracy
 from training.data import Dataset
 
@@ -44,6 +48,10 @@ class Settings:
     """Fresh processes for each cell; six are the fewest that give an interval."""
     seconds: float = 0.5
     """For each cell in each pass, at most: a slow one is called less often."""
+    spread: float = 0.0
+    """Seconds over which the passes are strewn, at least. A machine keeps one state for some
+    seconds (its neighbours, its clock): passes in quick succession share it, and their spread then
+    says too little of what the next sweep will find."""
 
     def __post_init__(self) -> None:
         for name in ("threads", "batches"):
@@ -52,6 +60,8 @@ class Settings:
                 raise ValueError(f"{name} must be different numbers from 1")
         if self.passes < 1 or self.calls < self.passes or not self.seconds > 0:
             raise ValueError("a sweep needs a pass, a call in each, and time for it")
+        if not 0 <= self.spread < math.inf:
+            raise ValueError("the spread must be 0 seconds or more, and finite")
 
 
 def sweep(
@@ -151,10 +161,14 @@ def _cells(
         for threads in settings.threads
         for batch in settings.batches
     ]
+    left = sorted({place[0] for place in todo if not parts.have(_part(*place))})
+    offsets = _starts(len(left), settings.spread * len(left) / settings.passes)
+    starts = {number: time.monotonic() + at for number, at in zip(left, offsets, strict=True)}
     for done, (number, threads, batch) in enumerate(todo):
         progress("timing, in turns", done, len(todo))
         name = _part(number, threads, batch)
         if not parts.have(name):
+            time.sleep(max(0.0, starts[number] - time.monotonic()))
             job = turns.Job(
                 {e.key: turns.Cell(e.open, _images(e, dataset, batch)) for e in entrants},
                 threads,
@@ -169,10 +183,25 @@ def _cells(
             threads,
             batch,
             tuple(by_part[n, threads, batch][entrant.key] for n in range(settings.passes)),
+            tuple(
+                int(np.median(by_part[n, threads, batch][turns.YARDSTICK]))
+                for n in range(settings.passes)
+            ),
         )
         for entrant in entrants
         for threads in settings.threads
         for batch in settings.batches
+    ]
+
+
+def _starts(passes: int, spread: float) -> list[float]:
+    """Seconds from now at which each pass begins at the earliest: at once, then one in each slot.
+
+    At random in its slot, so that what comes back at even intervals is not met, or missed, every
+    time.
+    """
+    return [
+        spread / passes * (number + random.random()) if number else 0 for number in range(passes)
     ]
 
 

@@ -25,9 +25,11 @@ from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.engine import Engine
 from tinysight.litert import LiteRT
 from tinysight.session import Session
+from training.calibration import Confidence
 from training.data import Dataset, Splits, split
 from training.finish import predict
 from training.keras import keras
+from training.macs import multiply_accumulates
 from training.progress import Count
 from training.recipes import Recipe as TrainingRecipe
 from training.run import Run
@@ -142,15 +144,28 @@ def build(
         reasons = "; ".join(f"{r.name}: {r.objection}" for r in reports if r.objection)
         reasons = reasons or "none was asked for"
         raise ExportError(f"no ONNX artifact is near enough to the trained model: {reasons}")
+    default = _default(onnx_artifacts)
+    confidence = _confidence(default, artifacts, check)
+    seen = {
+        artifact.name: confidence.seen_on(*check.answers(content, "test"))
+        for artifact, content in artifacts
+    }
     bundle = Bundle(
         name=name,
         labels=dataset.labels,
         height=dataset.images.shape[1],
         width=dataset.images.shape[2],
-        artifacts=tuple(artifact for artifact, _ in artifacts),
-        default=_default(onnx_artifacts),
+        artifacts=tuple(
+            dataclasses.replace(
+                artifact, accuracy={**(artifact.accuracy or {}), "confidence": seen[artifact.name]}
+            )
+            for artifact, _ in artifacts
+        ),
+        default=default,
+        temperature=confidence.temperature,
+        abstain=confidence.abstention.as_json() if confidence.abstention else {},
         data=data,
-        training=_training(run),
+        training={**_training(run), "macs": multiply_accumulates(model)},
         export={
             "recipes": list(recipes),
             "formats": list(formats),
@@ -258,6 +273,7 @@ class _Check:
     ) -> None:
         """`parts` are the indices of some sets of images, `trained` the model's logits on them."""
         self._dataset, self._parts, self._trained, self.count = dataset, parts, trained, count
+        self._answers: dict[tuple[bytes, str], NDArray[np.float32]] = {}
         self.reference = Parity.of(trained["val"], trained["val"], dataset.targets[parts["val"]])
 
     @property
@@ -269,13 +285,21 @@ class _Check:
         return _engine(candidate.format, candidate.content, self._dataset)
 
     def parity(self, candidate: Candidate, part: Literal["val", "test", "calibration"]) -> Parity:
-        return _parity(
+        indices = self._parts[part]
+        logits = _logits(
             self.engine(candidate),
             self._dataset,
-            self._parts[part],
-            self._trained[part],
+            indices,
             partial(self.count, f"checking {candidate.name}:"),
         )
+        self._answers[candidate.content, part] = logits
+        return Parity.of(logits, self._trained[part], self._dataset.targets[indices])
+
+    def answers(
+        self, content: bytes, part: Literal["val", "test"]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The logits that a checked artifact gave, and the classes they should name."""
+        return self._answers[content, part], self._dataset.targets[self._parts[part]]
 
     def error(self, candidate: Candidate) -> float:
         """The mean difference of a logit on the calibration images."""
@@ -298,6 +322,14 @@ def _default(artifacts: Sequence[Artifact]) -> str:
     return min(artifacts, key=rank).name
 
 
+def _confidence(
+    default: str, artifacts: Sequence[tuple[Artifact, bytes]], check: _Check
+) -> Confidence:
+    """Fitted to what the default artifact itself answers, which is not quite what Keras does."""
+    content = next(content for artifact, content in artifacts if artifact.name == default)
+    return Confidence.fitted(*check.answers(content, "val"))
+
+
 def calibration_indices(splits: Splits, seed: int) -> NDArray[np.int64]:
     """The training images that calibrate: a seeded sample, sorted; never any other image."""
     n = min(CALIBRATION_IMAGES, len(splits.train))
@@ -312,7 +344,7 @@ def _same_splits(run: Run, dataset: Dataset) -> Splits:
             f"{dataset.source} is not the data that {run.folder} was trained on "
             "(other pixels, classes or order)"
         )
-    splits = split(dataset, recipe.seed, recipe.val_fraction)
+    splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     for part, digest in splits.hashes().items():
         if data["splits"][part]["sha256"] != digest:
             raise ExportError(
@@ -328,18 +360,17 @@ def _engine(format_: str, content: bytes, dataset: Dataset) -> Engine:
     return engine(content, (height, width), len(dataset.labels))
 
 
-def _parity(
+def _logits(
     engine: Engine,
     dataset: Dataset,
     indices: NDArray[np.int64],
-    trained: NDArray[np.float32],
     count: Callable[[int, int], None],
-) -> Parity:
+) -> NDArray[np.float32]:
     logits = []
     for start in range(0, len(indices), _BATCH):
         count(start, len(indices))
         logits.append(engine.run(np.asarray(dataset.images[indices[start : start + _BATCH]])))
-    return Parity.of(np.concatenate(logits), trained, dataset.targets[indices])
+    return np.concatenate(logits)
 
 
 def _artifact(

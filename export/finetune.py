@@ -27,6 +27,7 @@ from export import qat, sparse
 from export.recipes import Finetuning, Method
 from tinysight.atomic import new_folder
 from tinysight.cache import cache_folder
+from training.augment import Augmentation
 from training.data import Dataset, Splits
 from training.finish import predict
 from training.keras import keras
@@ -36,7 +37,7 @@ from training.progress import Count
 from training.recipes import Recipe
 from training.run import Run
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when the same settings would give another result."""
 
 
@@ -147,6 +148,7 @@ def _train(
     passes = _passes(settings.epochs, splits.train, recipe.seed)
     steps = [-(-len(order) // recipe.batch_size) for order in passes]
     trained.compile(optimizer=optimizer(recipe, sum(steps)), loss=loss(recipe, len(dataset.labels)))
+    augmentation = Augmentation.of(recipe)
     best, accuracies = None, []
 
     def look(done: int, *, counts: bool) -> None:
@@ -169,8 +171,7 @@ def _train(
                 dataset.targets,
                 order,
                 recipe.batch_size,
-                augment_seed=(recipe.seed, done) if recipe.augment else None,
-                cutout=recipe.cutout,
+                draws=augmentation.draw(done, dataset.images.shape) if augmentation else None,
             ),
             initial_epoch=done,
             epochs=done + 1,

@@ -1,52 +1,106 @@
-"""Augmentation of whole batches, as a function of seed, epoch and step alone."""
+"""Augmentation: what happens to an image is a function of seed, epoch and image alone.
 
+So it does not depend on the order in which an epoch visits the images, and a teacher can answer
+for the very pixels that its student will see.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.keras import tf
+from training.recipes import Recipe
 
 
-def flip_and_shift(images: Any, seed: Any) -> Any:
-    """Mirrors half of the images and shifts each by up to an eighth of its side.
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How a run changes its training images."""
+
+    seed: int
+    cutout: float = 0.0
+    """The part of the side that is erased, in [0, 1)."""
+    alternate_flips: bool = False
+    """Mirror each image in every second epoch, instead of with probability one half in each."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Augmentation | None":
+        """What the recipe asks for; None where it leaves the images as they are."""
+        if not recipe.augment:
+            return None
+        return cls(recipe.data_seed, recipe.cutout, recipe.alternate_flips)
+
+    def draw(self, epoch: int, shape: tuple[int, ...]) -> "Draws":
+        """What happens in `epoch`, counted from 0, to each of the images (n, h, w, 3)."""
+        n, height, width, _ = shape
+        dy, dx = height // 8, width // 8
+        hole = round(self.cutout * height), round(self.cutout * width)
+        # The third number sets these streams apart from the one that orders the images.
+        random = np.random.default_rng((self.seed, epoch, 1))
+        top, left = random.integers(0, 2 * dy + 1, n), random.integers(0, 2 * dx + 1, n)
+        mirrored = random.random(n) < 0.5
+        if self.alternate_flips:
+            first = np.random.default_rng((self.seed, 0, 2)).random(n) < 0.5
+            mirrored = first ^ bool(epoch % 2)
+        hole_top = random.integers(0, height - hole[0] + 1, n)
+        hole_left = random.integers(0, width - hole[1] + 1, n)
+        places = np.stack([top, left, mirrored, hole_top, hole_left], axis=1)
+        return Draws(places.astype(np.int32), (dy, dx), hole)
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What happens to every image in one epoch."""
+
+    places: NDArray[np.int32]
+    """(n, 5): top and left of the crop, whether it is mirrored, top and left of the hole."""
+    margin: tuple[int, int]
+    """By how many pixels an image is extended above and below, left and right."""
+    hole: tuple[int, int]
+    """Height and width of what is erased."""
+
+    def apply(self, images: Any, places: Any) -> Any:
+        """uint8 (b, h, w, 3) and their rows of `places` to uint8 (b, h, w, 3)."""
+        top, left, mirrored, hole_top, hole_left = tf.unstack(places, axis=1)
+        images = flip_and_shift(images, self.margin, top, left, mirrored > 0)
+        return cut_out(images, self.hole, hole_top, hole_left) if all(self.hole) else images
+
+
+def flip_and_shift(images: Any, margin: tuple[int, int], top: Any, left: Any, mirrored: Any) -> Any:
+    """Crops each image from its extension by `margin`, and mirrors some.
 
     On whole batches: image by image, the pipeline would take two cores longer than the model.
 
     Args:
-        images: uint8 (n, h, w, 3).
-        seed: two int64; the same ones give the same result on every machine.
+        images: uint8 (b, h, w, 3).
+        margin: rows above and below, columns left and right.
+        top: int32 (b,), in [0, 2 * margin[0]]; the margin itself leaves the image in its place.
+        left: int32 (b,), likewise.
+        mirrored: bool (b,).
     """
     shape = tf.shape(images)
-    n, height, width = shape[0], shape[1], shape[2]
+    dy, dx = margin
     # The edge mirrored outwards: a black border would be a feature that no real image has.
-    dy, dx = height // 8, width // 8
     padded = tf.pad(images, [[0, 0], [dy, dy], [dx, dx], [0, 0]], mode="REFLECT")
-    seeds = tf.random.experimental.stateless_split(seed, 3)
-    top = tf.random.stateless_uniform([n], seeds[0], 0, 2 * dy + 1, tf.int32)
-    left = tf.random.stateless_uniform([n], seeds[1], 0, 2 * dx + 1, tf.int32)
-    rows = top[:, None] + tf.range(height)
-    columns = left[:, None] + tf.range(width)
-    mirrored = tf.random.stateless_uniform([n, 1], seeds[2]) < 0.5
-    columns = tf.where(mirrored, columns[:, ::-1], columns)
+    rows = top[:, None] + tf.range(shape[1])
+    columns = left[:, None] + tf.range(shape[2])
+    columns = tf.where(mirrored[:, None], columns[:, ::-1], columns)
     shifted = tf.gather(padded, rows, axis=1, batch_dims=1)
     return tf.gather(shifted, columns, axis=2, batch_dims=1)
 
 
-def cut_out(images: Any, part: float, seed: Any) -> Any:
-    """Greys a square of `part` of the side, anywhere in each image: DeVries and Taylor (2017).
+def cut_out(images: Any, hole: tuple[int, int], top: Any, left: Any) -> Any:
+    """Greys a rectangle of each image: DeVries and Taylor (2017), but wholly within the image.
 
     Args:
-        images: uint8 (n, h, w, 3).
-        part: of the height and width, in (0, 1); the square lies wholly within the image.
-        seed: two int64, as for `flip_and_shift`.
+        images: uint8 (b, h, w, 3).
+        hole: its height and width.
+        top: int32 (b,), and left: where it begins.
     """
     shape = tf.shape(images)
-    n, height, width = shape[0], shape[1], shape[2]
-    tall = tf.cast(tf.round(part * tf.cast(height, tf.float32)), tf.int32)
-    wide = tf.cast(tf.round(part * tf.cast(width, tf.float32)), tf.int32)
-    seeds = tf.random.experimental.stateless_split(seed, 2)
-    top = tf.random.stateless_uniform([n, 1], seeds[0], 0, height - tall + 1, tf.int32)
-    left = tf.random.stateless_uniform([n, 1], seeds[1], 0, width - wide + 1, tf.int32)
-    rows, columns = tf.range(height)[None], tf.range(width)[None]
-    in_rows = (rows >= top) & (rows < top + tall)
-    in_columns = (columns >= left) & (columns < left + wide)
+    rows, columns = tf.range(shape[1])[None], tf.range(shape[2])[None]
+    in_rows = (rows >= top[:, None]) & (rows < top[:, None] + hole[0])
+    in_columns = (columns >= left[:, None]) & (columns < left[:, None] + hole[1])
     erased = in_rows[:, :, None, None] & in_columns[:, None, :, None]
     return tf.where(erased, tf.constant(128, images.dtype), images)

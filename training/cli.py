@@ -1,4 +1,7 @@
-"""`python -m training run | crossval | compare`: imports that take seconds wait for the work."""
+"""`python -m training run | distill | crossval | compare`.
+
+Imports that take seconds wait for the work.
+"""
 
 import argparse
 import dataclasses
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.console import guarded, need
-from training.recipes import RECIPES, Recipe
+from training.recipes import RECIPES, TAUGHT_ONLY, Recipe
 
 _DATA_HELP = """
 DATA is digits (bundled), cifar10 (downloaded once), or a folder or tar archive with
@@ -22,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_distill(commands)
     _add_crossval(commands)
     _add_compare(commands)
     return main
@@ -46,8 +50,29 @@ def _add_run(commands: Any) -> None:
         f"{_DATA_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_training(run)
+    _add_training(run, sorted(RECIPES.keys() - TAUGHT_ONLY))
     run.set_defaults(run=run_model)
+
+
+def _add_distill(commands: Any) -> None:
+    distill = commands.add_parser(
+        "distill",
+        help="train one model, taught by a finished run",
+        description="Trains a model like `run`, from the labels and from what a teacher answers to "
+        "the same augmented images. TEACHER is a finished run on the same data, whose split the "
+        "student takes over. The teacher's answers are kept in the cache, for other students too.",
+        epilog="example:\n"
+        "  python -m training run vgg16_finetuned --data my_images/ --out runs/teacher\n"
+        "  python -m training distill edge_s --teacher runs/teacher --data my_images/ "
+        f"--out runs/mine\n{_DATA_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    recipe = _add_training(distill, sorted(model for model in RECIPES if model != "vgg16_frozen"))
+    distill.add_argument("--teacher", type=Path, required=True, help="the folder of its run")
+    recipe.add_argument("--temperature", type=float, help="that softens the answers of both")
+    recipe.add_argument("--teacher-weight", type=float, help="in the loss, the labels' is the rest")
+    recipe.add_argument("--copies", type=int, help="augmented copies that the teacher answers for")
+    distill.set_defaults(run=run_model)
 
 
 def _add_crossval(commands: Any) -> None:
@@ -60,7 +85,7 @@ def _add_crossval(commands: Any) -> None:
         f"{_DATA_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_training(crossval)
+    _add_training(crossval, sorted(RECIPES.keys() - TAUGHT_ONLY))
     crossval.add_argument("--folds", type=int, default=5, help="how many (5)")
     crossval.set_defaults(run=run_crossval)
 
@@ -83,8 +108,9 @@ def _add_compare(commands: Any) -> None:
     compare.set_defaults(run=run_compare)
 
 
-def _add_training(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", choices=sorted(RECIPES), help="which model")
+def _add_training(command: argparse.ArgumentParser, models: Sequence[str]) -> Any:
+    """What every training takes; returns the group of the recipe's settings."""
+    command.add_argument("model", choices=models, help="which model")
     command.add_argument("--data", default="digits", help="what to train on (digits)")
     command.add_argument("--out", type=Path, required=True, help="the folder to write")
     command.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (downloads them)")
@@ -95,6 +121,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     recipe.add_argument("--epochs", type=int, help="passes over the training images")
     recipe.add_argument("--small-epochs", type=int, help="the first of them, on smaller images")
     recipe.add_argument("--cutout", type=float, help="part of the side that is erased, 0 for none")
+    recipe.add_argument("--average", type=float, help="of the weights, kept by a step, 0 for none")
     recipe.add_argument("--batch-size", type=int, help="images a step, over all devices")
     recipe.add_argument("--learning-rate", type=float, help="of Adam, or the peak of SGD's")
     recipe.add_argument("--val-fraction", type=float, help="of the training images")
@@ -107,9 +134,11 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     recipe.add_argument(
         "--deterministic", action="store_true", default=None, help="bit-identical, but slower"
     )
+    return recipe
 
 
 def run_model(args: argparse.Namespace) -> int:
+    """`run`, and `distill`, which names a teacher."""
     recipe = _recipe(args)
     _need_training()
     from training.console import Screen
@@ -118,14 +147,20 @@ def run_model(args: argparse.Namespace) -> int:
     with Screen() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
-        from training.train import train  # here, since it takes three seconds
+        from training.teacher import read_teacher  # here, since it takes three seconds
+        from training.train import train
 
+        teacher = None
+        if "teacher" in args:
+            teacher = read_teacher(args.teacher)
+            recipe = teacher.taught(recipe, val_fraction=args.val_fraction)
         run = train(
             recipe,
             dataset,
             args.out,
             screen,
             weights=args.weights,
+            teacher=teacher,
             resume=args.resume,
             overwrite=args.overwrite,
         )
@@ -194,7 +229,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     changes = {
         field.name: value
         for field in dataclasses.fields(Recipe)
-        if field.name != "model" and (value := getattr(args, field.name, None)) is not None
+        if field.name not in ("model", "teacher")
+        and (value := getattr(args, field.name, None)) is not None
     }
     try:
         return dataclasses.replace(RECIPES[args.model], **changes)

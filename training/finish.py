@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tinysight.atomic import write_bytes
 from tinysight.statistics import Accuracy
+from training.calibration import Confidence
 from training.data import Dataset, Indices, Splits
 from training.environment import versions
 from training.keras import keras
@@ -87,11 +88,27 @@ def finish(
             },
             "validation": accuracy["val"].as_json(),
             "test": accuracy["test"].as_json() if "test" in accuracy else None,
+            "confidence": _confidence(logits, dataset, splits),
             "device": trained.device,
             "versions": versions(),
         },
     )
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
+
+
+def _confidence(
+    logits: Mapping[str, NDArray[np.float32]], dataset: Dataset, splits: Splits
+) -> dict[str, Any]:
+    """Chosen on the validation images, shown on the test images."""
+    confidence = Confidence.fitted(logits["val"], dataset.targets[splits.val])
+    abstention = confidence.abstention
+    return {
+        "temperature": confidence.temperature,
+        "abstain": None if abstention is None else abstention.as_json(),
+        "test": confidence.seen_on(logits["test"], dataset.targets[splits.test])
+        if "test" in logits
+        else None,
+    }
 
 
 def predict(

@@ -1,7 +1,7 @@
 """The epochs of a training, one after the other, so that it can go on after any stop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import checkpoint
+from training.augment import Augmentation
+from training.average import Average
 from training.data import Splits
+from training.distill import accuracy, with_answers
 from training.distribute import own_folder
 from training.finish import EVALUATION_BATCH
 from training.keras import keras
@@ -17,6 +20,7 @@ from training.optimizers import loss, optimizer
 from training.pipeline import batches, epoch_order
 from training.progress import Progress
 from training.recipes import Recipe
+from training.teacher import Lessons
 
 
 def fit(
@@ -29,38 +33,47 @@ def fit(
     progress: Progress,
     on_epoch: Callable[[int], None],
     devices: Any,
+    lessons: Lessons | None = None,
 ) -> list[dict[str, float]]:
     """Trains `model` on images or features by the recipe; returns a row of metrics an epoch.
 
     Goes on from the newest checkpoint in `checkpoints`, and leaves one after each epoch, before
-    `on_epoch` is told how many are done. `devices` is the strategy whose scope made the model.
+    `on_epoch` is told how many are done. `devices` is the strategy whose scope made the model,
+    `lessons` what a teacher answers. Where the recipe averages weights, the model ends with the
+    average.
     """
     steps = -(-len(splits.train) // recipe.batch_size)
     with devices.scope():
         model.compile(
             optimizer=optimizer(recipe, steps * recipe.epochs),
             loss=loss(recipe, model.output_shape[-1]),
-            metrics=["accuracy"],
+            metrics=[accuracy],
             jit_compile=recipe.xla,
         )
-        history = checkpoint.restore(checkpoints, model)
+        average = Average(model, recipe.average) if recipe.average else None
+        history = checkpoint.restore(checkpoints, model, average)
     progress.started(len(history), recipe.epochs)
     validation = batches(values, targets, splits.val, EVALUATION_BATCH)
     for epoch in range(len(history), recipe.epochs):
         start = time.perf_counter()
         metrics = model.fit(
-            _training_batches(recipe, values, targets, splits, epoch),
+            _training_batches(recipe, values, targets, splits, epoch, lessons),
             validation_data=validation,
             initial_epoch=epoch,
             epochs=epoch + 1,
-            callbacks=_reports(progress, f"epoch {epoch + 1} of {recipe.epochs}", steps),
+            callbacks=[
+                _report(progress, f"epoch {epoch + 1} of {recipe.epochs}", steps),
+                *([] if average is None else [average]),
+            ],
             verbose=0,
         ).history
         row = {name: float(figures[-1]) for name, figures in metrics.items()}
         history.append({**row, "seconds": time.perf_counter() - start})
-        checkpoint.save(own_folder(checkpoints), model, history)
+        checkpoint.save(own_folder(checkpoints), model, average, history)
         on_epoch(len(history))
         progress.finished_epoch(epoch, history[-1])
+    if average is not None:
+        average.swap()
     return history
 
 
@@ -70,22 +83,23 @@ def _training_batches(
     targets: NDArray[np.int64],
     splits: Splits,
     epoch: int,
+    lessons: Lessons | None,
 ) -> Any:
+    augmentation = Augmentation.of(recipe)
     small = epoch < recipe.small_epochs
     height, width = values.shape[1:3] if values.ndim == 4 else (0, 0)
     return batches(
         values,
-        targets,
+        targets if lessons is None else with_answers(targets, splits.train, lessons(epoch)),
         epoch_order(splits.train, recipe.seed, epoch),
         recipe.batch_size,
-        augment_seed=(recipe.seed, epoch) if recipe.augment else None,
-        cutout=recipe.cutout,
+        draws=augmentation.draw(recipe.copy(epoch), values.shape) if augmentation else None,
         size=(3 * height // 4, 3 * width // 4) if small else None,
     )
 
 
-def _reports(progress: Progress, what: str, steps: int) -> Sequence[Any]:
+def _report(progress: Progress, what: str, steps: int) -> Any:
     def step(batch: int, logs: object) -> None:  # noqa: ARG001  # Keras passes both
         progress.count(what, batch + 1, steps)
 
-    return [keras.callbacks.LambdaCallback(on_batch_end=step)]
+    return keras.callbacks.LambdaCallback(on_batch_end=step)

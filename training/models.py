@@ -30,7 +30,7 @@ def baseline(shape: Shape, classes: int) -> Any:
             layers.Dropout(0.2, name="drop3"),
             layers.Flatten(name="flatten"),
             layers.Dense(100, activation="relu", name="dense1"),
-            layers.Dense(classes, name="logits"),
+            layers.Dense(classes, dtype="float32", name="logits"),
         ],
         name="baseline",
     )
@@ -38,7 +38,7 @@ def baseline(shape: Shape, classes: int) -> Any:
 
 def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
     """A new model with random weights, for what is trained end to end."""
-    if recipe.model == "baseline":
+    if recipe.model in ("baseline", "baseline_distilled"):  # the same network, by two recipes
         return baseline(shape, classes)
     if recipe.model in edge.STACKS:
         return edge.build(recipe.model, shape, classes, recipe.l2)

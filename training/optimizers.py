@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from training.distill import taught_loss
 from training.keras import keras, tf
 from training.recipes import Recipe
 
@@ -34,14 +35,18 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
 
 
 def loss(recipe: Recipe, classes: int) -> Any:
-    """Cross-entropy on logits and class indices, with the recipe's label smoothing."""
-    if not recipe.label_smoothing:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    smoothed = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=recipe.label_smoothing
-    )
+    """Cross-entropy on logits and class indices, with the recipe's label smoothing and teacher.
+
+    A function of targets and logits (b, classes), to a loss for each image, float32 (b,).
+    """
 
     def on_indices(targets: Any, logits: Any) -> Any:
-        return smoothed(tf.one_hot(tf.reshape(tf.cast(targets, tf.int32), [-1]), classes), logits)
+        wanted = tf.one_hot(tf.reshape(tf.cast(targets, tf.int32), [-1]), classes)
+        return keras.losses.categorical_crossentropy(
+            wanted,
+            tf.cast(logits, tf.float32),
+            from_logits=True,
+            label_smoothing=recipe.label_smoothing,
+        )
 
-    return on_indices
+    return on_indices if recipe.teacher is None else taught_loss(recipe, classes, on_indices)

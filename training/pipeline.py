@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import cut_out, flip_and_shift
+from training.augment import Draws
 from training.keras import tf
 
 _PARALLEL = 2
@@ -22,43 +22,41 @@ def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np
 
 def batches(
     values: NDArray[Any],
-    targets: NDArray[np.int64],
+    targets: NDArray[Any],
     order: NDArray[np.int64],
     batch: int,
     *,
-    augment_seed: tuple[int, int] | None = None,
-    cutout: float = 0.0,
+    draws: Draws | None = None,
     size: tuple[int, int] | None = None,
 ) -> Any:
-    """A tf.data.Dataset of (float32 (b, …), int64 (b,)), in the given order.
+    """A tf.data.Dataset of (float32 (b, …), targets (b, …)), in the given order.
 
     Args:
         values: uint8 images (n, h, w, 3), which are scaled to [0, 1]; or float features, which
             are not.
-        targets: int64 (n,).
+        targets: int64 (n,), or what `training.distill` makes of them.
         order: indices into both.
         batch: how many at a time; the last batch may be smaller.
-        augment_seed: mirrors and shifts the images, each batch in its own way; None does not.
-        cutout: the part of the side that is erased from each augmented image.
+        draws: how each image is augmented; None leaves them as they are.
         size: height and width that the images are shrunk to.
     """
     is_image = values.dtype == np.uint8
+    arrays = (values, targets) if draws is None else (values, targets, draws.places)
 
-    def gather(rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        return values[rows], targets[rows]
+    def gather(rows: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        return tuple(array[rows] for array in arrays)
 
-    def load(step: Any, rows: Any) -> tuple[Any, Any]:
+    def load(rows: Any) -> tuple[Any, Any]:
         # numpy_function keeps the memory map out of the graph, which would hold it as a constant.
-        items, labels = tf.numpy_function(gather, [rows], (values.dtype, tf.int64), stateful=False)
-        items.set_shape((None, *values.shape[1:]))
-        labels.set_shape((None,))
+        types = tuple(array.dtype for array in arrays)
+        gathered = tf.numpy_function(gather, [rows], types, stateful=False)
+        for part, array in zip(gathered, arrays, strict=True):
+            part.set_shape((None, *array.shape[1:]))
+        items, labels, *places = gathered
         if not is_image:
             return items, labels
-        if augment_seed is not None:
-            seed = tf.random.experimental.stateless_fold_in(augment_seed, step)
-            items = flip_and_shift(items, seed)
-            if cutout:
-                items = cut_out(items, cutout, tf.random.experimental.stateless_fold_in(seed, 1))
+        if draws is not None:
+            items = draws.apply(items, places[0])
         items = tf.cast(items, tf.float32)
         if size is not None:
             items = tf.image.resize(items, size, method="area")
@@ -73,7 +71,6 @@ def batches(
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(batch)
-        .enumerate()
         .map(load, num_parallel_calls=_PARALLEL, deterministic=True)
         .prefetch(2 * _PARALLEL)
         .with_options(options)

@@ -18,6 +18,8 @@ class Recipe:
     """Of the training part, where the data brings no validation part of its own."""
     seed: int = 0
     """Decides the split, the initial weights, the order of images, augmentation and dropout."""
+    split_seed: int | None = None
+    """Of split and augmentation, where it is not `seed`: a student's are its teacher's."""
 
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam as Keras sets it; or SGD with Nesterov momentum 0.9, whose rate rises in a straight
@@ -27,10 +29,25 @@ class Recipe:
     """On the kernels of convolutions and dense layers."""
     augment: bool = False
     """Mirrors half the images, and shifts each by up to an eighth of its side."""
+    alternate_flips: bool = False
+    """Mirrors each image in every second epoch instead (Jordan 2024, airbench): both views are
+    seen equally often."""
     cutout: float = 0.0
     """Erases a square of this part of the side from each training image."""
     small_epochs: int = 0
     """So many first epochs see images of three quarters the side, at less work."""
+    average: float = 0.0
+    """What a step leaves of the moving average of all weights, which is evaluated and saved
+    in place of the last ones; 0 for none."""
+    teacher: str | None = None
+    """SHA-256 of the model that teaches; None learns from the labels alone."""
+    temperature: float = 2.0
+    """Teacher's and student's logits are divided by it; see `training.distill`."""
+    teacher_weight: float = 0.9
+    """Of the teacher in the loss; the labels have the rest."""
+    copies: int = 16
+    """So many augmented copies of the training images the teacher answers for; the epochs go
+    round in them."""
     preprocessing: Literal["unit", "imagenet"] = "unit"
     """What a pretrained base is fed: pixels in [0, 1], or as it was trained on ImageNet."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
@@ -53,8 +70,26 @@ class Recipe:
             raise ValueError("the erased part of the side must lie in [0, 1)")
         if not 0 <= self.label_smoothing < 1 or self.l2 < 0:
             raise ValueError("label smoothing must lie in [0, 1), and L2 must not be negative")
-        if self.seed < 0:
+        if self.seed < 0 or (self.split_seed or 0) < 0:
             raise ValueError("the seed must not be negative")
+        if self.alternate_flips and not self.augment:
+            raise ValueError("alternate flips must come with augmentation")
+        if not 0 <= self.average < 1:
+            raise ValueError("what a step leaves of the average must lie in [0, 1)")
+        if not self.temperature > 0 or not 0 <= self.teacher_weight <= 1 or self.copies < 1:
+            raise ValueError(
+                "the temperature must be above 0, the teacher's weight in [0, 1], and copies at "
+                "least 1"
+            )
+
+    @property
+    def data_seed(self) -> int:
+        """Of the split and the augmentation."""
+        return self.seed if self.split_seed is None else self.split_seed
+
+    def copy(self, epoch: int) -> int:
+        """Which augmentation `epoch`, counted from 0, sees: its own, or one of the teacher's."""
+        return epoch if self.teacher is None else epoch % self.copies
 
     def as_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -69,6 +104,8 @@ _SMALL = Recipe(
     label_smoothing=0.1,
     l2=2.5e-4,
     augment=True,
+    alternate_flips=True,
+    average=0.99,
     val_fraction=0.1,
     precision="auto",
 )
@@ -77,6 +114,19 @@ _SMALL = Recipe(
 RECIPES = {
     # The notebook's, to the letter.
     "baseline": Recipe("baseline"),
+    # The notebook's network and nothing else of it. Its labels are smooth as the teacher's are.
+    "baseline_distilled": Recipe(
+        "baseline_distilled",
+        epochs=120,
+        batch_size=512,
+        optimizer="sgd",
+        learning_rate=0.2,
+        augment=True,
+        alternate_flips=True,
+        average=0.99,
+        val_fraction=0.1,
+        precision="auto",
+    ),
     # Figures of these two, and what else was tried: benchmarks/results/vgg16/tried.md.
     "vgg16_frozen": Recipe(
         "vgg16_frozen", epochs=20, batch_size=256, preprocessing="imagenet", precision="auto"
@@ -100,3 +150,6 @@ RECIPES = {
     },
 }
 """The default settings by model."""
+
+TAUGHT_ONLY = frozenset({"baseline_distilled"})
+"""What is nothing without a teacher."""

@@ -1,6 +1,6 @@
 """A run folder: what one training wrote, and how the next stage reads it.
 
-run.json         recipe, data, versions, device, times, splits, accuracies
+run.json         recipe, data, versions, device, times, splits, accuracies, confidence
 model.keras      the trained model: float pixels in [0, 1] to logits
 history.csv      loss and accuracy by epoch
 test_logits.npy  float32 (n, classes), in the order of the test indices

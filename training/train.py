@@ -22,6 +22,7 @@ from training.precision import set_policy
 from training.progress import Progress
 from training.recipes import Recipe
 from training.run import Run, RunError, read_record, write_record
+from training.teacher import Lessons, Teacher, lessons
 
 
 def train(
@@ -32,6 +33,7 @@ def train(
     *,
     splits: Splits | None = None,
     weights: Path | None = None,
+    teacher: Teacher | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Run | None:
@@ -44,15 +46,19 @@ def train(
     Args:
         splits: instead of the recipe's own; without test images, none are reported.
         weights: VGG16's ImageNet weights; see `training.vgg16.read_weights`.
+        teacher: the one that the recipe, from `Teacher.taught`, names.
 
     Raises:
         RunError: `out` exists and neither `resume` nor `overwrite` is given; or the run to
-            resume was begun with another recipe or other data.
+            resume was begun with another recipe or other data; or the teacher was.
         WeightsError: the recipe needs VGG16's weights, and they cannot be had.
     """
     devices = strategy()  # first: with several hosts, TensorFlow insists on it
-    splits = splits or split(dataset, recipe.seed, recipe.val_fraction)
+    splits = splits or split(dataset, recipe.data_seed, recipe.val_fraction)
     record = _record(recipe, dataset, splits)
+    if teacher is not None:
+        teacher.check(dataset, splits)
+        record["teacher"] = teacher.as_json()
     # Before anything is written, since they may not be to be had.
     imagenet = _imagenet(recipe, out, weights, resume=resume)
     if is_chief():
@@ -65,7 +71,9 @@ def train(
     set_policy(recipe)
     try:
         train_it = _train_frozen if recipe.model == "vgg16_frozen" else _train_whole
-        trained = train_it(Job(recipe, dataset, splits, out, record, progress, imagenet), devices)
+        trained = train_it(
+            Job(recipe, dataset, splits, out, record, progress, imagenet, teacher), devices
+        )
     finally:
         keras.mixed_precision.set_global_policy("float32")
     if not is_chief():
@@ -85,12 +93,15 @@ class Job:
     record: dict[str, Any]
     progress: Progress
     imagenet: vgg16.ImagenetWeights | None
+    teacher: Teacher | None
 
     @property
     def classes(self) -> int:
         return len(self.dataset.labels)
 
-    def fit(self, model: Any, values: NDArray[Any], devices: Any) -> list[dict[str, float]]:
+    def fit(
+        self, model: Any, values: NDArray[Any], devices: Any, lessons: Lessons | None = None
+    ) -> list[dict[str, float]]:
         """The epochs, on images or features, with the record kept up to date."""
 
         def on_epoch(done: int) -> None:
@@ -107,6 +118,7 @@ class Job:
             self.progress,
             on_epoch,
             devices,
+            lessons,
         )
 
 
@@ -119,13 +131,18 @@ def _train_whole(job: Job, devices: Any) -> Trained:
         model = build(recipe, free if recipe.small_epochs else fixed, job.classes)
         if job.imagenet is not None:
             job.imagenet.put(model, rgb=True)
-    history = job.fit(model, job.dataset.images, devices)
+    taught, teacher_seconds = None, 0.0
+    if job.teacher is not None:
+        taught, teacher_seconds = lessons(
+            job.teacher, recipe, job.dataset, job.splits, job.progress.count
+        )
+    history = job.fit(model, job.dataset.images, devices, taught)
     device = describe_device()
     # The same weights in a model that computes in float32, for images of the one size.
     keras.mixed_precision.set_global_policy("float32")
     final = build(recipe, fixed, job.classes)
     final.set_weights(model.get_weights())
-    seconds = sum(row["seconds"] for row in history)
+    seconds = teacher_seconds + sum(row["seconds"] for row in history)
 
     def logits(indices: Indices, what: str) -> NDArray[np.float32]:
         return predict(final, job.dataset.images, indices, job.progress.count, what)
@@ -206,8 +223,7 @@ def _prepare(record: dict[str, Any], out: Path, *, resume: bool, overwrite: bool
     if (out / "run.json").exists() and resume:
         old = read_record(out)
         for what in ("recipe", "data"):
-            # The source may have moved; what it holds is in the fingerprint.
-            if {**old[what], "source": ""} != {**record[what], "source": ""}:
+            if _comparable(old, what) != _comparable(record, what):
                 raise RunError(
                     f"{out} was begun with another {what}: resume with the same arguments, "
                     "or choose another --out"
@@ -222,3 +238,11 @@ def _prepare(record: dict[str, Any], out: Path, *, resume: bool, overwrite: bool
     out.mkdir(parents=True, exist_ok=True)
     write_record(out, record)
     return record
+
+
+def _comparable(record: dict[str, Any], what: str) -> object:
+    """Recipe or data of a record, without what makes no other run."""
+    if what == "recipe":
+        return Recipe(**record["recipe"])  # an older one has fewer settings
+    # The source may have moved; what it holds is in the fingerprint.
+    return {**record["data"], "source": ""}

@@ -14,12 +14,17 @@ def add(commands: Any) -> None:
         help="results as one HTML page, and as Markdown and PNG",
         description="Makes OUT/report.html (one file, no network: the front to point at and to "
         "filter, distributions, confusions, the images that changed sides, the device), "
-        "OUT/report.md and OUT/front.png. Two results are set against each other.",
+        "OUT/report.md and OUT/front.png. Results of sweeps and what `tinysight bench --json` "
+        "printed on devices may be mixed; two results are set against each other.",
         epilog="example:\n  python -m benchmarks report results/today --data cifar10 --out report",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "results", nargs="+", type=Path, metavar="RESULT", help="a file, or the folder it is in"
+        "results",
+        nargs="+",
+        type=Path,
+        metavar="RESULT",
+        help="a sweep's folder, or a file of a sweep or a bench",
     )
     command.add_argument("--out", type=Path, required=True, help="the folder to write")
     command.add_argument(
@@ -35,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.picture import draw
     from benchmarks.report.markdown import markdown
     from benchmarks.report.page import page
+    from benchmarks.result import rated
     from tinysight.atomic import write_bytes
 
     results = [read(path) for path in args.results]
@@ -49,8 +55,11 @@ def run(args: argparse.Namespace) -> int:
         images = dataset.images[dataset.parts["test"]]
     html = page(results, args.title, images)
     args.out.mkdir(parents=True, exist_ok=True)
-    draw(results[0], args.out / "front.png")
+    written = ["report.html", "report.md"]
+    if rated(results[0]):
+        draw(results[0], args.out / "front.png")
+        written.append("front.png")
     write_bytes(args.out / "report.md", markdown(results, args.title).encode())
     write_bytes(args.out / "report.html", html.encode())
-    print(f"Written to {args.out}/: report.html, report.md, front.png")
+    print(f"Written to {args.out}/: {', '.join(written)}")
     return 0

@@ -60,6 +60,13 @@ def add(commands: Any) -> None:
         "--seconds", type=float, default=0.5, help="for each in each pass, at most (0.5)"
     )
     command.add_argument(
+        "--spread",
+        type=float,
+        default=60.0,
+        help="seconds over which the passes are strewn, with random pauses, at least (60): in "
+        "quick succession they share one state of the machine; 0 pauses never",
+    )
+    command.add_argument(
         "--layers",
         type=Path,
         action="append",
@@ -81,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
     if (out / files.NAME).exists() and not args.overwrite:
         raise TinysightError(f"{out / files.NAME} exists: --overwrite replaces it")
     try:
-        settings = Settings(args.threads, args.batches, args.samples, args.passes, args.seconds)
+        settings = Settings(
+            args.threads, args.batches, args.samples, args.passes, args.seconds, args.spread
+        )
     except ValueError as error:
         raise TinysightError(str(error)) from None
     entrants = _entrants(args)

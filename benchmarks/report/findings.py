@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report.words import shown
-from benchmarks.result import Cell, Entry, Result, front
+from benchmarks.result import Entry, Result, front
+from tinysight.results import Cell
 from tinysight.statistics import McNemar, PairedRatio, paired_ratio
 
 REFERENCE = ("float32", "onnxruntime")

@@ -2,21 +2,28 @@
 
 from collections.abc import Sequence
 
-from benchmarks.compare import agreement, pair
+from benchmarks.compare import agreement, clock_note, pair
 from benchmarks.report import findings
+from benchmarks.report.device_side import header, preparation, rows
 from benchmarks.report.words import cell_name, device_name, facts, how, subtitle
-from benchmarks.result import Result
+from benchmarks.result import Result, rated
 
 
 def markdown(results: Sequence[Result], title: str) -> str:
     """The whole of it; its picture is `front.png` beside it."""
-    parts = [f"# {title}", subtitle(results), "![latency against accuracy](front.png)"]
+    parts = [f"# {title}", subtitle(results)]
+    if rated(results[0]):
+        parts.append("![latency against accuracy](front.png)")
     for result in results:
         name = device_name(result, results)
         said = [f"- {sentence}" for sentence in findings.sentences(findings.rows(result))]
         parts += [f"## {name}", "\n".join(said), table(result)]
+        if result.bench is not None:
+            parts += ["\n".join(f"- doubtful: {warning}" for warning in result.bench.warnings)]
+            parts += [_rows(header(result.bench), rows(result.bench)), preparation(result.bench)]
+    parts = [part for part in parts if part]
     if len(results) == 2 and (pairs := pair(*results)):
-        agreeing, told = agreement(pairs)
+        agreeing, told = agreement(p.agree for p in pairs)
         verdict = f"{agreeing} of {told} medians agree: one lies in the other's 95 % interval."
         lines = [
             f"| {p.first.entry} | {cell_name(p.first)} | {p.first.median:.1f} | "
@@ -24,12 +31,21 @@ def markdown(results: Sequence[Result], title: str) -> str:
             for p in pairs
         ]
         head = "| artifact | cell | first µs | second µs | second / first |\n|:--|:--|--:|--:|--:|"
-        parts += ["## Side by side", verdict, "\n".join([head, *lines])]
+        parts += [
+            "## Side by side",
+            f"{verdict} {clock_note(pairs)}".strip(),
+            "\n".join([head, *lines]),
+        ]
     parts += ["## How it was measured", how(results)]
     for result in results:
         parts.append("\n".join(f"- {name}: {value}" for name, value in facts(result)))
     commands = "\n".join(dict.fromkeys(result.command for result in results))
     return "\n\n".join([*parts, f"```\n{commands}\n```"]) + "\n"
+
+
+def _rows(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = [":--", *["--:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *lines))
 
 
 def table(result: Result) -> str:

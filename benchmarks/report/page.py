@@ -13,11 +13,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.compare import Pair, agreement, pair
+from benchmarks.compare import Pair, agreement, clock_note, pair
 from benchmarks.report import findings, svg
+from benchmarks.report.device_side import device_side
 from benchmarks.report.layers import charts
 from benchmarks.report.words import cell_name, device_name, facts, how, shown, subtitle, tiles
-from benchmarks.result import Cell, Result
+from benchmarks.result import Result
+from tinysight.results import Cell
 
 FLIPS_SHOWN = 24
 """For each pair; the result file has them all."""
@@ -172,6 +174,7 @@ def _view(result: Result, name: str, colours: Mapping[str, int]) -> dict[str, An
         ),
         "throughput": _throughput(result),
         "layers": charts(result.layers),
+        "device_side": None if result.bench is None else device_side(result.bench),
         "facts": facts(result),
     }
 
@@ -276,12 +279,13 @@ def _diff(results: Sequence[Result], names: Sequence[str]) -> dict[str, Any] | N
     pairs = pair(first, second)
     if not pairs:
         return None
-    agreeing, told = agreement(pairs)
+    agreeing, told = agreement(p.agree for p in pairs)
     same = first.device["cpu"] == second.device["cpu"]
     middle = float(np.median([p.ratio for p in pairs]))
     sentence = f"Over {len(pairs)} cells the second takes {middle:.3f} times as long (median)."
     if told:
         sentence += f" {agreeing} of {told} medians agree: one lies in the other's 95 % interval."
+        sentence += f" {clock_note(pairs)}".rstrip()
     base = {cell.place for cell in first.base}
     drawn = [p for p in pairs if p.first.place in base] or pairs
     return {

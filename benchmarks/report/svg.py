@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from benchmarks.report.words import shown
-from benchmarks.result import Cell
+from tinysight.results import Cell
 
 WIDTH = 1040
 LEFT = 300

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from benchmarks.result import Cell, Result
+from benchmarks.result import Result
+from tinysight.results import Bench, Cell
 
 
 def shown(key: str) -> str:
@@ -11,8 +12,11 @@ def shown(key: str) -> str:
 
 
 def cell_name(cell: Cell) -> str:
-    threads = "1 thread" if cell.threads == 1 else f"{cell.threads} threads"
-    return f"{threads}, batch {cell.batch}"
+    return f"{_threads(cell.threads)}, batch {cell.batch}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def device_name(result: Result, results: Sequence[Result]) -> str:
@@ -33,10 +37,18 @@ def subtitle(results: Sequence[Result]) -> str:
     parts = [
         " and ".join(dict.fromkeys(str(result.device["cpu"]) for result in results)),
         " and ".join(dict.fromkeys(result.measured[:10] for result in results)),
-        f"{data.title}, {len(data.targets):,} test images" if data else "accuracy as exported",
+        f"{data.title}, {len(data.targets):,} test images" if data else _worth(first),
         f"{sum(len(p) for r in results for c in r.cells for p in c.passes):,} timed calls",
     ]
     return " · ".join(parts)
+
+
+def _worth(result: Result) -> str:
+    """Where the accuracies are from, when there are no answers to single images."""
+    here = result.bench is not None and any(
+        entry.accuracy_from == "measured here" for entry in result.bench.entries
+    )
+    return "accuracy measured there" if here else "accuracy as exported"
 
 
 def tiles(result: Result) -> list[tuple[str, str]]:
@@ -70,10 +82,36 @@ def facts(result: Result) -> list[tuple[str, str]]:
         ("memory", f"{device['memory_mb']:,} MB" if device.get("memory_mb") else "not told"),
         ("system", str(device["system"])),
     ]
+    if result.bench is not None:
+        found += _state(result.bench)
     found += [(package, version) for package, version in sorted(result.versions.items())]
     if result.data:
         found.append(("data", f"{result.data.title} ({result.data.fingerprint[:12]})"))
     return found
+
+
+def _state(bench: Bench) -> list[tuple[str, str]]:
+    """What only the device itself can tell."""
+    floors = ", ".join(f"{f.median:.1f} µs on {_threads(f.threads)}" for f in bench.floors)
+    cores = "one core" if bench.peak.cores < 1.2 else f"{bench.peak.cores:.1f} cores"
+    found = []
+    for what, name, unit in (
+        ("clock", "clock_mhz", " MHz"),
+        ("temperature", "temperature_c", " °C"),
+        ("load", "load", ""),
+    ):
+        before, after = bench.before[name], bench.after[name]
+        if before is not None and after is not None:
+            found.append((what, f"{before:.1f}{unit} before, {after:.1f}{unit} after"))
+    found += [
+        ("empty graph", floors),
+        (
+            "float32 arithmetic",
+            f"{bench.peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, by {bench.peak.by}",
+        ),
+        ("energy", bench.counter),
+    ]
+    return found + [("warning", warning) for warning in bench.warnings]
 
 
 def how(results: Sequence[Result]) -> str:
@@ -85,8 +123,10 @@ def how(results: Sequence[Result]) -> str:
         if passes >= 6
         else "Fewer than six passes give no interval."
     )
+    spread = float(settings.get("spread", 0))
+    strewn = f", strewn over {spread:g} s or more" if spread else ""
     return (
-        f"Every artifact was timed in {passes} passes, each in a fresh process: at most "
+        f"Every artifact was timed in {passes} passes, each in a fresh process{strewn}: at most "
         f"{settings['calls']:,} calls in all, and {settings['seconds']} s in each pass. Within a "
         "pass the artifacts take turns in short bursts; warm-up, and the first calls of every "
         f"burst, are thrown away. {interval} A percentile is given where at least ten calls lie "

@@ -86,6 +86,9 @@ class Bundle:
     resample: str = "bilinear"
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
+    abstain: Mapping[str, Any] = field(default_factory=dict)
+    """The probability below which an answer is "unknown" when asked for: its threshold, the rule
+    that chose it, coverage and accuracy on the validation images, and their curve. Empty: none."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """Name, attribution, and the hashes of the index sets of every split."""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +111,8 @@ class Bundle:
             raise ValueError(f"unknown resampling {self.resample!r}")
         if not 0 < self.temperature < math.inf:
             raise ValueError("the temperature must be above 0, and finite")
+        if self.abstain and not 0 <= self.abstain["threshold"] <= 1:
+            raise ValueError("the abstention threshold must lie in [0, 1]")
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):
             raise ValueError("two artifacts have one name")
@@ -201,6 +206,7 @@ def _parse(content: dict[str, Any], folder: Path) -> Bundle:
         default=str(content["default"]),
         resample=str(content["resample"]),
         temperature=float(content["temperature"]),
+        abstain=dict(content.get("abstain", {})),  # older bundles have none
         data=dict(content["data"]),
         training=dict(content["training"]),
         export=dict(content["export"]),

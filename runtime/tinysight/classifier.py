@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from tinysight import profile
 from tinysight.bundle import Bundle, load_bundle
 from tinysight.engine import Engine, open_engine, pick
-from tinysight.errors import ImageError
+from tinysight.errors import BundleError, ImageError
 from tinysight.prediction import Prediction
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
+
+Confidence = float | Literal["auto"]
+"""A probability, or the one that the bundle recommends."""
 
 
 class Classifier:
@@ -70,7 +74,9 @@ class Classifier:
                 artifact, threads = tuned.artifact, tuned.threads
         return cls(bundle, open_engine(bundle, pick(bundle, artifact, engine), threads or 1))
 
-    def classify(self, image: ImageLike, top: int = 1) -> Prediction:
+    def classify(
+        self, image: ImageLike, top: int = 1, min_confidence: Confidence = 0.0
+    ) -> Prediction:
         """Answers for one image.
 
         Args:
@@ -78,37 +84,46 @@ class Classifier:
                 (height, width, 3) of any size. What does not have the model's size is cropped
                 about its centre to the model's shape and resized.
             top: how many classes to rank in `Prediction.top`; all, where there are fewer.
+            min_confidence: below this probability the label is None, "unknown"; `auto` takes
+                the threshold that the bundle's validation images chose.
 
         Raises:
             ImageError: the image cannot be read, or the array is of another type or shape.
-            ValueError: `top` is below 1.
+            BundleError: `auto`, and the bundle recommends no threshold.
+            ValueError: `top` is below 1, or `min_confidence` is not in [0, 1].
         """
         # The usual case first: an array as the model takes it costs these two comparisons only.
         if not (
             isinstance(image, np.ndarray) and image.shape == self._shape and image.dtype == np.uint8
         ):
             image = to_pixels(image, self._shape[0], self._shape[1], self._resample)
-        return self._answer(self._run(image[None])[0], top)
+        least = self._least(min_confidence) if min_confidence else 0.0
+        return self._answer(self._run(image[None])[0], top, least)
 
     def classify_many(
-        self, images: Iterable[ImageLike], batch_size: int = 32, top: int = 1
+        self,
+        images: Iterable[ImageLike],
+        batch_size: int = 32,
+        top: int = 1,
+        min_confidence: Confidence = 0.0,
     ) -> Iterator[Prediction]:
         """Answers for a stream of images, in its order, holding `batch_size` of them at a time.
 
         The first image that cannot be read raises ImageError, after the answers for all before.
-        ValueError is raised at once when `batch_size` or `top` is below 1.
+        What `classify` raises for `top` and `min_confidence` is raised at once, and ValueError
+        when `batch_size` is below 1.
         """
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         _check_top(top)
-        return self._stream(iter(images), batch_size, top)
+        return self._stream(iter(images), batch_size, top, self._least(min_confidence))
 
     def logits(self, images: Pixels) -> NDArray[np.float32]:
         """The raw outputs, float32 (n, classes), for uint8 images (n, height, width, 3)."""
         return self._run(images)
 
     def _stream(
-        self, images: Iterator[ImageLike], batch_size: int, top: int
+        self, images: Iterator[ImageLike], batch_size: int, top: int, least: float
     ) -> Iterator[Prediction]:
         height, width, _ = self._shape
         while True:
@@ -121,22 +136,35 @@ class Classifier:
                 failure = error
             if batch:
                 for row in self._run(np.stack(batch)):
-                    yield self._answer(row, top)
+                    yield self._answer(row, top, least)
             if failure is not None:
                 raise failure
             if len(batch) < batch_size:
                 return
 
-    def _answer(self, logits: NDArray[np.float32], top: int) -> Prediction:
+    def _least(self, min_confidence: Confidence) -> float:
+        """The probability from which on a label is given."""
+        if min_confidence == "auto":
+            if not self.bundle.abstain:
+                raise BundleError(
+                    f"{self.bundle.name} recommends no confidence: name one between 0 and 1"
+                )
+            return float(self.bundle.abstain["threshold"])
+        if not 0 <= min_confidence <= 1:
+            raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
+        return min_confidence
+
+    def _answer(self, logits: NDArray[np.float32], top: int, least: float) -> Prediction:
         """Softmax and ranking in plain Python: for ten classes numpy costs three times as much."""
         values: list[float] = logits.tolist()
         scale = self._scale
         highest = max(values)
         index = values.index(highest)
         total = sum([math.exp((value - highest) * scale) for value in values])
-        label, probability = self._labels[index], 1.0 / total
+        first, probability = self._labels[index], 1.0 / total
+        label = first if probability >= least else None
         if top == 1:
-            return Prediction(label, index, probability, ((label, probability),))
+            return Prediction(label, index, probability, ((first, probability),))
         _check_top(top)
         best = heapq.nlargest(top, range(len(values)), key=values.__getitem__)
         ranked = tuple(

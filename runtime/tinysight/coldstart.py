@@ -1,16 +1,17 @@
 """Run as a process of its own by `tinysight.measure.cold_start`: times the way to one answer."""
 
+import importlib
 import json
 import sys
 import time
 from pathlib import Path
 
 
-def main(folder: str, artifact: str, threads: str) -> None:
+def main(folder: str, artifact: str, engine_module: str, threads: str) -> None:
     start = time.perf_counter()
     import numpy as np
-    import onnxruntime  # noqa: F401
 
+    importlib.import_module(engine_module)
     from tinysight import Classifier
 
     imported = time.perf_counter()
@@ -25,7 +26,7 @@ def main(folder: str, artifact: str, threads: str) -> None:
         "first_answer_ms": 1e3 * (answered - loaded),
         "peak_memory_mb": peak_memory_mb(),
     }
-    print(json.dumps(times))
+    print(json.dumps(times), flush=True)
 
 
 def peak_memory_mb() -> float | None:

@@ -60,6 +60,11 @@ def positive(text: str) -> int:
     return value
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers from 1 between commas, for argparse."""
+    return tuple(positive(part) for part in text.split(","))
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned text: the first column to the left, the others to the right."""
     lines = [header, *rows]

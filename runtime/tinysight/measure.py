@@ -5,13 +5,9 @@ measured slows all of them alike.
 """
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +15,15 @@ from numpy.typing import NDArray
 
 from tinysight import golden
 from tinysight.bundle import Artifact, Bundle
-from tinysight.engine import Engine
-from tinysight.errors import BundleError
+from tinysight.engine import Engine, engine_of
+from tinysight.errors import BundleError, TinysightError
+from tinysight.fresh import first_line
 from tinysight.preprocess import Pixels
 
 WARM_UP = 50
 """Calls that are not counted: the first ones allocate, and fill caches."""
+_ENGINE_MODULES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert.interpreter"}
+"""What a process imports for an engine; the packages' own modules are `tinysight.engine`'s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,30 +93,48 @@ def interleave(
 class ColdStart:
     """A fresh process on its way to the first answer; milliseconds, and MB of resident memory."""
 
+    process_ms: float
+    """Until Python has started; and until its answer has come back."""
     import_ms: float
+    """Of tinysight, numpy, and the engine."""
     load_ms: float
+    """The bundle read and checked, the engine's session made."""
     first_answer_ms: float
     peak_memory_mb: float | None
-    """Of the whole process, Python and onnxruntime included; None where the system hides it."""
+    """Of the whole process, Python and the engine included; None where the system hides it."""
+
+    def __post_init__(self) -> None:
+        parts = (self.process_ms, self.import_ms, self.load_ms, self.first_answer_ms)
+        if not all(part >= 0 for part in parts):
+            raise ValueError("no part of a cold start takes less than no time")
+        if self.peak_memory_mb is not None and not self.peak_memory_mb > 0:
+            raise ValueError("a process has some memory")
+
+    @property
+    def total_ms(self) -> float:
+        return self.process_ms + self.import_ms + self.load_ms + self.first_answer_ms
 
 
 def cold_start(bundle: Bundle, artifact: Artifact, threads: int = 1) -> ColdStart:
     """Starts a process of its own for one answer. Raises BundleError when that process fails."""
-    arguments = [str(bundle.folder), artifact.name, str(threads)]
-    package = str(Path(__file__).parent.parent)  # also where tinysight is not installed
-    search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    child = subprocess.run(
-        # As a script, so that the clock starts before the package's own imports; -P keeps the
-        # script's folder off the search path, where our statistics.py would hide Python's.
-        [sys.executable, "-P", str(Path(__file__).with_name("coldstart.py")), *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": search},
-        check=False,
-    )
-    if child.returncode != 0:
-        raise BundleError(f"{bundle.name}: a fresh process failed: {child.stderr.strip()[-300:]}")
-    return ColdStart(**json.loads(child.stdout))
+    module = _ENGINE_MODULES[engine_of(artifact)]
+    arguments = (str(bundle.folder), artifact.name, module, str(threads))
+    try:
+        line, total = first_line("coldstart.py", *arguments)
+    except TinysightError as error:
+        raise BundleError(f"{bundle.name}: {error}") from None
+    parts = json.loads(line)
+    known = parts["import_ms"] + parts["load_ms"] + parts["first_answer_ms"]
+    return ColdStart(process_ms=max(0.0, total - known), **parts)
+
+
+def noise(bundle: Bundle, batch: int = 1) -> Pixels:
+    """Seeded images to time a bundle's models on, uint8 (batch, height, width, 3).
+
+    Not zeros: no kernel of ours is quicker on zeros, but an engine might come to be.
+    """
+    shape = (batch, bundle.height, bundle.width, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def golden_difference(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | None:

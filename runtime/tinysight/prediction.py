@@ -7,10 +7,10 @@ from dataclasses import dataclass
 class Prediction:
     """The answer for one image."""
 
-    label: str
-    """The most probable class."""
+    label: str | None
+    """The most probable class; None where `min_confidence` asked for more than its probability."""
     index: int
-    """Its place in the bundle's labels."""
+    """The most probable class's place in the bundle's labels, in any case."""
     probability: float
     """Of that class, in [0, 1]: the softmax of the logits over the bundle's temperature."""
     top: tuple[tuple[str, float], ...]

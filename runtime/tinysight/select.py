@@ -205,7 +205,8 @@ def _proof(candidates: Sequence[Candidate], budget: Budget, floor: float | None)
     reasons = []
     if budget.us is not None and floor is not None and floor > budget.us:
         reasons.append(
-            f"an empty graph takes {floor:.1f} us here: no model at all answers in {budget.us:g} us"
+            f"an empty graph takes {floor:.1f} us in onnxruntime here: no model at all answers in "
+            f"{budget.us:g} us there"
         )
     missed = {c: {miss.what: miss for miss in budget.misses(c)} for c in candidates}
     for what in _SHOW:

@@ -1,5 +1,7 @@
 """Real results of the tiny bundle: measured once, in two passes, on images of three colours."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +44,20 @@ def swept(colours, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     arguments = ["--passes", "2", "--samples", "60", "--batches", "1,4", "--data", str(colours)]
-    assert main(["sweep", str(TINY), "--out", str(out), *arguments]) == 0
+    assert main(["sweep", str(TINY), "--out", str(out), "--spread", "0", *arguments]) == 0
     patch.undo()
     return out
+
+
+@pytest.fixture(scope="session")
+def benched(tmp_path_factory):
+    """What `tinysight bench --json` prints: one pass, as a device would send it."""
+    words = ["bench", str(TINY), "--json", "--passes", "1", "--samples", "60", "--threads", "1"]
+    command = [sys.executable, "-m", "tinysight", *words, "--batches", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    file = tmp_path_factory.mktemp("benched") / "pi.json"
+    file.write_text(done.stdout)
+    return file
 
 
 @pytest.fixture

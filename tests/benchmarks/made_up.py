@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from benchmarks.result import Cell, Data, Entry, Result
+from benchmarks.result import Data, Entry, Result
+from tinysight.results import Cell
 from tinysight.statistics import Accuracy
 
 DEVICE = {"system": "Linux", "cpu": "a CPU", "cores": 2, "features": ["avx2"]}

@@ -1,5 +1,7 @@
 """The same sweep twice agrees, a slower one does not; and what is said about pairs of entries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,9 @@ from benchmarks import files
 from benchmarks.cli import main
 from benchmarks.compare import agreement, pair
 from benchmarks.report import findings
-from benchmarks.result import Cell, Entry, front
+from benchmarks.result import Entry, front
 from tests.benchmarks.made_up import made_up
+from tinysight.results import Cell
 
 
 def both(tmp_path, first, second):
@@ -38,11 +41,29 @@ def test_a_slower_machine_does_not(tmp_path, capsys):
     assert '"agreeing": 1, "cells": 2, "ok": false' in capsys.readouterr().out
 
 
+def test_a_lower_clock_is_told_from_a_slower_artifact(tmp_path, capsys):
+    """All take 5 % longer in the second, and the yardstick too; int8 takes 10 % more on top."""
+
+    def at(result, clock):
+        cells = (replace(cell, yardsticks=(clock,) * 6) for cell in result.cells)
+        return replace(result, cells=tuple(cells))
+
+    first = at(made_up({"float32": 50, "int8": 40}), 1000)
+    second = at(made_up({"float32": 52.5, "int8": 46.2}), 1050)
+    pairs = pair(first, second)
+    assert [p.agree for p in pairs] == [False, False]
+    assert [p.agree_at_one_clock for p in pairs] == [True, False]
+    assert main(both(tmp_path, first, second)) == 1  # the verdict is of what a clock on a wall says
+    told = capsys.readouterr().out
+    assert "0 of 2 medians agree (0%; wanted: 95%)" in told
+    assert "took 1.050 times as long in the second; with that taken out, 1 of 2" in told
+
+
 def test_too_few_passes_or_nothing_in_common_is_one_line(tmp_path, capsys):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     few = made_up({"float32": 50}, passes=2)
-    assert agreement(pair(few, few)) == (0, 0)
+    assert agreement(p.agree for p in pair(few, few)) == (0, 0)
     assert main(both(tmp_path / "a", few, few)) == 1
     assert main(both(tmp_path / "b", few, made_up({"int8": 50}))) == 1
     error = capsys.readouterr().err

@@ -41,7 +41,7 @@ DAMAGE = {
     "no JSON": (b"{", "damaged"),
     "cut short": (gzip.compress(damaged(lambda c: None))[:200], "damaged"),
     "a list": (b"[]", "not a JSON object"),
-    "another kind": (b'{"kind": "bench", "format": 1}', "not a sweep's"),
+    "another kind": (b'{"kind": "explain", "format": 1}', "neither a sweep's nor a bench's"),
     "no format": (b'{"kind": "sweep"}', "names no kind and format"),
     "an old format": (damaged(lambda c: c.update(format=1)), "measure again"),
     "a missing part": (damaged(lambda c: c.pop("cells")), "'cells' is a required"),

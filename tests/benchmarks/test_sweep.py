@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
@@ -12,7 +14,7 @@ pytest.importorskip("jsonschema")
 from benchmarks import files, parts
 from benchmarks.cli import main
 from benchmarks.entrants import of_bundle
-from benchmarks.sweep import Settings, sweep
+from benchmarks.sweep import Settings, _starts, sweep
 from tests.benchmarks.conftest import TINY
 from tinysight.bundle import load_bundle
 from tinysight.errors import TinysightError
@@ -20,7 +22,8 @@ from tinysight.statistics import Accuracy
 
 
 def run(out, *more):
-    return main(["sweep", str(TINY), "--out", str(out), "--samples", "30", "--passes", "1", *more])
+    quick = ["--samples", "30", "--passes", "1"]  # one pass has nothing to be spread over
+    return main(["sweep", str(TINY), "--out", str(out), *quick, *more])
 
 
 def test_it_writes_answers_samples_table_and_picture(swept, measured):
@@ -32,6 +35,7 @@ def test_it_writes_answers_samples_table_and_picture(swept, measured):
     for cell in measured.cells:
         assert [samples.size for samples in cell.passes] == [30, 30]
         assert cell.interval is None  # of two passes
+        assert len(cell.yardsticks) == 2
     assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert len((swept / "sweep.md").read_text().splitlines()) == 3
     assert not (swept / parts.FOLDER).exists()
@@ -83,13 +87,21 @@ def test_an_entrant_that_cannot_be_loaded_is_one_line(tmp_path):
         sweep([broken], None, Settings(calls=1, passes=1), tmp_path)
 
 
+@given(st.integers(1, 40), st.integers(0, 10_000))
+def test_each_pass_begins_in_its_own_slot(passes, spread):
+    first, *others = _starts(passes, spread)
+    assert first == 0
+    for number, start in enumerate(others, 1):
+        assert number * spread / passes <= start <= (number + 1) * spread / passes * (1 + 1e-9)
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"threads": ()}, {"threads": (0,)}, {"batches": (1, 1)}, {"passes": 0}, {"calls": 5},
-     {"seconds": 0}],
+     {"seconds": 0}, {"spread": -1}, {"spread": float("inf")}],
 )  # fmt: skip
 def test_settings_are_checked(settings):
-    with pytest.raises(ValueError, match=r"must be different numbers|needs a pass"):
+    with pytest.raises(ValueError, match=r"must be different numbers|needs a pass|the spread"):
         Settings(**settings)
 
 

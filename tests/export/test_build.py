@@ -65,6 +65,12 @@ def test_the_figures_are_those_of_the_artifacts(bundle, dataset):
     assert bundle.artifact("float32").parity["test"]["top1_agreement"] == 1
 
 
+def test_the_work_for_an_image_is_recorded(bundle):
+    """`tinysight bench` holds latencies against it."""
+    assert type(bundle.training["macs"]) is int
+    assert bundle.training["macs"] > bundle.training["parameters"]  # kernels are used many times
+
+
 def test_calibration_images_are_training_images(bundle, run, dataset):
     splits = split(dataset, 0)
     calibration = calibration_indices(splits, 0)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,17 @@ def tiny() -> Path:
 @pytest.fixture(scope="session")
 def classifier(tiny: Path) -> Classifier:
     return Classifier.load(tiny)
+
+
+@pytest.fixture(scope="session")
+def benched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tinysight bench --json` prints of the tiny bundle, after two passes."""
+    arguments = ["--json", "--passes", "2", "--samples", "60", "--threads", "1", "--batches", "2"]
+    words = [sys.executable, "-m", "tinysight", "bench", str(tiny), *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    file = tmp_path_factory.mktemp("benched") / "bench.json"
+    file.write_text(done.stdout)
+    return file
 
 
 @pytest.fixture

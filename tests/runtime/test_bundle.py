@@ -70,6 +70,7 @@ def bundles(draw: st.DrawFn) -> Bundle:
         default=made[-1].name,
         resample=draw(st.sampled_from(sorted(RESAMPLING))),
         temperature=draw(st.floats(0, exclude_min=True, allow_infinity=False)),
+        abstain=draw(st.just({}) | st.fixed_dictionaries({"threshold": st.floats(0, 1)})),
         data=draw(mappings),
         training=draw(mappings),
         export=draw(mappings),
@@ -133,6 +134,9 @@ def test_an_artifact_is_validated(change: dict[str, Any]) -> None:
         {"temperature": -1.0},
         {"temperature": math.nan},
         {"temperature": math.inf},
+        {"abstain": {"threshold": -0.1}},
+        {"abstain": {"threshold": 1.1}},
+        {"abstain": {"threshold": math.nan}},
         {"artifacts": ()},
         {"artifacts": (ARTIFACT, ARTIFACT)},
         {"default": "absent"},
@@ -210,13 +214,21 @@ def test_a_folder_without_a_description(tmp_path: Path) -> None:
 KEYS = tuple(key for key in BUNDLE.as_json() if key != "format")
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "abstain"])
 def test_a_missing_key_is_named(key: str, spoilt: Callable[..., Path]) -> None:
     file = spoilt() / "bundle.json"
     content = json.loads(file.read_text())
     del content[key]
     file.write_text(json.dumps(content))
     refused(file.parent, f"{key} is missing")
+
+
+def test_a_bundle_from_before_abstention_recommends_nothing(spoilt: Callable[..., Path]) -> None:
+    file = spoilt() / "bundle.json"
+    content = json.loads(file.read_text())
+    content.pop("abstain", None)
+    file.write_text(json.dumps(content))
+    assert load_bundle(file.parent).abstain == {}
 
 
 # What a value of JSON can be; Infinity and NaN are none, but Python reads them.
@@ -234,7 +246,7 @@ def test_a_wrong_value_is_refused_or_harmless(
         load_bundle(folder)
     except BundleError as error:
         message = str(error)
-    assert message or key in ("data", "training", "export", "name", "temperature")
+    assert message or key in ("data", "training", "export", "abstain", "name", "temperature")
     assert "\n" not in message
 
 

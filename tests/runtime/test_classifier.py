@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -218,6 +219,45 @@ def test_extreme_logits_do_not_overflow(logits: list[float], classifier: Classif
     answer = answering(classifier, logits, 1e-3).classify(BLACK, top=2)
     assert 0.5 <= answer.probability <= 1
     assert sum(probability for _, probability in answer.top) == pytest.approx(1)
+
+
+def test_below_the_confidence_asked_for_the_label_is_unknown(classifier: Classifier) -> None:
+    """Logits 0 and ln 3 are probabilities of a quarter and three quarters."""
+    asked = answering(classifier, [0.0, math.log(3.0)])
+    plain = asked.classify(BLACK, top=2)
+    assert plain.label == "label 1"
+    assert plain.probability == pytest.approx(0.75)
+    assert asked.classify(BLACK, top=2, min_confidence=0.74) == plain
+    unknown = asked.classify(BLACK, top=2, min_confidence=0.76)
+    assert unknown == dataclasses.replace(plain, label=None)
+    assert list(asked.classify_many([BLACK], top=2, min_confidence=0.76)) == [unknown]
+
+
+def test_the_threshold_itself_is_confident_enough(classifier: Classifier) -> None:
+    asked = answering(classifier, [0.0, 0.0])
+    assert asked.classify(BLACK, min_confidence=0.5).label == "label 0"
+
+
+def test_auto_is_what_the_bundle_recommends(tiny: Path) -> None:
+    bundle = load_bundle(tiny)
+    session = Session.open(bundle, bundle.artifact())
+    for threshold, label in ((0.3, "red"), (0.4, None)):
+        recommends = dataclasses.replace(bundle, abstain={"threshold": threshold})
+        assert Classifier(recommends, session).classify(BLACK, min_confidence="auto").label == label
+
+
+def test_auto_of_a_bundle_that_recommends_nothing_is_one_line(classifier: Classifier) -> None:
+    for ask in (classifier.classify, classifier.classify_many):
+        with pytest.raises(BundleError, match="recommends no confidence") as caught:
+            ask(BLACK, min_confidence="auto")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
+def test_a_confidence_is_a_probability(classifier: Classifier, value: float) -> None:
+    for ask in (classifier.classify, classifier.classify_many):
+        with pytest.raises(ValueError, match="min_confidence"):
+            ask(BLACK, min_confidence=value)
 
 
 def test_the_temperature_changes_the_probability_and_not_the_label(

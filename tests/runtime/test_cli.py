@@ -94,6 +94,41 @@ def test_json_is_one_object_a_line(classify: Run, pictures: Path) -> None:
     assert len(answers[0]["top"]) == 2
 
 
+def test_below_the_confidence_asked_for_it_says_unknown(classify: Run, tmp_path: Path) -> None:
+    """A grey image is as red as it is green and blue: a third each."""
+    grey = tmp_path / "grey.png"
+    Image.new("RGB", (8, 8), (90, 90, 90)).save(grey)
+    code, out, err = classify("--min-confidence", "0.5", grey)
+    assert (code, err) == (0, [])
+    assert out[0].split() == [str(grey), "unknown", "red", "33.3%"]
+    answer = json.loads(classify("--min-confidence", "0.5", "--json", grey).out[0])
+    assert (answer["label"], answer["top"][0]["label"]) == (None, "red")
+    assert "unknown" not in classify("--min-confidence", "0.3", grey).out[0]
+
+
+def test_auto_takes_the_bundles_threshold(
+    run: Run, spoilt: Callable[..., Path], tmp_path: Path
+) -> None:
+    grey = tmp_path / "grey.png"
+    Image.new("RGB", (8, 8), (90, 90, 90)).save(grey)
+    auto = ("classify", grey, "--min-confidence", "auto", "--bundle")
+    assert "unknown" in run(*auto, spoilt(abstain={"threshold": 0.4})).out[0]
+    assert "unknown" not in run(*auto, spoilt(abstain={"threshold": 0.3})).out[0]
+    code, out, err = run(*auto, spoilt())
+    assert (code, out) == (1, [])
+    assert err == ["tinysight: tiny recommends no confidence: name one between 0 and 1"]
+
+
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "sure"])
+def test_a_senseless_confidence_is_a_usage_error(
+    value: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["classify", str(pictures), f"--min-confidence={value}"])
+    assert caught.value.code == 2
+    assert "--min-confidence" in capsys.readouterr().err
+
+
 def test_a_dash_is_standard_input(
     classify: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,21 +297,6 @@ def test_malformed_figures_in_a_description_are_one_line(
     assert len(err) <= 1
 
 
-def test_bench_as_json_has_every_figure(run: Run, tiny: Path) -> None:
-    code, out, err = run("bench", "--json", "--samples", "20", tiny)
-    assert (code, err) == (0, [])
-    result = json.loads("\n".join(out))
-    assert result["bundle"] == "tiny"
-    assert result["threads"] == 1
-    assert result["device"]["cpu"]
-    figures = result["artifacts"]["float32"]
-    assert figures["latency"]["samples"] == 20
-    assert figures["latency"]["median_us"] > 0
-    assert figures["latency"]["p99_us"] is None
-    assert figures["cold_start"]["load_ms"] > 0
-    assert figures["accuracy"] is None
-
-
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
     """Twelve labelled pictures, three of which lie in the wrong class."""
@@ -297,11 +317,12 @@ def test_bench_with_labelled_images_gives_the_accuracy(
     if test_below:
         labelled.rename(labelled.with_name("test"))
         labelled = labelled.parent
-    code, out, err = run("bench", "--samples", "1", "--data", labelled, tiny)
+    quick = ("--samples", "1", "--passes", "1", "--threads", "1", "--batches", "1")
+    code, out, err = run("bench", *quick, "--data", labelled, tiny)
     assert (code, err) == (0, [])
-    assert out[-1].startswith("float32")
-    assert out[-1].endswith("75.00% [46.77%, 91.11%] of 12")
-    assert "too few" in out[-1]
+    rows = [line for line in out if line.startswith("tiny/float32@onnxruntime")]
+    assert "too few" in rows[0]
+    assert rows[-1].endswith("75.00% [46.77%, 91.11%] of 12  measured here")
 
 
 def test_bench_with_a_wrong_folder_is_one_line(

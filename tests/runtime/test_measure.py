@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tinysight import BundleError, load_bundle
 from tinysight.device import cores, describe
+from tinysight.engine import installed
 from tinysight.measure import (
     WARM_UP,
     ColdStart,
@@ -87,8 +88,24 @@ def test_a_cold_start_is_measured_in_a_process_of_its_own(tiny: Path) -> None:
     bundle = load_bundle(tiny)
     start = cold_start(bundle, bundle.artifact())
     assert isinstance(start, ColdStart)
-    assert min(start.import_ms, start.load_ms, start.first_answer_ms) > 0
+    assert min(start.process_ms, start.import_ms, start.load_ms, start.first_answer_ms) > 0
+    assert start.total_ms > start.process_ms + start.import_ms
     assert start.peak_memory_mb is None or 5 < start.peak_memory_mb < 1000
+
+
+@pytest.mark.skipif(not installed("litert"), reason="ai-edge-litert is not installed")
+def test_a_cold_start_is_that_of_the_artifacts_engine(tiny: Path) -> None:
+    bundle = load_bundle(tiny.with_name("bundle_litert"))
+    start = cold_start(bundle, bundle.artifact("float32.tflite"), threads=2)
+    assert min(start.import_ms, start.load_ms, start.first_answer_ms) > 0
+
+
+@pytest.mark.parametrize("change", [{"load_ms": -1.0}, {"import_ms": math.nan},
+                                    {"peak_memory_mb": 0.0}])  # fmt: skip
+def test_a_cold_start_is_checked(change: dict[str, float]) -> None:
+    parts = {"process_ms": 1.0, "import_ms": 1.0, "load_ms": 1.0, "first_answer_ms": 1.0}
+    with pytest.raises(ValueError, match=r"less than no time|some memory"):
+        ColdStart(**{**parts, "peak_memory_mb": 1.0, **change})
 
 
 def test_a_cold_start_that_fails_is_a_bundle_error(tiny: Path, tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from tinysight.bursts import in_turns
 from tinysight.cli import main
-from tinysight.floor import empty_call, empty_graph
+from tinysight.engine import installed
+from tinysight.floor import empty_call, empty_graph, product_graph
 from tinysight.select import Budget, Candidate, pareto_front, select
 from tinysight.statistics import Accuracy
+
+needs_litert = pytest.mark.skipif(not installed("litert"), reason="ai-edge-litert is not installed")
 
 
 def candidate(name="a", us=50.0, correct=8000, size=100_000, mb=60.0, **more):
@@ -126,6 +129,7 @@ def test_the_empty_graph_is_onnx():
     model = onnx.load_from_string(empty_graph())
     onnx.checker.check_model(model)
     assert [node.op_type for node in model.graph.node] == ["Identity"]
+    onnx.checker.check_model(onnx.load_from_string(product_graph()))
 
 
 def test_bursts_time_each_call_as_often_as_asked_or_as_time_allows():
@@ -156,19 +160,32 @@ def test_the_shipped_bundle_keeps_one_budget_and_not_another(capsys):
     assert "no model at all answers in 0.001 us" in capsys.readouterr().out
 
 
-def test_it_takes_what_bench_printed(capsys, tmp_path):
-    assert main(["bench", "--samples", "20", "--json"]) == 0
-    file = tmp_path / "bench.json"
-    file.write_text(capsys.readouterr().out)
-    assert main(["select", "--from", str(file), "--max-mb-ram", "100000", "--min-acc", "60"]) == 0
-    assert "ship cifar10_baseline" in capsys.readouterr().out
-    for text in ("{", "[]", '{"bundle": "cifar10_baseline"}'):
-        file.write_text(text)
-        assert main(["select", "--from", str(file), "--max-us", "80"]) == 1
-        assert "not what `tinysight bench --json` prints" in capsys.readouterr().err
-    file.write_text('{"bundle": "other"}')
-    assert main(["select", "--from", str(file), "--max-us", "80"]) == 1
-    assert "measured another bundle" in capsys.readouterr().err
+def test_it_takes_what_bench_printed(benched, tiny, capsys):
+    limits = ["--max-us", "100000", "--max-mb-ram", "100000", "--max-kb", "10"]
+    assert main(["select", "--from", str(benched), *limits, "--json"]) == 0
+    chosen = json.loads(capsys.readouterr().out)
+    assert chosen["chosen"]["bundle"] == "tiny"
+    assert chosen["chosen"]["engine"] == "onnxruntime"
+    assert chosen["chosen"]["peak_memory_mb"] > 5
+    assert chosen["floor_us"] > 0
+    assert main(["select", str(tiny), "--from", str(benched), *limits]) == 0
+    assert "ship tiny/float32 with onnxruntime on 1 thread" in capsys.readouterr().out
+
+
+def test_it_takes_no_other_bundles_measurements(benched, spoilt, capsys):
+    assert main(["select", str(spoilt(name="other")), "--from", str(benched), "--max-us", "9"]) == 1
+    assert "other was not measured" in capsys.readouterr().err
+    newer = spoilt(artifact={"sha256": "0" * 64})
+    assert main(["select", str(newer), "--from", str(benched), "--max-us", "9"]) == 1
+    assert "measured another float32 than tiny has now" in capsys.readouterr().err
+
+
+@needs_litert
+def test_every_engine_that_is_installed_takes_part(tiny, capsys):
+    bundle = str(tiny.with_name("bundle_litert"))
+    assert main(["select", bundle, "--samples", "40", "--max-us", "1e9", "--json"]) == 0
+    engines = {one["engine"] for one in json.loads(capsys.readouterr().out)["feasible"]}
+    assert engines == {"onnxruntime", "litert"}
 
 
 def test_no_limit_is_one_line(capsys):

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from training.augment import cut_out, flip_and_shift
+from training.augment import Augmentation
 from training.optimizers import Triangle
 from training.pipeline import batches, epoch_order
 
@@ -17,6 +17,12 @@ TARGETS = RNG.integers(0, 3, 50)
 def _all(dataset):
     items, labels = zip(*dataset.as_numpy_iterator(), strict=True)
     return np.concatenate(items), np.concatenate(labels)
+
+
+def _augmented(augmentation, epoch=0):
+    """uint8 (50, 16, 16, 3): all images, as the epoch sees them."""
+    draws = augmentation.draw(epoch, IMAGES.shape)
+    return draws.apply(IMAGES, draws.places).numpy()
 
 
 def test_order_is_a_permutation_by_seed_and_epoch():
@@ -52,7 +58,7 @@ def test_small_images_average_the_large():
 
 def test_augmentation_shifts_and_mirrors_and_nothing_else():
     """Each result is found among all crops of the mirrored-edge image, as it is or flipped."""
-    results = flip_and_shift(IMAGES, (0, 0)).numpy()
+    results = _augmented(Augmentation(0))
     seen_flips, seen_places = set(), set()
     for image, result in zip(IMAGES, results, strict=True):
         padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
@@ -73,9 +79,9 @@ def test_augmentation_shifts_and_mirrors_and_nothing_else():
 
 
 def test_cutout_greys_one_square_and_nothing_else():
-    results = cut_out(IMAGES, 0.25, (0, 0)).numpy()
+    whole, results = _augmented(Augmentation(0)), _augmented(Augmentation(0, cutout=0.25))
     places = set()
-    for image, result in zip(IMAGES, results, strict=True):
+    for image, result in zip(whole, results, strict=True):
         rows, columns = np.nonzero((image != result).any(axis=-1))
         box = result[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         assert (box == 128).all()
@@ -84,17 +90,30 @@ def test_cutout_greys_one_square_and_nothing_else():
     assert len(places) > 10
 
 
-def test_augmentation_follows_its_seed():
-    same = [flip_and_shift(IMAGES, seed).numpy() for seed in ((1, 2), (1, 2), (1, 3))]
-    np.testing.assert_array_equal(same[0], same[1])
-    assert not np.array_equal(same[0], same[2])
+def test_augmentation_follows_seed_and_epoch():
+    first, same, other, later = (
+        _augmented(Augmentation(seed), epoch) for seed, epoch in ((1, 2), (1, 2), (3, 2), (1, 3))
+    )
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, later)
 
 
-def test_two_batches_of_one_epoch_are_augmented_differently():
-    twice = np.concatenate([IMAGES[:8], IMAGES[:8]])
-    dataset = batches(twice, TARGETS[:16], np.arange(16), 8, augment_seed=(0, 0))
-    first, second = (pixels for pixels, _ in dataset.as_numpy_iterator())
-    assert not np.array_equal(first, second)
+def test_what_happens_to_an_image_does_not_depend_on_the_order():
+    draws = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape)
+    order = RNG.permutation(50)
+    in_place, _ = _all(batches(IMAGES, TARGETS, np.arange(50), 16, draws=draws))
+    shuffled, _ = _all(batches(IMAGES, TARGETS, order, 7, draws=draws))
+    np.testing.assert_array_equal(shuffled, in_place[order])
+
+
+def test_alternate_flips_mirror_each_image_in_every_second_epoch():
+    augmentation = Augmentation(0, alternate_flips=True)
+    mirrored = [augmentation.draw(epoch, IMAGES.shape).places[:, 2] for epoch in range(4)]
+    assert 10 < mirrored[0].sum() < 40
+    np.testing.assert_array_equal(mirrored[1], 1 - mirrored[0])
+    np.testing.assert_array_equal(mirrored[2], mirrored[0])
+    np.testing.assert_array_equal(mirrored[3], mirrored[1])
 
 
 def test_triangle_rises_for_a_fifth_and_falls_to_zero():

@@ -15,6 +15,12 @@ from training.recipes import RECIPES, Recipe
         {"val_fraction": 0.0},
         {"val_fraction": 1.0},
         {"seed": -1},
+        {"split_seed": -1},
+        {"alternate_flips": True},
+        {"average": 1.0},
+        {"temperature": 0.0},
+        {"teacher_weight": 1.1},
+        {"copies": 0},
         {"small_epochs": 11},
         {"label_smoothing": 1.0},
         {"l2": -1e-4},
@@ -31,6 +37,20 @@ def test_the_baseline_is_the_notebooks_recipe():
     assert (recipe.epochs, recipe.batch_size, recipe.optimizer) == (10, 32, "adam")
     assert (recipe.learning_rate, recipe.val_fraction, recipe.precision) == (1e-3, 0.2, "float32")
     assert not any([recipe.augment, recipe.label_smoothing, recipe.l2, recipe.small_epochs])
+    assert (recipe.teacher, recipe.average) == (None, 0)
+
+
+def test_a_record_of_before_a_setting_existed_means_the_same():
+    older = RECIPES["baseline"].as_json()
+    for newer in ("split_seed", "alternate_flips", "average", "teacher", "copies"):
+        del older[newer]
+    assert Recipe(**older) == RECIPES["baseline"]
+
+
+def test_only_a_taught_run_goes_round_in_copies():
+    alone, taught = Recipe("baseline", copies=3), Recipe("baseline", copies=3, teacher="a hash")
+    assert [alone.copy(epoch) for epoch in range(5)] == [0, 1, 2, 3, 4]
+    assert [taught.copy(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
 
 
 def test_a_recipe_survives_json():

@@ -85,7 +85,7 @@ def _finished(folder: Path, recipe: Recipe) -> Run | None:
     if not (folder / "run.json").is_file() or read_record(folder)["status"] != "finished":
         return None
     run = load_run(folder)
-    if run.record["recipe"] != recipe.as_json():
+    if Recipe(**run.record["recipe"]) != recipe:
         raise RunError(f"{folder} was trained by another recipe: remove it, or name other --runs")
     return run
 

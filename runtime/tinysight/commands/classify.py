@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from tinysight.classifier import Classifier
+from tinysight.classifier import Classifier, Confidence
 from tinysight.console import fail, positive
 from tinysight.engine import ENGINES
 from tinysight.errors import ImageError
@@ -35,6 +35,13 @@ def add(commands: Any) -> None:
     command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
     command.add_argument("--engine", choices=tuple(ENGINES), help="what runs it (onnxruntime)")
     command.add_argument("--top", type=positive, default=1, help="how many classes to rank")
+    command.add_argument(
+        "--min-confidence",
+        type=_confidence,
+        default=0.0,
+        metavar="P",
+        help="below this probability say unknown; auto takes the one that the bundle recommends",
+    )
     command.add_argument("--threads", type=positive, help="cores for one call (1, or as tuned)")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=run)
@@ -67,10 +74,22 @@ def run(args: argparse.Namespace) -> int:
 
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else 32
-    for prediction in classifier.classify_many(readable(), batch_size=batch, top=args.top):
+    for prediction in classifier.classify_many(
+        readable(), batch_size=batch, top=args.top, min_confidence=args.min_confidence
+    ):
         name = waiting.popleft()
         print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))
     return 1 if failures else 0
+
+
+def _confidence(text: str) -> Confidence:
+    """A probability or `auto`, for argparse."""
+    if text == "auto":
+        return "auto"
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1, or be auto")
+    return value
 
 
 def _json_line(name: str, prediction: Prediction) -> str:
@@ -91,4 +110,5 @@ def _json_line(name: str, prediction: Prediction) -> str:
 
 def _text_line(name: str, width: int, prediction: Prediction) -> str:
     ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
-    return f"{name:<{width}}  " + "  ".join(ranked)
+    unknown = "unknown  " if prediction.label is None else ""
+    return f"{name:<{width}}  {unknown}" + "  ".join(ranked)

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinysight import device
 from tinysight.bundle import Bundle, load_bundle
 from tinysight.bursts import in_turns
-from tinysight.console import positive, table
+from tinysight.console import numbers, positive, table
+from tinysight.document import read
+from tinysight.engine import engine_of, open_engine, runnable
 from tinysight.errors import TinysightError
 from tinysight.floor import empty_call
-from tinysight.measure import Latency, cold_start, correct_answers
+from tinysight.measure import Latency, cold_start, correct_answers, noise
+from tinysight.results import Bench
 from tinysight.select import Budget, Candidate, Selection, pareto_front, select
-from tinysight.session import Session
 from tinysight.sources import labelled_batches
 from tinysight.statistics import Accuracy, median_interval
 
@@ -32,15 +33,15 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "select",
         help="name what to ship on this device within a budget",
-        description="Measures every artifact of the bundles on this device and names the one to "
-        "ship: the most accurate that keeps every limit, or a quicker one that is as accurate "
-        "within noise. If none keeps the budget it says why, and names the nearest; the exit code "
-        "is then 1.",
+        description="Measures every artifact of the bundles, under every engine that is "
+        "installed on this device, and names the one to ship: the most accurate that keeps every "
+        "limit, or a quicker one that is as accurate within noise. If none keeps the budget it "
+        "says why, and names the nearest; the exit code is then 1.",
         epilog="examples:\n"
         "  tinysight select --max-us 80 --min-acc 65\n"
         "  tinysight select bundles/a bundles/b --max-us 500 --max-kb 200 --threads 1,2\n"
-        "  tinysight bench bundles/a --json > a.json\n"
-        "  tinysight select bundles/a --from a.json --max-us 80",
+        "  tinysight bench bundles/a bundles/b --json > here.json\n"
+        "  tinysight select --from here.json --max-us 80",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("bundles", nargs="*", help="their folders (default: CIFAR-10, shipped)")
@@ -55,10 +56,11 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     command.add_argument(
         "--from", dest="measured", type=Path, metavar="FILE",
-        help="what `tinysight bench --json` printed on the device, instead of measuring now",
+        help="what `tinysight bench --json` printed on the device, instead of measuring now; "
+        "of the bundles that are named, or of all that it measured",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=_numbers, default=(1,), help="cores for one call to try: 1,2 (1)"
+        "--threads", type=numbers, default=(1,), help="cores for one call to try: 1,2 (1)"
     )
     command.add_argument("--samples", type=positive, default=2000, help="calls timed (2000)")
     command.add_argument("--json", action="store_true", help="all of it, as JSON")
@@ -70,18 +72,21 @@ def run(args: argparse.Namespace) -> int:
         budget = Budget(args.max_us, args.min_acc, args.max_kb, args.max_mb_ram)
     except ValueError as error:
         raise TinysightError(f"{error}: see --max-us, --min-acc, --max-kb, --max-mb-ram") from None
-    bundles = [load_bundle(path) for path in args.bundles or [None]]
     if args.measured is not None:
-        candidates, floor, described = recorded(args.measured, bundles)
+        named = [load_bundle(path) for path in args.bundles]
+        result = read(args.measured)
+        candidates, floor = recorded(result, named, args.measured)
+        described = dict(result.device)
     else:
+        bundles = [load_bundle(path) for path in args.bundles or [None]]
         candidates, floor = measured(
             bundles, args.threads, args.samples, args.data, memory=budget.mb_ram is not None
         )
         described = device.describe()
     selection = select(candidates, budget, floor)
     if args.json:
-        result = {"device": described, "floor_us": floor, **selection.as_json()}
-        print(json.dumps(result, indent=2))
+        content = {"device": described, "floor_us": floor, **selection.as_json()}
+        print(json.dumps(content, indent=2))
     else:
         _print(selection, candidates, floor, described)
     return 0 if selection.chosen is not None else 1
@@ -95,15 +100,15 @@ def measured(
     *,
     memory: bool,
 ) -> tuple[list[Candidate], float]:
-    """Every ONNX artifact on every number of threads, and the empty graph, all in turns.
+    """Every artifact that runs here on every number of threads, and the empty graph, in turns.
 
     Returns the candidates, and what a call of the empty graph takes on one thread, in us.
     """
-    entries = [(b, a) for b in bundles for a in b.artifacts if a.format == "onnx"]
+    entries = [(bundle, artifact) for bundle in bundles for artifact in runnable(bundle)]
     accuracy = {}
     for bundle, artifact in entries:
         if data is not None:
-            run = Session.open(bundle, artifact, device.cores()).run
+            run = open_engine(bundle, artifact, device.cores()).run
             batches = labelled_batches(data, bundle)
             accuracy[id(artifact)] = Accuracy(*correct_answers(run, batches))
         elif artifact.accuracy is not None:
@@ -112,9 +117,9 @@ def measured(
     candidates, floor = [], 0.0
     # One number of threads after the other: idle pools spin for a while, in each other's way.
     for count in threads:
-        images = [_noise(bundle) for bundle, _ in entries]
+        images = [noise(bundle) for bundle, _ in entries]
         calls = {
-            str(i): partial(Session.open(*entry, count).run, image)
+            str(i): partial(open_engine(*entry, count).run, image)
             for i, (entry, image) in enumerate(zip(entries, images, strict=True))
         }
         times = in_turns({"floor": empty_call(images[0]), **calls}, samples, SECONDS)
@@ -128,7 +133,7 @@ def measured(
                 Candidate(
                     bundle.name,
                     artifact.name,
-                    "onnxruntime",
+                    engine_of(artifact),
                     count,
                     latency.median,
                     median_interval(medians),
@@ -141,47 +146,42 @@ def measured(
 
 
 def recorded(
-    file: Path, bundles: Sequence[Bundle]
-) -> tuple[list[Candidate], float | None, dict[str, Any]]:
-    """The candidates of these bundles in what `tinysight bench --json` printed."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        bundle = next(b for b in bundles if b.name == content["bundle"])
-        return (
-            [
-                Candidate(
-                    bundle.name,
-                    name,
-                    "onnxruntime",
-                    int(content["threads"]),
-                    float(entry["latency"]["median_us"]),
-                    None,
-                    _accuracy(entry["accuracy"] or bundle.artifact(name).accuracy),
-                    bundle.artifact(name).bytes,
-                    entry["cold_start"]["peak_memory_mb"],
-                )
-                for name, entry in content["artifacts"].items()
-            ],
-            None,
-            dict(content["device"]),
+    result: Bench, bundles: Sequence[Bundle], file: Path
+) -> tuple[list[Candidate], float | None]:
+    """The candidates in a bench, of these bundles if there are any; and its empty graph, in us.
+
+    Raises TinysightError where it measured none of a bundle's artifacts, or other files.
+    """
+    for bundle in bundles:
+        mine = [entry for entry in result.entries if entry.model == bundle.name]
+        if not mine:
+            raise TinysightError(f"{file}: {bundle.name} was not measured")
+        known = {artifact.sha256 for artifact in bundle.artifacts}
+        other = next((entry.artifact for entry in mine if entry.sha256 not in known), None)
+        if other is not None:
+            raise TinysightError(f"{file}: measured another {other} than {bundle.name} has now")
+    names = {bundle.name for bundle in bundles}
+    candidates = []
+    for cell in result.single():
+        entry, start = result.entry(cell.entry), result.start(cell)
+        if names and entry.model not in names:
+            continue
+        candidates.append(
+            Candidate(
+                entry.model,
+                entry.artifact,
+                entry.engine,
+                cell.threads,
+                cell.median,
+                cell.interval,
+                entry.accuracy,
+                entry.bytes,
+                None if start is None else start.peak_memory_mb,
+            )
         )
-    except StopIteration:
-        raise TinysightError(f"{file}: measured another bundle, {content['bundle']!r}") from None
-    except (ValueError, TypeError, LookupError, AttributeError):
-        raise TinysightError(f"{file}: not what `tinysight bench --json` prints") from None
-
-
-def _accuracy(recorded: Any) -> Accuracy | None:
-    return recorded and Accuracy(recorded["correct"], recorded["n"])
-
-
-def _noise(bundle: Bundle) -> NDArray[np.uint8]:
-    shape = (1, bundle.height, bundle.width, 3)
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(positive(part) for part in text.split(","))
+    if not candidates:
+        raise TinysightError(f"{file}: nothing was measured at batch 1")
+    return candidates, min(floor.median for floor in result.floors)
 
 
 def _print(

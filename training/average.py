@@ -1,0 +1,55 @@
+"""A moving average of the weights, which answers better than the weights of any one step."""
+
+from typing import Any
+
+from training.keras import keras, tf
+
+
+class Average(keras.callbacks.Callback):  # type: ignore[misc]
+    """Follows a model's weights through a training, and stands in for them while it is evaluated.
+
+    The exponential moving average of Polyak and Juditsky (1992), over all weights: the statistics
+    of batch normalization belong to the weights that they were taken with.
+    """
+
+    def __init__(self, model: Any, decay: float) -> None:
+        """Begins at the model's weights; make it in the scope that made the model.
+
+        Args:
+            decay: what a step leaves of the average. The first steps leave less,
+                (1 + t) / (10 + t), so that the random weights they begin with are soon forgotten.
+        """
+        super().__init__()
+        self._followed, self._decay = model.weights, decay
+        self._values = [tf.Variable(weight, trainable=False) for weight in model.weights]
+        self._steps = tf.Variable(0, trainable=False, dtype=tf.int64)
+
+    @property
+    def state(self) -> list[Any]:
+        """The variables that a checkpoint must hold."""
+        return [self._steps, *self._values]
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def _step(self) -> None:
+        steps = tf.cast(self._steps, tf.float32)
+        keep = tf.minimum(self._decay, (1 + steps) / (10 + steps))
+        for value, weight in zip(self._values, self._followed, strict=True):
+            value.assign(keep * value + (1 - keep) * weight)
+        self._steps.assign_add(1)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def swap(self) -> None:
+        """Exchanges average and weights."""
+        for value, weight in zip(self._values, self._followed, strict=True):
+            held = tf.identity(value)
+            value.assign(weight)
+            weight.assign(held)
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+        self._step()
+
+    def on_test_begin(self, logs: object = None) -> None:  # noqa: ARG002
+        self.swap()
+
+    def on_test_end(self, logs: object = None) -> None:  # noqa: ARG002
+        self.swap()
