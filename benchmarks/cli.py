@@ -3,7 +3,17 @@
 import argparse
 from collections.abc import Sequence
 
-from benchmarks.commands import compare, demo, overhead, peers, readme, report, strangers, sweep
+from benchmarks.commands import (
+    compare,
+    demo,
+    overhead,
+    peers,
+    readme,
+    report,
+    search,
+    strangers,
+    sweep,
+)
 from tinysight.console import guarded
 
 
@@ -12,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description="Measure bundles on this machine."
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (peers, sweep, compare, report, readme, overhead, strangers, demo):
+    for module in (peers, sweep, compare, report, readme, overhead, search, strangers, demo):
         module.add(commands)
     return main
 

@@ -6,9 +6,11 @@ Every convolution is followed by a batch normalization, which folds into it at e
 which int8 keeps exact: what a device runs is convolutions, one average and one dense layer.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from training.dirac import pass_on
 from training.keras import keras
 
 
@@ -19,8 +21,6 @@ class Stack:
     filters: tuple[int, ...]
     strides: tuple[int, ...]
     """Of each convolution, 1 or 2."""
-    stem: int = 4
-    """The side of the first kernel. With a stride of 2, one of 4 sees every pixel equally often."""
 
     def __post_init__(self) -> None:
         if not self.filters or len(self.filters) != len(self.strides):
@@ -28,11 +28,31 @@ class Stack:
         if any(count < 1 for count in self.filters) or not set(self.strides) <= {1, 2}:
             raise ValueError("filters are at least 1, strides 1 or 2")
 
+    @classmethod
+    def parse(cls, text: str) -> "Stack":
+        """The inverse of `str`. Raises ValueError for a text that is none."""
+        found = [re.fullmatch(r"(\d+)(s2)?", part) for part in text.split("-")]
+        if None in found:
+            raise ValueError(f"{text!r} is no stack, such as 32s2-48-64s2-64")
+        parts = [match.groups() for match in found if match]
+        return cls(
+            tuple(int(filters) for filters, _ in parts),
+            tuple(2 if halved else 1 for _, halved in parts),
+        )
+
+    def __str__(self) -> str:
+        """The filters of each convolution; s2 marks those that halve the image."""
+        pairs = zip(self.filters, self.strides, strict=True)
+        return "-".join(f"{filters}{'s2' * (stride == 2)}" for filters, stride in pairs)
+
+
+_STEM = 4
+"""The side of the first kernel: with a stride of 2, one of 4 sees every pixel equally often."""
 
 STACKS = {
-    "edge_s": Stack((32, 48, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
-    "edge_m": Stack((32, 64, 128, 128, 192, 192), (2, 1, 2, 1, 2, 1)),
-    "edge_l": Stack((64, 128, 192, 192, 256, 256, 256), (2, 1, 2, 1, 2, 1, 1)),
+    "edge_s": Stack.parse("32s2-48-64s2-64-128s2-128"),
+    "edge_m": Stack.parse("32s2-64-128s2-128-192s2-192"),
+    "edge_l": Stack.parse("64s2-128-192s2-192-256s2-256-256"),
 }
 """The members by name. How they were found: benchmarks/results/edge/search.md."""
 
@@ -40,25 +60,20 @@ STACKS = {
 def build(
     name: str, shape: tuple[int | None, int | None, int], classes: int, l2: float = 0.0
 ) -> Any:
-    """A member of the family: float32 (n, h, w, 3) in [0, 1] to logits (n, classes)."""
-    return build_stack(STACKS[name], shape, classes, l2, name)
+    """Float32 (n, h, w, 3) in [0, 1] to logits (n, classes).
 
-
-def build_stack(
-    stack: Stack,
-    shape: tuple[int | None, int | None, int],
-    classes: int,
-    l2: float = 0.0,
-    name: str = "stack",
-) -> Any:
-    """The network of any stack, as the search tries them."""
+    Args:
+        name: a member of the family, or any stack as `Stack.parse` reads it.
+        shape: height, width and channels.
+    """
+    stack = STACKS[name] if name in STACKS else Stack.parse(name)
     layers, regular = keras.layers, keras.regularizers.L2(l2) if l2 else None
     image = keras.Input(shape, name="image")
     x = image
     for i, (filters, stride) in enumerate(zip(stack.filters, stack.strides, strict=True), start=1):
         x = layers.Conv2D(
             filters,
-            stack.stem if i == 1 else 3,
+            _STEM if i == 1 else 3,
             stride,
             padding="same",
             use_bias=False,
@@ -71,4 +86,6 @@ def build_stack(
         x = layers.ReLU(name=f"conv{i}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
-    return keras.Model(image, x, name=name)
+    model = keras.Model(image, x, name=name)
+    pass_on(model)
+    return model

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training import edge, resnet, vgg16
+from training import airbench, edge, resnet, vgg16
 from training.keras import keras
 from training.recipes import Recipe
 
@@ -40,8 +40,11 @@ def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
     """A new model with random weights, for what is trained end to end."""
     if recipe.model in ("baseline", "baseline_distilled"):  # the same network, by two recipes
         return baseline(shape, classes)
-    if recipe.model in edge.STACKS:
-        return edge.build(recipe.model, shape, classes, recipe.l2)
     if recipe.model in resnet.BLOCKS:
         return resnet.build(recipe.model, shape, classes, recipe.l2)
-    return vgg16.finetuned(shape, classes, recipe.l2)
+    if recipe.model == "airbench":
+        return airbench.build(shape, classes, recipe.l2)
+    if recipe.model == "vgg16_finetuned":
+        return vgg16.finetuned(shape, classes, recipe.l2)
+    # A member of the edge family, or a stack as the search for it writes them.
+    return edge.build(recipe.model, shape, classes, recipe.l2)

@@ -109,7 +109,8 @@ _SMALL = Recipe(
     val_fraction=0.1,
     precision="auto",
 )
-"""What small networks with batch normalization learn well by."""
+"""What networks with batch normalization learn well by: David Page (2018), How to Train Your
+ResNet, with what airbench (Jordan 2024) adds to it."""
 
 RECIPES = {
     # The notebook's, to the letter.
@@ -144,6 +145,7 @@ RECIPES = {
         val_fraction=0.1,
         precision="auto",
     ),
+    "airbench": dataclasses.replace(_SMALL, model="airbench", epochs=16, cutout=0.25),
     **{
         model: dataclasses.replace(_SMALL, model=model)
         for model in ("edge_s", "edge_m", "edge_l", "resnet8", "resnet20")

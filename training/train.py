@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import checkpoint, vgg16
+from training import airbench, checkpoint, vgg16
 from training.data import Dataset, Indices, Splits, split
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
@@ -131,6 +131,8 @@ def _train_whole(job: Job, devices: Any) -> Trained:
         model = build(recipe, free if recipe.small_epochs else fixed, job.classes)
         if job.imagenet is not None:
             job.imagenet.put(model, rgb=True)
+        if recipe.model == "airbench":
+            airbench.whiten(model, job.dataset.images[job.splits.train[: airbench.WHITENED]])
     taught, teacher_seconds = None, 0.0
     if job.teacher is not None:
         taught, teacher_seconds = lessons(

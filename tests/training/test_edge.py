@@ -1,0 +1,65 @@
+"""The edge family and its teacher: their notation, and the weights that they begin with."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("tensorflow")
+
+from training import airbench, edge
+from training.edge import STACKS, Stack
+from training.keras import keras
+
+stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
+    lambda layers: Stack(*map(tuple, zip(*layers, strict=True)))
+)
+
+
+@given(stacks)
+def test_the_notation_of_a_stack_is_read_back(stack):
+    assert Stack.parse(str(stack)) == stack
+
+
+@pytest.mark.parametrize("text", ["", "32s2-", "32s3", "a", "0s2-4", "32-s2", "-32", "32 - 48"])
+def test_what_is_no_stack_is_refused(text):
+    with pytest.raises(ValueError):
+        Stack.parse(text)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_member_is_convolutions_that_fold_one_average_and_one_dense_layer(name):
+    model = edge.build(name, (32, 32, 3), 10)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds[-2:] == ["GlobalAveragePooling2D", "Dense"]
+    body = kinds[1:-2]
+    assert body == ["Conv2D", "BatchNormalization", "ReLU"] * len(STACKS[name].filters)
+
+
+def test_a_stack_begins_by_handing_its_channels_on():
+    model = edge.build("8s2-8-16", (32, 32, 3), 10)
+    until = keras.Model(model.input, [model.get_layer(f"conv{i}").output for i in (1, 2, 3)])
+    first, second, third = until.predict(np.random.default_rng(0).random((2, 32, 32, 3)), verbose=0)
+    scale = np.sqrt(1 + model.get_layer("conv1_bn").epsilon)  # of a new batch normalization
+    np.testing.assert_allclose(second, np.maximum(first, 0) / scale, rtol=1e-5)
+    np.testing.assert_allclose(third[..., :8], np.maximum(second, 0) / scale, rtol=1e-5)
+    assert np.abs(third[..., 8:]).max() > 0.01  # the others are random
+
+
+def test_the_teacher_sees_patches_without_correlation():
+    draw = np.random.default_rng(0)
+    soft = draw.integers(0, 256, (64, 9, 9, 3)).repeat(4, axis=1).repeat(4, axis=2)[:, 2:34, 2:34]
+    tinted = (soft * (1.0, 0.8, 0.3) + 20).clip(0, 255).astype(np.uint8)
+    model = airbench.build((32, 32, 3), 10)
+    airbench.whiten(model, tinted)
+    layer = model.get_layer("whiten")
+    assert not layer.trainable_weights
+    white = keras.Model(model.input, layer.output).predict(tinted / np.float32(255), verbose=0)
+    values = white.reshape(-1, 24)
+    np.testing.assert_allclose(values[:, :12], -values[:, 12:], atol=1e-3)
+    np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-3)
+    covariance = np.cov(values[:, :12], rowvar=False)
+    # Components of almost no variance are held back by epsilon: hence below 1, never above.
+    assert np.diag(covariance).max() < 1.01
+    assert np.diag(covariance).max() > 0.95
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-2)
