@@ -30,7 +30,7 @@ from training.macs import multiply_accumulates
 from training.models import build
 from training.progress import Count, Progress
 from training.recipes import RECIPES
-from training.teacher import Teacher
+from training.teacher import Teacher, taught
 from training.train import train
 
 SIDE, CLASSES = 32, 10
@@ -171,15 +171,15 @@ def validated(
     progress: Progress,
     *,
     epochs: int,
-    teacher: Teacher | None,
+    teachers: Sequence[Teacher],
 ) -> Accuracy:
     """A candidate's accuracy on the validation images after a short training.
 
     Goes on where an earlier search was stopped. The test images are left out: they choose nothing.
     """
     recipe = replace(RECIPES["edge_s"], model=stack, epochs=epochs)
-    if teacher is not None:
-        recipe = teacher.taught(recipe)
+    if teachers:
+        recipe = taught(recipe, teachers)
     parts = split(dataset, recipe.data_seed, recipe.val_fraction)
     run = train(
         recipe,
@@ -187,7 +187,7 @@ def validated(
         out / stack,
         progress,
         splits=replace(parts, test=parts.test[:0]),
-        teacher=teacher,
+        teachers=teachers,
         resume=True,
     )
     assert run is not None  # one process alone

@@ -171,7 +171,9 @@ def _train(
                 dataset.targets,
                 order,
                 recipe.batch_size,
-                draws=augmentation.draw(done, dataset.images.shape) if augmentation else None,
+                draws=augmentation.draw(done, dataset.images.shape, splits.train)
+                if augmentation
+                else None,
             ),
             initial_epoch=done,
             epochs=done + 1,

@@ -59,16 +59,20 @@ def _add_distill(commands: Any) -> None:
         "distill",
         help="train one model, taught by a finished run",
         description="Trains a model like `run`, from the labels and from what a teacher answers to "
-        "the same augmented images. TEACHER is a finished run on the same data, whose split the "
-        "student takes over. The teacher's answers are kept in the cache, for other students too.",
+        "the same augmented images. A teacher is a finished run on the same data, whose split the "
+        "student takes over. Its answers are kept in the cache, for other students too.",
         epilog="example:\n"
-        "  python -m training run vgg16_finetuned --data my_images/ --out runs/teacher\n"
+        "  python -m training run airbench --data my_images/ --out runs/teacher\n"
         "  python -m training distill edge_s --teacher runs/teacher --data my_images/ "
         f"--out runs/mine\n{_DATA_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     recipe = _add_training(distill, sorted(model for model in RECIPES if model != "vgg16_frozen"))
-    distill.add_argument("--teacher", type=Path, required=True, help="the folder of its run")
+    distill.add_argument(
+        "--teacher", type=Path, nargs="+", required=True, dest="teachers", metavar="RUN",
+        help="the folder of its run; of several, the mean of their answers is taught",
+    )  # fmt: skip
+    recipe.add_argument("--mixed", type=float, help="part of the images blended with another")
     recipe.add_argument("--temperature", type=float, help="that softens the answers of both")
     recipe.add_argument("--teacher-weight", type=float, help="in the loss, the labels' is the rest")
     recipe.add_argument("--copies", type=int, help="augmented copies that the teacher answers for")
@@ -147,20 +151,19 @@ def run_model(args: argparse.Namespace) -> int:
     with Screen() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
-        from training.teacher import read_teacher  # here, since it takes three seconds
+        from training.teacher import read_teacher, taught  # here, since it takes three seconds
         from training.train import train
 
-        teacher = None
-        if "teacher" in args:
-            teacher = read_teacher(args.teacher)
-            recipe = teacher.taught(recipe, val_fraction=args.val_fraction)
+        teachers = [read_teacher(folder) for folder in getattr(args, "teachers", ())]
+        if teachers:
+            recipe = taught(recipe, teachers, val_fraction=args.val_fraction)
         run = train(
             recipe,
             dataset,
             args.out,
             screen,
             weights=args.weights,
-            teacher=teacher,
+            teachers=teachers,
             resume=args.resume,
             overwrite=args.overwrite,
         )

@@ -93,7 +93,9 @@ def _training_batches(
         targets if lessons is None else with_answers(targets, splits.train, lessons(epoch)),
         epoch_order(splits.train, recipe.seed, epoch),
         recipe.batch_size,
-        draws=augmentation.draw(recipe.copy(epoch), values.shape) if augmentation else None,
+        draws=augmentation.draw(recipe.copy(epoch), values.shape, splits.train)
+        if augmentation
+        else None,
         size=(3 * height // 4, 3 * width // 4) if small else None,
     )
 

@@ -41,10 +41,16 @@ def batches(
         size: height and width that the images are shrunk to.
     """
     is_image = values.dtype == np.uint8
+    blend = None if draws is None else draws.blend
     arrays = (values, targets) if draws is None else (values, targets, draws.places)
+    if blend is not None:
+        arrays = (*arrays, values, blend.shares)
 
     def gather(rows: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        return tuple(array[rows] for array in arrays)
+        gathered = [array[rows] for array in arrays]
+        if blend is not None:
+            gathered[3] = values[blend.partners[rows]]
+        return tuple(gathered)
 
     def load(rows: Any) -> tuple[Any, Any]:
         # numpy_function keeps the memory map out of the graph, which would hold it as a constant.
@@ -52,11 +58,13 @@ def batches(
         gathered = tf.numpy_function(gather, [rows], types, stateful=False)
         for part, array in zip(gathered, arrays, strict=True):
             part.set_shape((None, *array.shape[1:]))
-        items, labels, *places = gathered
+        items, labels, *drawn = gathered
         if not is_image:
             return items, labels
+        if blend is not None:
+            items = blend.apply(items, *drawn[1:])
         if draws is not None:
-            items = draws.apply(items, places[0])
+            items = draws.apply(items, drawn[0])
         items = tf.cast(items, tf.float32)
         if size is not None:
             items = tf.image.resize(items, size, method="area")

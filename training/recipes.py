@@ -40,11 +40,15 @@ class Recipe:
     """What a step leaves of the moving average of all weights, which is evaluated and saved
     in place of the last ones; 0 for none."""
     teacher: str | None = None
-    """SHA-256 of the model that teaches; None learns from the labels alone."""
+    """SHA-256 of the model that teaches, or of each that does, with commas between; None learns
+    from the labels alone, and what follows of teachers then means nothing."""
     temperature: float = 2.0
     """Teacher's and student's logits are divided by it; see `training.distill`."""
     teacher_weight: float = 0.9
     """Of the teacher in the loss; the labels have the rest."""
+    mixed: float = 0.0
+    """The part of the images that are blended with another one, whose label says nothing then:
+    with a teacher's weight of 1."""
     copies: int = 16
     """So many augmented copies of the training images the teacher answers for; the epochs go
     round in them."""
@@ -76,6 +80,11 @@ class Recipe:
             raise ValueError("alternate flips must come with augmentation")
         if not 0 <= self.average < 1:
             raise ValueError("what a step leaves of the average must lie in [0, 1)")
+        if not 0 <= self.mixed <= 1 or (self.mixed and self.teacher_weight < 1):
+            raise ValueError(
+                "the part of blended images must lie in [0, 1], and above 0 the teacher's weight "
+                "must be 1"
+            )
         if not self.temperature > 0 or not 0 <= self.teacher_weight <= 1 or self.copies < 1:
             raise ValueError(
                 "the temperature must be above 0, the teacher's weight in [0, 1], and copies at "

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,6 @@ class Teacher:
     sha256: str
     """Of its model file."""
 
-    def taught(self, recipe: Recipe, *, val_fraction: float | None = None) -> Recipe:
-        """The recipe of a student: it shares the teacher's split, whatever its own seed is."""
-        own = Recipe(**self.run.record["recipe"])
-        return replace(
-            recipe,
-            teacher=self.sha256,
-            split_seed=own.data_seed,
-            val_fraction=own.val_fraction if val_fraction is None else val_fraction,
-        )
-
     def check(self, dataset: Dataset, splits: Splits) -> None:
         """Raises RunError unless the teacher was trained on the very same images.
 
@@ -69,6 +59,7 @@ class Teacher:
         """What a student's run.json says of it."""
         record = self.run.record
         return {
+            "sha256": self.sha256,
             "run": self.run.folder.resolve().name,
             "model": record["recipe"]["model"],
             "test": record["test"],
@@ -82,19 +73,47 @@ def read_teacher(folder: Path) -> Teacher:
     return Teacher(run, hashlib.sha256(run.model_file.read_bytes()).hexdigest())
 
 
+def taught(
+    recipe: Recipe, teachers: Sequence[Teacher], *, val_fraction: float | None = None
+) -> Recipe:
+    """The recipe of a student: it shares the teachers' split, whatever its own seed is."""
+    own = Recipe(**teachers[0].run.record["recipe"])
+    return replace(
+        recipe,
+        teacher=",".join(teacher.sha256 for teacher in teachers),
+        split_seed=own.data_seed,
+        val_fraction=own.val_fraction if val_fraction is None else val_fraction,
+    )
+
+
 Lessons = Callable[[int], NDArray[np.float16]]
-"""The teacher's logits, (training images, classes), for what an epoch, counted from 0, shows."""
+"""The teachers' logits, (training images, classes), for what an epoch, counted from 0, shows."""
 
 
 def lessons(
-    teacher: Teacher, recipe: Recipe, dataset: Dataset, splits: Splits, count: Count
+    teachers: Sequence[Teacher], recipe: Recipe, dataset: Dataset, splits: Splits, count: Count
 ) -> tuple[Lessons, float]:
-    """The teacher's answers for every epoch of the recipe, and the seconds they took.
+    """What the teachers answer for every epoch of the recipe, and the seconds that took.
+
+    Of several, the mean of their logits: that of their probabilities, taken geometrically.
 
     Each copy is written as soon as it is answered, so that a stopped run goes on after it. The
-    teacher computes by Keras' global policy; logits are kept in half precision.
+    teachers compute by Keras' global policy; logits are kept in half precision.
     """
     start = time.perf_counter()
+    pools = [_pool(teacher, recipe, dataset, splits, count) for teacher in teachers]
+
+    def of_epoch(epoch: int) -> NDArray[np.float16]:
+        copies = [np.load(pool[recipe.copy(epoch)]).astype(np.float32) for pool in pools]
+        return np.asarray(np.mean(copies, axis=0), dtype=np.float16)
+
+    return of_epoch, time.perf_counter() - start
+
+
+def _pool(
+    teacher: Teacher, recipe: Recipe, dataset: Dataset, splits: Splits, count: Count
+) -> list[Path]:
+    """One teacher's answers, a file for each copy; makes those that are missing."""
     entry = cache_folder() / "teachers" / _key(teacher, recipe, dataset, splits)
     entry.mkdir(parents=True, exist_ok=True)
     copies = min(recipe.copies, recipe.epochs)
@@ -102,17 +121,12 @@ def lessons(
     missing = [copy for copy in range(copies) if not files[copy].is_file()]
     model = _load(teacher) if missing else None
     for copy in missing:
-        what = f"the teacher answers copy {copy + 1} of {copies}"
+        what = f"{teacher.run.folder.name} answers copy {copy + 1} of {copies}"
         answers = _answers(model, recipe, dataset, splits.train, copy, count, what)
         content = io.BytesIO()
         np.save(content, answers)
         write_bytes(files[copy], content.getvalue())
-
-    def of_epoch(epoch: int) -> NDArray[np.float16]:
-        logits: NDArray[np.float16] = np.load(files[recipe.copy(epoch)], mmap_mode="r")
-        return logits
-
-    return of_epoch, time.perf_counter() - start
+    return files
 
 
 def _load(teacher: Teacher) -> Any:
@@ -141,7 +155,7 @@ def _answers(
 ) -> NDArray[np.float16]:
     """float16 (len(train), classes), in the order of `train`."""
     augmentation = Augmentation.of(recipe)
-    draws = augmentation.draw(copy, dataset.images.shape) if augmentation else None
+    draws = augmentation.draw(copy, dataset.images.shape, train) if augmentation else None
     pipeline = batches(dataset.images, dataset.targets, train, EVALUATION_BATCH, draws=draws)
     steps = -(-len(train) // EVALUATION_BATCH)
     report = keras.callbacks.LambdaCallback(

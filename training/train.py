@@ -1,6 +1,7 @@
 """Trains one model into a run folder."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ def train(
     *,
     splits: Splits | None = None,
     weights: Path | None = None,
-    teacher: Teacher | None = None,
+    teachers: Sequence[Teacher] = (),
     resume: bool = False,
     overwrite: bool = False,
 ) -> Run | None:
@@ -46,19 +47,20 @@ def train(
     Args:
         splits: instead of the recipe's own; without test images, none are reported.
         weights: VGG16's ImageNet weights; see `training.vgg16.read_weights`.
-        teacher: the one that the recipe, from `Teacher.taught`, names.
+        teachers: those that the recipe, from `training.teacher.taught`, names.
 
     Raises:
         RunError: `out` exists and neither `resume` nor `overwrite` is given; or the run to
-            resume was begun with another recipe or other data; or the teacher was.
+            resume was begun with another recipe or other data; or a teacher was.
         WeightsError: the recipe needs VGG16's weights, and they cannot be had.
     """
     devices = strategy()  # first: with several hosts, TensorFlow insists on it
     splits = splits or split(dataset, recipe.data_seed, recipe.val_fraction)
     record = _record(recipe, dataset, splits)
-    if teacher is not None:
+    for teacher in teachers:
         teacher.check(dataset, splits)
-        record["teacher"] = teacher.as_json()
+    if teachers:
+        record["teachers"] = [teacher.as_json() for teacher in teachers]
     # Before anything is written, since they may not be to be had.
     imagenet = _imagenet(recipe, out, weights, resume=resume)
     if is_chief():
@@ -72,7 +74,7 @@ def train(
     try:
         train_it = _train_frozen if recipe.model == "vgg16_frozen" else _train_whole
         trained = train_it(
-            Job(recipe, dataset, splits, out, record, progress, imagenet, teacher), devices
+            Job(recipe, dataset, splits, out, record, progress, imagenet, teachers), devices
         )
     finally:
         keras.mixed_precision.set_global_policy("float32")
@@ -93,7 +95,7 @@ class Job:
     record: dict[str, Any]
     progress: Progress
     imagenet: vgg16.ImagenetWeights | None
-    teacher: Teacher | None
+    teachers: Sequence[Teacher]
 
     @property
     def classes(self) -> int:
@@ -134,9 +136,9 @@ def _train_whole(job: Job, devices: Any) -> Trained:
         if recipe.model == "airbench":
             airbench.whiten(model, job.dataset.images[job.splits.train[: airbench.WHITENED]])
     taught, teacher_seconds = None, 0.0
-    if job.teacher is not None:
+    if job.teachers:
         taught, teacher_seconds = lessons(
-            job.teacher, recipe, job.dataset, job.splits, job.progress.count
+            job.teachers, recipe, job.dataset, job.splits, job.progress.count
         )
     history = job.fit(model, job.dataset.images, devices, taught)
     device = describe_device()

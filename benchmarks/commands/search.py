@@ -25,7 +25,10 @@ def add(commands: Any) -> None:
     search.add_argument("--out", type=Path, required=True, help="the folder to write")
     search.add_argument("--runs", type=Path, default=Path("runs/search"), help="of the trainings")
     search.add_argument("--data", default="cifar10", help="what to train on (cifar10)")
-    search.add_argument("--teacher", type=Path, help="a finished run that teaches (the labels do)")
+    search.add_argument(
+        "--teacher", type=Path, nargs="+", default=(), dest="teachers", metavar="RUN",
+        help="finished runs that teach (the labels do)",
+    )  # fmt: skip
     search.add_argument("--epochs", type=int, default=10, help="of each training (10)")
     search.add_argument("--calls", type=int, default=1500, help="timed calls of each (1500)")
     search.add_argument("--latency", action="store_true", help="time them only, train nothing")
@@ -53,15 +56,15 @@ def run(args: argparse.Namespace) -> int:
             found.append(Found(place, PLACES[place], microseconds, timed))
         if not args.latency:
             dataset = load_dataset(args.data, progress=screen.count)
-            teacher = read_teacher(args.teacher) if args.teacher else None
+            teachers = [read_teacher(folder) for folder in args.teachers]
             for one in found:
                 for cost in one.in_budget():
                     screen.say(f"{one.name}: {cost.stack}")
                     one.validation[cost.stack] = validated(
                         cost.stack, dataset, args.runs, screen,
-                        epochs=args.epochs, teacher=teacher,
+                        epochs=args.epochs, teachers=teachers,
                     )  # fmt: skip
-        text = table(found, epochs=args.epochs, taught=args.teacher is not None)
+        text = table(found, epochs=args.epochs, taught=bool(args.teachers))
         write_bytes(args.out / "search.md", text.encode())
         record = [one.as_json() for one in found]
         write_bytes(args.out / "search.json", (json.dumps(record, indent=1) + "\n").encode())

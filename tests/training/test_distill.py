@@ -17,7 +17,7 @@ from training.optimizers import loss
 from training.pipeline import batches
 from training.recipes import Recipe
 from training.run import RunError, load_run
-from training.teacher import lessons, read_teacher
+from training.teacher import lessons, read_teacher, taught
 from training.train import train
 
 STUDENT = Recipe(
@@ -77,7 +77,7 @@ class _Watch:
 
 
 def _train(teacher, dataset, out, watch, **more):
-    return train(teacher.taught(STUDENT), dataset, out, watch, teacher=teacher, **more)
+    return train(taught(STUDENT, [teacher]), dataset, out, watch, teachers=[teacher], **more)
 
 
 def test_the_loss_by_hand():
@@ -100,16 +100,16 @@ def test_the_loss_by_hand():
 def test_a_student_that_answers_as_its_teacher_has_no_loss():
     targets, logits = np.arange(5), np.random.default_rng(0).normal(size=(5, 5))
     recipe = Recipe("baseline", teacher="a hash", teacher_weight=1.0)
-    taught = with_answers(targets, np.arange(5), logits)
-    np.testing.assert_allclose(loss(recipe, 5)(taught, logits.astype("f4")), 0, atol=1e-6)
+    answers = with_answers(targets, np.arange(5), logits)
+    np.testing.assert_allclose(loss(recipe, 5)(answers, logits.astype("f4")), 0, atol=1e-6)
 
 
 def test_without_answers_the_loss_and_the_accuracy_are_of_the_labels():
     targets, logits = np.array([0, 1, 2, 2]), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     recipe = Recipe("baseline", teacher="a hash", label_smoothing=0.1)
     alone = loss(replace(recipe, teacher=None), 3)
-    taught = taught_loss(recipe, 3, alone)
-    np.testing.assert_array_equal(taught(tf.constant(targets), logits), alone(targets, logits))
+    both = taught_loss(recipe, 3, alone)
+    np.testing.assert_array_equal(both(tf.constant(targets), logits), alone(targets, logits))
     for form in (targets, targets[:, None], with_answers(targets, np.arange(4), logits)):
         np.testing.assert_array_equal(
             accuracy(tf.constant(form), tf.constant(logits)), [1, 1, 1, 0]
@@ -117,14 +117,14 @@ def test_without_answers_the_loss_and_the_accuracy_are_of_the_labels():
 
 
 def test_the_teacher_answers_for_the_very_pixels_of_the_epoch(teacher, dataset):
-    recipe = replace(teacher.taught(STUDENT), cutout=0.25)
+    recipe = replace(taught(STUDENT, [teacher]), cutout=0.25, mixed=0.5, teacher_weight=1.0)
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
-    answers, _ = lessons(teacher, recipe, dataset, splits, _Watch().count)
+    answers, _ = lessons([teacher], recipe, dataset, splits, _Watch().count)
     model = keras.models.load_model(teacher.run.model_file)
     from training.augment import Augmentation
 
     for epoch in (1, 3):  # both see the second copy
-        draws = Augmentation.of(recipe).draw(recipe.copy(epoch), dataset.images.shape)
+        draws = Augmentation.of(recipe).draw(recipe.copy(epoch), dataset.images.shape, splits.train)
         images = batches(dataset.images, dataset.targets, splits.train, 100, draws=draws)
         wanted = model.predict(images, verbose=0)
         np.testing.assert_allclose(answers(epoch), wanted, rtol=2e-3, atol=2e-3)
@@ -132,20 +132,20 @@ def test_the_teacher_answers_for_the_very_pixels_of_the_epoch(teacher, dataset):
 
 
 def test_copies_are_answered_once_and_taken_up_one_by_one(teacher, dataset, cache):
-    recipe = replace(teacher.taught(STUDENT), copies=3)
+    recipe = replace(taught(STUDENT, [teacher]), copies=3)
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     shutil.rmtree(cache / "teachers", ignore_errors=True)
     first = _Watch()
-    lessons(teacher, recipe, dataset, splits, first.count)
+    lessons([teacher], recipe, dataset, splits, first.count)
     assert len(set(first.told)) == 3
     files = sorted((cache / "teachers").rglob("*.npy"))
     files[1].unlink()
     again = _Watch()
-    lessons(teacher, recipe, dataset, splits, again.count)
-    assert set(again.told) == {"the teacher answers copy 2 of 3"}
+    lessons([teacher], recipe, dataset, splits, again.count)
+    assert set(again.told) == {"teacher answers copy 2 of 3"}
     assert sorted((cache / "teachers").rglob("*.npy")) == files
     other_seed = _Watch()  # another student of the same teacher
-    lessons(teacher, replace(recipe, seed=99), dataset, splits, other_seed.count)
+    lessons([teacher], replace(recipe, seed=99), dataset, splits, other_seed.count)
     assert other_seed.told == []
 
 
@@ -153,9 +153,9 @@ def test_the_record_names_the_teacher_and_its_split(student, teacher):
     record = student.record
     assert record["recipe"]["teacher"] == teacher.sha256
     assert record["recipe"]["split_seed"] == 3
-    assert record["teacher"]["model"] == "baseline"
+    assert [one["model"] for one in record["teachers"]] == ["baseline"]
     assert record["data"]["splits"] == teacher.run.record["data"]["splits"]
-    assert Recipe(**record["recipe"]) == teacher.taught(STUDENT)
+    assert Recipe(**record["recipe"]) == taught(STUDENT, [teacher])
     assert record["test"]["value"] > 0.3
     assert record["confidence"]["temperature"] > 0
 
@@ -203,11 +203,11 @@ def test_the_taught_baseline_is_the_baseline():
     from training.models import build
     from training.recipes import RECIPES
 
-    plain, taught = (
+    plain, distilled = (
         build(RECIPES[name], (32, 32, 3), 10).get_config()
         for name in ("baseline", "baseline_distilled")
     )
-    assert plain == taught
+    assert plain == distilled
 
 
 def test_the_taught_baseline_needs_a_teacher(tmp_path, capsys):
@@ -218,4 +218,4 @@ def test_the_taught_baseline_needs_a_teacher(tmp_path, capsys):
 
 def test_a_student_can_be_loaded_and_taught_from(student):
     assert load_run(student.folder).record["status"] == "finished"
-    assert read_teacher(student.folder).taught(STUDENT).split_seed == 3
+    assert taught(STUDENT, [read_teacher(student.folder)]).split_seed == 3

@@ -23,7 +23,7 @@ def test_the_notation_of_a_stack_is_read_back(stack):
 
 @pytest.mark.parametrize("text", ["", "32s2-", "32s3", "a", "0s2-4", "32-s2", "-32", "32 - 48"])
 def test_what_is_no_stack_is_refused(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"stack|filters"):
         Stack.parse(text)
 
 

@@ -21,7 +21,7 @@ def _all(dataset):
 
 def _augmented(augmentation, epoch=0):
     """uint8 (50, 16, 16, 3): all images, as the epoch sees them."""
-    draws = augmentation.draw(epoch, IMAGES.shape)
+    draws = augmentation.draw(epoch, IMAGES.shape, np.arange(len(IMAGES)))
     return draws.apply(IMAGES, draws.places).numpy()
 
 
@@ -100,7 +100,7 @@ def test_augmentation_follows_seed_and_epoch():
 
 
 def test_what_happens_to_an_image_does_not_depend_on_the_order():
-    draws = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape)
+    draws = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape, np.arange(len(IMAGES)))
     order = RNG.permutation(50)
     in_place, _ = _all(batches(IMAGES, TARGETS, np.arange(50), 16, draws=draws))
     shuffled, _ = _all(batches(IMAGES, TARGETS, order, 7, draws=draws))
@@ -109,7 +109,10 @@ def test_what_happens_to_an_image_does_not_depend_on_the_order():
 
 def test_alternate_flips_mirror_each_image_in_every_second_epoch():
     augmentation = Augmentation(0, alternate_flips=True)
-    mirrored = [augmentation.draw(epoch, IMAGES.shape).places[:, 2] for epoch in range(4)]
+    mirrored = [
+        augmentation.draw(epoch, IMAGES.shape, np.arange(len(IMAGES))).places[:, 2]
+        for epoch in range(4)
+    ]
     assert 10 < mirrored[0].sum() < 40
     np.testing.assert_array_equal(mirrored[1], 1 - mirrored[0])
     np.testing.assert_array_equal(mirrored[2], mirrored[0])
