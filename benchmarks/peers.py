@@ -8,10 +8,13 @@ own export would take.
                  channel, Q/DQ)
     litert       int8 in and out, by TensorFlow's converter
     openvino     float32: the ONNX file, converted; int8: then nncf.quantize
+    ncnn         float32: the ONNX file, by pnnx; its int8 tools are in no package
 """
 
 import hashlib
+import importlib.util
 import json
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -147,6 +150,8 @@ def _roads(
         count("converting by OpenVINO", 0, 0)
         for recipe, files in _openvino(source, calibration, folder):
             yield recipe, "openvino", files
+        count("converting by pnnx", 0, 0)
+        yield "plain_float32", "ncnn", _pnnx(source, model.input_shape[1:], folder)
 
 
 def _tf2onnx(model: Any) -> bytes:
@@ -210,10 +215,31 @@ def _openvino(
         yield recipe, {".xml": path.read_bytes(), ".bin": path.with_suffix(".bin").read_bytes()}
 
 
+def _pnnx(source: Path, shape: tuple[int, int, int], folder: Path) -> dict[str, bytes]:
+    """By the program that the package brings: the package itself imports only beside PyTorch."""
+    package = importlib.util.find_spec("pnnx")
+    assert package is not None
+    assert package.origin is not None
+    copy = folder / "ncnn.onnx"  # it writes beside what it reads
+    copy.write_bytes(source.read_bytes())
+    done = subprocess.run(
+        [Path(package.origin).with_name("pnnx"), copy.name,
+         f"inputshape=[1,{','.join(map(str, shape))}]", "fp16=0"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    made = folder / "ncnn.ncnn.param"
+    if done.returncode != 0 or not made.is_file():
+        raise TinysightError(f"pnnx failed: {(done.stderr or done.stdout).strip()[-200:]}")
+    return {".param": made.read_bytes(), ".ncnn.bin": made.with_suffix(".bin").read_bytes()}
+
+
 def _open(engine: str, path: Path, threads: int) -> Run:
-    return {"onnxruntime": _onnxruntime, "litert": _litert, "openvino": _run_openvino}[engine](
-        path, threads
-    )
+    return {
+        "onnxruntime": _onnxruntime,
+        "litert": _litert,
+        "openvino": _run_openvino,
+        "ncnn": _ncnn,
+    }[engine](path, threads)
 
 
 def _scaled(images: Pixels) -> NDArray[np.float32]:
@@ -264,3 +290,30 @@ def _run_openvino(path: Path, threads: int) -> Run:
     compiled = openvino.Core().compile_model(path, "CPU", settings)
     request = compiled.create_infer_request()
     return Plain(_scaled, lambda ready: request.infer([ready], share_inputs=True)[0])
+
+
+def _ncnn(path: Path, threads: int) -> Run:
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    for name in ("storage", "packed", "arithmetic"):  # float32, as the name says
+        setattr(net.opt, f"use_fp16_{name}", False)
+    if net.load_param(str(path)) != 0 or net.load_model(str(path.with_suffix(".ncnn.bin"))) != 0:
+        raise TinysightError(f"{path} cannot be loaded by ncnn")
+    held: list[Any] = []  # ncnn's views of the images
+
+    def prepare(images: Pixels) -> NDArray[np.float32]:
+        ready = _scaled(images)
+        held[:] = [ncnn.Mat(image).clone() for image in ready]
+        return ready
+
+    def answer(ready: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ARG001  # held has it
+        logits = []
+        for image in held:  # it knows no batches
+            extractor = net.create_extractor()
+            extractor.input("in0", image)
+            logits.append(np.array(extractor.extract("out0")[1]))
+        return np.stack(logits)
+
+    return Plain(prepare, answer)

@@ -12,8 +12,8 @@ def add(commands: Any) -> None:
         "peers",
         help="the same weights, by other tools' plain roads",
         description="Converts a finished run's model as each tool's tutorial does: onnxruntime "
-        "(float32, int8), LiteRT (int8) and OpenVINO (float32, int8). A sweep then measures them "
-        "beside the bundle: sweep BUNDLE --peers OUT.",
+        "(float32, int8), LiteRT (int8), OpenVINO (float32, int8) and ncnn (float32). A sweep then "
+        "measures them beside the bundle: sweep BUNDLE --peers OUT.",
         epilog="example:\n"
         "  python -m benchmarks peers runs/baseline --out peers/baseline\n"
         "  python -m benchmarks sweep bundles/baseline --peers peers/baseline --out results/today",
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     need("export", "tensorflow", "tf2onnx", "onnx")
-    need("peers", "openvino", "nncf")
+    need("peers", "openvino", "nncf", "ncnn", "pnnx")
     from benchmarks.peers import convert
 
     counter = Counter()

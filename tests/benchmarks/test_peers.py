@@ -1,5 +1,6 @@
 """Peers: the same weights by other tools' plain roads must give about the same answers."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 
 pytest.importorskip("openvino", reason="needs the extra peers")
 pytest.importorskip("nncf", reason="needs the extra peers")
+pytest.importorskip("ncnn", reason="needs the extra peers")
 pytest.importorskip("tf2onnx")
+if importlib.util.find_spec("pnnx") is None:  # importing it needs PyTorch, which we do not
+    pytest.skip("needs the extra peers", allow_module_level=True)
 
 from benchmarks.cli import main
 from benchmarks.peers import of_folder
@@ -22,6 +26,7 @@ ROADS = {
     ("plain_int8", "litert"): 0.2,
     ("plain_float32", "openvino"): 0.05,  # which may compute in bfloat16 where the CPU has it
     ("plain_int8", "openvino"): 0.2,
+    ("plain_float32", "ncnn"): 0.05,
 }
 """How far each may be from Keras, in parts of the logits' spread."""
 
