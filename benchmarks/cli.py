@@ -8,6 +8,7 @@ from benchmarks.commands import (
     demo,
     overhead,
     peers,
+    photos,
     readme,
     report,
     search,
@@ -22,7 +23,18 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description="Measure bundles on this machine."
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (peers, sweep, compare, report, readme, overhead, search, strangers, demo):
+    for module in (
+        peers,
+        sweep,
+        compare,
+        report,
+        readme,
+        overhead,
+        search,
+        photos,
+        strangers,
+        demo,
+    ):
         module.add(commands)
     return main
 
