@@ -9,12 +9,13 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format browser clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
+	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
 	@echo "make clean   remove the environment and what the demo wrote"
 
 $(READY): pyproject.toml constraints.txt
@@ -38,6 +39,10 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+browser:
+	apt-get update
+	apt-get install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from benchmarks.commands import (
+    card,
     compare,
     demo,
     overhead,
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         search,
         photos,
         strangers,
+        card,
         demo,
     ):
         module.add(commands)

@@ -403,4 +403,5 @@ def _artifact(
 def _training(run: Run) -> dict[str, Any]:
     record = run.record
     kept = ("recipe", "parameters", "seconds", "device", "versions", "validation", "test")
-    return {"model": record["recipe"]["model"], **{key: record[key] for key in kept}}
+    teachers = {"teachers": record["teachers"]} if "teachers" in record else {}
+    return {"model": record["recipe"]["model"], **{key: record[key] for key in kept}, **teachers}

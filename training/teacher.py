@@ -62,6 +62,7 @@ class Teacher:
             "sha256": self.sha256,
             "run": self.run.folder.resolve().name,
             "model": record["recipe"]["model"],
+            "recipe": record["recipe"],
             "test": record["test"],
             "training_seconds": record["seconds"]["training"],
         }

@@ -1,0 +1,174 @@
+"""A bundle's card: what it was trained on, where it fails, and what it says of what it never saw.
+
+Markdown, written beside the artifacts; nothing in it is typed by hand.
+"""
+
+import dataclasses
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.strangers import Reaction, react, strangers
+from tinysight import Bundle, Classifier
+from tinysight.statistics import Accuracy
+from training.data import Dataset
+from training.recipes import RECIPES, Recipe
+
+FILE = "card.md"
+CONFUSIONS = 6
+"""So many of the most frequent mistakes are told."""
+_NO_FLAG = {"model", "teacher", "split_seed"}
+"""Settings of a recipe that no option sets: the command's other words do."""
+
+
+def card(bundle: Bundle, dataset: Dataset) -> str:
+    """The card, by looking at the test images once more with the default artifact."""
+    classifier = Classifier.load(bundle.folder, artifact=bundle.default)
+    test = dataset.parts["test"]
+    answers = np.concatenate(
+        [classifier.logits(dataset.images[part]) for part in np.array_split(test, 100)]
+    ).argmax(axis=1)
+    seen = {
+        kind: react(classifier, images)
+        for kind, images in strangers(bundle.height, bundle.width).items()
+    }
+    return "\n".join(_lines(bundle, answers, dataset.targets[test], seen)) + "\n"
+
+
+def commands(bundle: Bundle) -> list[str]:
+    """What to type to make the bundle again, the teachers first."""
+    training = bundle.training
+    recipe = Recipe(**training["recipe"])
+    teachers: Sequence[Mapping[str, Any]] = training.get("teachers", ())
+    lines = [
+        _shell("training", "run", teacher["model"], *_options(Recipe(**teacher["recipe"])),
+               "--data", "DATA", "--out", f"runs/{teacher['run']}")
+        for teacher in teachers
+    ]  # fmt: skip
+    verb = ["distill", recipe.model] if teachers else ["run", recipe.model]
+    if teachers:
+        verb += ["--teacher", *(f"runs/{teacher['run']}" for teacher in teachers)]
+    out = f"runs/{bundle.name}"
+    lines.append(_shell("training", *verb, *_options(recipe), "--data", "DATA", "--out", out))
+    made = bundle.export
+    lines.append(
+        _shell("export", out, "--recipes", ",".join(made["recipes"]), "--formats",
+               ",".join(made["formats"]), "--out", f"bundles/{bundle.name}")
+    )  # fmt: skip
+    return lines
+
+
+def _options(recipe: Recipe) -> Iterator[str]:
+    """The options in which a recipe differs from its model's own."""
+    usual = RECIPES[recipe.model]
+    for field in dataclasses.fields(Recipe):
+        value = getattr(recipe, field.name)
+        if field.name in _NO_FLAG or value == getattr(usual, field.name):
+            continue
+        yield "--" + field.name.replace("_", "-")
+        if not isinstance(value, bool):
+            yield str(value)
+
+
+def _shell(stage: str, *words: str) -> str:
+    return f"python -m {stage} {shlex.join(words)}"
+
+
+def _lines(
+    bundle: Bundle,
+    answers: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    seen: Mapping[str, Reaction],
+) -> Iterator[str]:
+    artifact, training = bundle.artifact(), bundle.training
+    right = answers == targets
+    yield from (
+        f"# {bundle.name}",
+        "",
+        f"Classifies images of {bundle.height} x {bundle.width} pixels: "
+        f"{', '.join(bundle.labels)}.",
+        "",
+        f"- right on {Accuracy(int(right.sum()), len(right))} test images (95 % interval), as "
+        f"`{artifact.name}`, {artifact.bytes / 1000:.0f} KB",
+        f"- {training['macs'] / 1e6:.1f} million multiply-accumulates, "
+        f"{training['parameters']:,} parameters; what that costs here: `tinysight bench`",
+        f"- trained on {bundle.data['title']}: {bundle.data['splits']['train']['n']:,} images, "
+        f"{bundle.data['splits']['val']['n']:,} more to choose by; {bundle.data['attribution']}",
+        *_taught(training),
+        "",
+        "## Where it fails",
+        "",
+        "| class | right (95 % interval) | most often called |",
+        "|---|---|---|",
+    )
+    for index, label in enumerate(bundle.labels):
+        own = targets == index
+        wrong = np.bincount(answers[own & ~right], minlength=len(bundle.labels))
+        called = f"{bundle.labels[wrong.argmax()]} ({wrong.max()})" if wrong.any() else "-"
+        yield f"| {label} | {Accuracy(int(right[own].sum()), int(own.sum()))} | {called} |"
+    yield from ("", "## How sure it is", "", *_sure(bundle), "")
+    yield from (
+        "Images of no class that it knows (500 of each kind, made by "
+        "`python -m benchmarks strangers`):",
+        "",
+        "| images | mean probability of its answer | answered with `--min-confidence auto` |",
+        "|---|---|---|",
+    )
+    for kind, reaction in seen.items():
+        answered = "-" if reaction.answered is None else f"{reaction.answered:.0%}"
+        yield f"| {kind} | {reaction.confidence:.2f} | {answered} |"
+    yield from (
+        "",
+        "It has no class for what it was not shown, and says one all the same: a threshold guards "
+        "against its own mistakes, not against strangers. It knows whole objects in the middle of "
+        "a picture, as photos of these ten kinds have them.",
+        "",
+        "## To make it again",
+        "",
+        "```",
+        *commands(bundle),
+        "```",
+        "",
+        "DATA is the archive or `cifar10`. A repetition lands within the interval above, not on "
+        "the same digits: threads sum in another order.",
+    )
+
+
+def _taught(training: Mapping[str, Any]) -> Iterator[str]:
+    minutes = training["seconds"]["training"] / 60
+    teachers = training.get("teachers", ())
+    if not teachers:
+        yield f"- {minutes:.0f} minutes of training on {training['device']['cores']} cores"
+        return
+    names = " and ".join(
+        f"{teacher['model']} ({teacher['test']['value']:.1%}, "
+        f"{teacher['training_seconds'] / 60:.0f} minutes)"
+        for teacher in teachers
+    )
+    yield (
+        f"- taught by {names}; itself {minutes:.0f} minutes of training, the teachers' answers "
+        f"included as far as they were not kept from before, on {training['device']['cores']} cores"
+    )
+
+
+def _sure(bundle: Bundle) -> Iterator[str]:
+    confidence = (bundle.artifact().accuracy or {}).get("confidence")
+    if confidence is not None:
+        yield (
+            f"Probabilities are calibrated by one temperature, {bundle.temperature:.3f}, fitted on "
+            f"the validation images; on the test images they are off by "
+            f"{confidence['calibration_error']['after']:.3f} in the mean (expected calibration "
+            f"error, {confidence['calibration_error']['bins']} bins)."
+        )
+    if bundle.abstain:
+        yield "\n| threshold | answered | of these right |\n|---|---|---|"
+        for threshold, coverage, accuracy in bundle.abstain["curve"]:
+            if accuracy is not None and round(100 * threshold) % 10 == 0:
+                yield f"| {threshold:.2f} | {coverage:.1%} | {accuracy:.1%} |"
+        yield (
+            f"\nOn the validation images. `--min-confidence auto` takes "
+            f"{bundle.abstain['threshold']:.2f}: {bundle.abstain['rule']}."
+        )
