@@ -1,0 +1,66 @@
+"""A bundle's card says what its own figures and answers are, and commands that work."""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("tensorflow")
+
+from benchmarks.card import commands
+from benchmarks.cli import main
+from export.cli import main as export
+from tinysight import Classifier, load_bundle
+from training.cli import main as train
+from training.data import load_dataset
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("card")
+    teacher, student, out = (folder / name for name in ("teacher", "student", "bundle"))
+    assert train(["run", "baseline", "--epochs", "2", "--out", str(teacher)]) == 0
+    words = ["distill", "baseline", "--teacher", str(teacher), "--epochs", "3", "--seed", "7"]
+    assert train([*words, "--copies", "2", "--out", str(student)]) == 0
+    words = [str(student), "--recipes", "static_w8a8", "--formats", "onnx", "--out", str(out)]
+    assert export(words) == 0
+    assert main(["card", str(out), "--data", "digits"]) == 0
+    return out
+
+
+def test_the_classes_are_those_of_the_test_images(bundle):
+    text = (bundle / "card.md").read_text()
+    dataset = load_dataset("digits")
+    test = dataset.parts["test"]
+    right = Classifier.load(bundle).logits(dataset.images[test]).argmax(1) == dataset.targets[test]
+    assert f"{right.mean():.2%} [" in text
+    for index, label in enumerate(dataset.labels):
+        own = dataset.targets[test] == index
+        assert f"| {label} | {right[own].mean():.2%} [" in text
+        assert f"of {own.sum()} |" in text
+    assert np.isclose(load_bundle(bundle).training["macs"], 4_509_032)
+
+
+def test_the_commands_are_read_by_the_stages(bundle):
+    from export.cli import parser as exporting
+    from training.cli import parser as training
+
+    parsers = {"training": training(), "export": exporting()}
+    lines = commands(load_bundle(bundle))
+    assert [re.match(r"python -m (\w+ \w+)", line)[1] for line in lines[:2]] == [
+        "training run",
+        "training distill",
+    ]
+    for line in lines:
+        _, _, stage, *words = shlex.split(line)
+        parsers[stage].parse_args(words)
+    assert "--seed 7" in lines[1]
+    assert "--teacher runs/teacher" in lines[1]
+    assert "--epochs 2" in lines[0]
+
+
+def test_a_card_is_of_the_bundles_own_data(capsys):
+    assert main(["card", "tests/tiny/bundle", "--data", "digits"]) == 1
+    assert "is not what" in capsys.readouterr().err
