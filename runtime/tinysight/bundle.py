@@ -30,6 +30,9 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
+_SHIPPED = Path(__file__).parent / "bundles"
+_SHIPPED_DEFAULT = "cifar10_baseline"
+
 _NUMBERS = re.compile(r"\[\n([-+.,\s\deE]+)\]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -161,18 +164,27 @@ class Bundle:
 
 
 def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
-    """Reads and checks a bundle's description; `None` is the one that came with tinysight.
+    """Reads and checks a bundle's description.
+
+    Args:
+        path: its folder; or, where there is no such folder, the name of one that came with
+            tinysight; None is the default one of these.
 
     Raises BundleError, in one line, for whatever is wrong with it.
     """
-    folder = Path(path) if path is not None else shipped_bundle()
+    folder = Path(_SHIPPED_DEFAULT if path is None else path)
+    if path is None or (not folder.exists() and str(folder) in shipped()):
+        folder = _SHIPPED / folder
     file = folder / "bundle.json"
     try:
         if file.stat().st_size > MAX_DESCRIPTION_BYTES:
             raise BundleError(f"{file}: more than {MAX_DESCRIPTION_BYTES:,} bytes")
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{folder} is not a bundle: it has no bundle.json") from None
+        known = ", ".join(shipped())
+        raise BundleError(
+            f"{folder} is not a bundle: it has no bundle.json (tinysight brings {known})"
+        ) from None
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -191,9 +203,9 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         raise BundleError(f"{file}: {error}") from None
 
 
-def shipped_bundle() -> Path:
-    """The folder of the bundle in the wheel that is used when none is named."""
-    return Path(__file__).parent / "bundles" / "cifar10_baseline"
+def shipped() -> list[str]:
+    """The names of the bundles that came with tinysight."""
+    return sorted(folder.name for folder in _SHIPPED.iterdir() if (folder / "bundle.json").exists())
 
 
 def _parse(content: dict[str, Any], folder: Path) -> Bundle:

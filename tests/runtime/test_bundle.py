@@ -19,6 +19,7 @@ from tinysight.bundle import (
     MAX_DESCRIPTION_BYTES,
     MAX_LABELS,
     MAX_SIDE,
+    shipped,
 )
 from tinysight.preprocess import RESAMPLING
 from tinysight.session import Session
@@ -335,3 +336,22 @@ def test_only_onnx_artifacts_get_a_session(tiny: Path) -> None:
     lite = dataclasses.replace(bundle.artifact(), format="tflite")
     with pytest.raises(BundleError, match=r"float32\.tflite is not an ONNX artifact"):
         Session.open(bundle, lite)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_bundle_goes_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundle = load_bundle(name)
+    assert (bundle.name, bundle.folder.name) == (name, name)
+    assert bundle.read(bundle.artifact())
+
+
+def test_a_folder_goes_before_a_shipped_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / shipped()[0]).mkdir()
+    with pytest.raises(BundleError, match="is not a bundle"):
+        load_bundle(shipped()[0])
+
+
+def test_the_default_is_shipped():
+    assert load_bundle().name in shipped()

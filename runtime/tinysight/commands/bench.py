@@ -32,7 +32,9 @@ def add(commands: Any) -> None:
         "                                                  # python -m benchmarks report here.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("bundles", nargs="*", help="their folders (default: CIFAR-10, shipped)")
+    command.add_argument(
+        "bundles", nargs="*", help="their folders (default: edge_m, shipped as edge_s is)"
+    )
     command.add_argument(
         "--data", type=Path, help="labelled images, to measure the accuracy: DATA/<label>/* or "
         "DATA/test/<label>/* (default: what each bundle recorded)",

@@ -31,7 +31,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "paths", nargs="+", metavar="PATH", help="a file, a folder, a pattern, or - for stdin"
     )
-    command.add_argument("--bundle", help="the model's folder (default: CIFAR-10, shipped)")
+    command.add_argument(
+        "--bundle", help="the model's folder, or edge_m (default) or edge_s, which are shipped"
+    )
     command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
     command.add_argument("--engine", choices=tuple(ENGINES), help="what runs it (onnxruntime)")
     command.add_argument("--top", type=positive, default=1, help="how many classes to rank")

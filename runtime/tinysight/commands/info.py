@@ -13,7 +13,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "info", help="describe a bundle", description="Describes a bundle and its artifacts."
     )
-    command.add_argument("bundle", nargs="?", help="its folder (default: CIFAR-10, shipped)")
+    command.add_argument(
+        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+    )
     command.add_argument("--json", action="store_true", help="all of it, as JSON")
     command.set_defaults(run=run)
 

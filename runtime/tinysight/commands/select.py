@@ -44,7 +44,9 @@ def add(commands: Any) -> None:
         "  tinysight select --from here.json --max-us 80",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("bundles", nargs="*", help="their folders (default: CIFAR-10, shipped)")
+    command.add_argument(
+        "bundles", nargs="*", help="their folders (default: edge_m, shipped as edge_s is)"
+    )
     limits = command.add_argument_group("limits, at least one")
     limits.add_argument("--max-us", type=float, help="median latency at batch 1, microseconds")
     limits.add_argument("--min-acc", type=float, help="accuracy, percent")

@@ -21,7 +21,9 @@ def add(commands: Any) -> None:
         "within noise only does not replace the default.",
         epilog="More engines to choose from: pip install 'tinysight[litert]'",
     )
-    command.add_argument("bundle", nargs="?", help="its folder (default: CIFAR-10, shipped)")
+    command.add_argument(
+        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+    )
     command.add_argument(
         "--max-drop", type=float, default=1.0,
         help="points of accuracy that the winner may be behind the best artifact (1.0)",

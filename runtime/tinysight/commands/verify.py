@@ -33,7 +33,9 @@ def add(commands: Any) -> None:
         "workstation recorded, and that no image was trained on and tested on. Exit code 1 when "
         "anything is wrong.",
     )
-    command.add_argument("bundle", nargs="?", help="its folder (default: CIFAR-10, shipped)")
+    command.add_argument(
+        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+    )
     command.add_argument("--json", action="store_true", help="the verdicts as JSON")
     command.set_defaults(run=run)
 
