@@ -131,6 +131,20 @@ def test_the_teacher_answers_for_the_very_pixels_of_the_epoch(teacher, dataset):
     assert not np.array_equal(answers(0), answers(1))
 
 
+def test_several_teachers_teach_the_mean_of_their_answers(teacher, student, dataset):
+    other = read_teacher(student.folder)
+    both = taught(STUDENT, [teacher, other])
+    assert both.teacher == f"{teacher.sha256},{other.sha256}"
+    splits = split(dataset, both.data_seed, both.val_fraction)
+    count = _Watch().count
+    answers = [
+        lessons(those, both, dataset, splits, count)[0](1).astype(float)
+        for those in ([teacher], [other], [teacher, other])
+    ]
+    np.testing.assert_allclose(answers[2], (answers[0] + answers[1]) / 2, rtol=2e-3, atol=2e-3)
+    assert not np.allclose(answers[0], answers[1], atol=0.1)
+
+
 def test_copies_are_answered_once_and_taken_up_one_by_one(teacher, dataset, cache):
     recipe = replace(taught(STUDENT, [teacher]), copies=3)
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)

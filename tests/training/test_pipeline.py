@@ -127,3 +127,31 @@ def test_triangle_rises_for_a_fifth_and_falls_to_zero():
     assert values[0] == pytest.approx(0.025)
     assert values[100] == pytest.approx(0)
     assert values[60] == pytest.approx(0.25)
+
+
+def test_blended_images_are_sums_of_two_training_images():
+    train = np.arange(0, 50, 2)
+    draws = Augmentation(0, mixed=0.5).draw(3, IMAGES.shape, train)
+    blend = draws.blend
+    assert set(blend.partners) <= set(train)
+    alone = blend.shares == 1
+    assert 0.2 < alone.mean() < 0.8
+    assert blend.shares.min() >= 0.5
+    got = blend.apply(IMAGES, IMAGES[blend.partners], blend.shares).numpy()
+    shares = blend.shares[:, None, None, None]
+    wanted = np.round(shares * IMAGES + (1 - shares) * IMAGES[blend.partners])
+    assert np.abs(got - wanted).max() <= 1  # rounded in float32
+    np.testing.assert_array_equal(got[alone], IMAGES[alone])
+    # A batch blends first, then crops and mirrors.
+    order = RNG.permutation(50)
+    pixels, labels = _all(batches(IMAGES, TARGETS, order, 8, draws=draws))
+    np.testing.assert_array_equal(labels, TARGETS[order])
+    moved = draws.apply(got[order], draws.places[order]).numpy()
+    np.testing.assert_allclose(pixels, moved / np.float32(255), atol=1e-6)
+
+
+def test_blending_leaves_all_else_as_it_was():
+    plain = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape, np.arange(50))
+    mixed = Augmentation(0, cutout=0.25, mixed=0.5).draw(4, IMAGES.shape, np.arange(50))
+    np.testing.assert_array_equal(plain.places, mixed.places)
+    assert plain.blend is None

@@ -21,6 +21,8 @@ from training.recipes import RECIPES, Recipe
         {"temperature": 0.0},
         {"teacher_weight": 1.1},
         {"copies": 0},
+        {"mixed": 0.5},  # without a teacher's whole weight
+        {"mixed": 1.1, "teacher_weight": 1.0},
         {"small_epochs": 11},
         {"label_smoothing": 1.0},
         {"l2": -1e-4},
