@@ -24,7 +24,7 @@ def markdown(results: Sequence[Result], title: str) -> str:
     parts = [part for part in parts if part]
     if len(results) == 2 and (pairs := pair(*results)):
         agreeing, told = agreement(p.agree for p in pairs)
-        verdict = f"{agreeing} of {told} medians agree: one lies in the other's 95 % interval."
+        verdict = f"{agreeing} of {told} medians agree: the 95 % interval of their ratio holds 1."
         lines = [
             f"| {p.first.entry} | {cell_name(p.first)} | {p.first.median:.1f} | "
             f"{p.second.median:.1f} | {p.ratio:.3f} |"
