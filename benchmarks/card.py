@@ -22,6 +22,8 @@ CONFUSIONS = 6
 """So many of the most frequent mistakes are told."""
 _NO_FLAG = {"model", "teacher", "split_seed"}
 """Settings of a recipe that no option sets: the command's other words do."""
+_OF_TEACHING = {"temperature", "teacher_weight", "mixed", "copies"}
+"""Those that mean nothing without a teacher."""
 
 
 def card(bundle: Bundle, dataset: Dataset) -> str:
@@ -43,14 +45,15 @@ def commands(bundle: Bundle) -> list[str]:
     training = bundle.training
     recipe = Recipe(**training["recipe"])
     teachers: Sequence[Mapping[str, Any]] = training.get("teachers", ())
+    folders = [f"runs/teacher_{number}" for number in range(1, len(teachers) + 1)]
     lines = [
         _shell("training", "run", teacher["model"], *_options(Recipe(**teacher["recipe"])),
-               "--data", "DATA", "--out", f"runs/{teacher['run']}")
-        for teacher in teachers
+               "--data", "DATA", "--out", folder)
+        for teacher, folder in zip(teachers, folders, strict=True)
     ]  # fmt: skip
     verb = ["distill", recipe.model] if teachers else ["run", recipe.model]
     if teachers:
-        verb += ["--teacher", *(f"runs/{teacher['run']}" for teacher in teachers)]
+        verb += ["--teacher", *folders]
     out = f"runs/{bundle.name}"
     lines.append(_shell("training", *verb, *_options(recipe), "--data", "DATA", "--out", out))
     made = bundle.export
@@ -66,7 +69,8 @@ def _options(recipe: Recipe) -> Iterator[str]:
     usual = RECIPES[recipe.model]
     for field in dataclasses.fields(Recipe):
         value = getattr(recipe, field.name)
-        if field.name in _NO_FLAG or value == getattr(usual, field.name):
+        idle = recipe.teacher is None and field.name in _OF_TEACHING
+        if idle or field.name in _NO_FLAG or value == getattr(usual, field.name):
             continue
         yield "--" + field.name.replace("_", "-")
         if not isinstance(value, bool):

@@ -50,7 +50,7 @@ _STEM = 4
 """The side of the first kernel: with a stride of 2, one of 4 sees every pixel equally often."""
 
 STACKS = {
-    "edge_s": Stack.parse("24s2-40-64s2-64-64-128s2-128"),
+    "edge_s": Stack.parse("32s2-32-64s2-64-64-128s2-128"),
     "edge_m": Stack.parse("32s2-64-96s2-96-96-96"),
     "edge_l": Stack.parse("64s2-96-160s2-160-160-256s2-256-256"),
 }

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from benchmarks.result import Result
 
 
+_USUAL = {"samples": 3000, "passes": 10, "seconds": 0.5, "spread": 60.0}
+"""Settings by option; those that differ are part of the command that a result records."""
+
+
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "sweep",
@@ -48,21 +52,27 @@ def add(commands: Any) -> None:
         "--batches", type=numbers, default=(1,), help="images in one call: 1,8,32 (1)"
     )
     command.add_argument(
-        "--samples", type=positive, default=3000, help="timed calls each, at most (3000)"
+        "--samples",
+        type=positive,
+        default=_USUAL["samples"],
+        help="timed calls each, at most (3000)",
     )
     command.add_argument(
         "--passes",
         type=positive,
-        default=10,
+        default=_USUAL["passes"],
         help="processes that share these calls (10); fewer than 6 give no interval",
     )
     command.add_argument(
-        "--seconds", type=float, default=0.5, help="for each in each pass, at most (0.5)"
+        "--seconds",
+        type=float,
+        default=_USUAL["seconds"],
+        help="for each in each pass, at most (0.5)",
     )
     command.add_argument(
         "--spread",
         type=float,
-        default=60.0,
+        default=_USUAL["spread"],
         help="seconds over which the passes are strewn, with random pauses, at least (60): in "
         "quick succession they share one state of the machine; 0 pauses never",
     )
@@ -170,6 +180,9 @@ def _command(args: argparse.Namespace) -> str:
         values = getattr(args, option)
         if values != (1,):
             words += [f"--{option}", ",".join(map(str, values))]
+    for option, usual in _USUAL.items():
+        if getattr(args, option) != usual:
+            words += [f"--{option}", f"{getattr(args, option):g}"]
     return shlex.join([*words, "--out", _shown(args.out)])
 
 

@@ -284,7 +284,8 @@ def _diff(results: Sequence[Result], names: Sequence[str]) -> dict[str, Any] | N
     middle = float(np.median([p.ratio for p in pairs]))
     sentence = f"Over {len(pairs)} cells the second takes {middle:.3f} times as long (median)."
     if told:
-        sentence += f" {agreeing} of {told} medians agree: the 95 % interval of their ratio holds 1."
+        sentence += f" {agreeing} of {told} medians agree: "
+        sentence += "the 95 % interval of their ratio holds 1."
         sentence += f" {clock_note(pairs)}".rstrip()
     base = {cell.place for cell in first.base}
     drawn = [p for p in pairs if p.first.place in base] or pairs

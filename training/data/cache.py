@@ -11,7 +11,7 @@ from tinysight.atomic import new_folder
 from training.data.dataset import Decoded
 from training.data.errors import DataError
 
-VERSION = 1
+VERSION = 2
 """Raised when a decoder gives other pixels for the same source."""
 
 
