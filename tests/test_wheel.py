@@ -77,7 +77,14 @@ def test_it_is_small_and_holds_the_runtime_alone(wheel):
     import zipfile
 
     assert wheel.stat().st_size < 1_000_000
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    entries = zipfile.ZipFile(wheel).infolist()
+    sizes = {
+        name: sum(e.compress_size for e in entries if f"tinysight/bundles/{name}/" in e.filename)
+        for name in ("edge_m", "edge_s")
+    }
+    assert 100_000 < sizes["edge_m"] < 350_000
+    assert 100_000 < sizes["edge_s"] < 350_000
+    tops = {entry.filename.split("/")[0] for entry in entries}
     assert {name for name in tops if not name.endswith(".dist-info")} == {"tinysight"}
 
 
@@ -110,9 +117,7 @@ def test_the_shipped_model_verifies_there(device):
 def test_it_measures_itself_there(device):
     quick = ("--samples", "100", "--passes", "1")
     content = json.loads(run(str(device / "tinysight"), "bench", *quick, "--json").stdout)
-    assert {cell["entry"] for cell in content["cells"]} == {
-        "cifar10_baseline/static_w8a8@onnxruntime"
-    }
+    assert {cell["entry"] for cell in content["cells"]} == {"edge_m/static_w8a8@onnxruntime"}
     assert all(cell["median_us"] > 0 for cell in content["cells"])
     assert all(start["peak_memory_mb"] > 0 for start in content["starts"])
     assert "ai-edge-litert" not in content["versions"]

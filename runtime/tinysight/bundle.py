@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinysight.errors import BundleError
-from tinysight.preprocess import RESAMPLING
+from tinysight.preprocess import RESAMPLE, RESAMPLING
 
 FORMAT = 1
 """Raised when a reader of the old format would misunderstand the new one."""
@@ -31,7 +31,7 @@ MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
 _SHIPPED = Path(__file__).parent / "bundles"
-_SHIPPED_DEFAULT = "cifar10_baseline"
+_SHIPPED_DEFAULT = "edge_m"
 
 _NUMBERS = re.compile(r"\[\n([-+.,\s\deE]+)\]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -86,7 +86,7 @@ class Bundle:
     artifacts: tuple[Artifact, ...]
     default: str
     """The name of the artifact that `Classifier.load` takes: an ONNX one."""
-    resample: str = "bilinear"
+    resample: str = RESAMPLE
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
     abstain: Mapping[str, Any] = field(default_factory=dict)

@@ -57,7 +57,7 @@ def test_the_commands_are_read_by_the_stages(bundle):
         _, _, stage, *words = shlex.split(line)
         parsers[stage].parse_args(words)
     assert "--seed 7" in lines[1]
-    assert "--teacher runs/teacher" in lines[1]
+    assert "--teacher runs/teacher_1" in lines[1]
     assert "--epochs 2" in lines[0]
 
 

@@ -1,6 +1,7 @@
 """The budget first: what is chosen, what is proved, and the command on the shipped bundle."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -146,12 +147,13 @@ def test_bursts_time_each_call_as_often_as_asked_or_as_time_allows():
 
 
 def test_the_shipped_bundle_keeps_one_budget_and_not_another(capsys):
-    budget = ["select", "--samples", "40", "--max-kb", "200"]
-    assert main([*budget, "--min-acc", "60"]) == 0
+    budget = ["select", "edge_m", "edge_s", "--samples", "40", "--max-kb", "400"]
+    assert main([*budget, "--min-acc", "87"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("ship cifar10_baseline/static_w8a8 with onnxruntime on 1 thread")
+    # Which of the two is a matter of noise: where they are as accurate, the quicker one.
+    assert re.match(r"ship edge_[ms]/static_w8a8 with onnxruntime on 1 thread", told)
     assert "a call of an empty graph takes" in told
-    assert main([*budget, "--min-acc", "85", "--json"]) == 1
+    assert main([*budget, "--min-acc", "95", "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert result["chosen"] is None
     assert result["nearest"]["artifact"] == "static_w8a8"
