@@ -27,6 +27,9 @@ RESAMPLING = {
 RESAMPLE = "lanczos"
 """The best of those that average, for small images: `python -m benchmarks photos`. A softer one
 takes away what models of 32 pixels a side live on."""
+REDUCING_GAP = 3.0
+"""A photo is first shrunk by whole numbers to not less than so many times the model's size, by
+plain means, which are quick; then by the filter. Pillow's own advice for the best quality."""
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded: a small file may claim any size."""
@@ -126,5 +129,11 @@ def _reason(error: Exception) -> str:
 
 def _fit(image: Image.Image, height: int, width: int, resample: str) -> Pixels:
     if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), method=RESAMPLING[resample])
+        # What PIL.ImageOps.fit crops. That has no reducing gap, and takes twelve times as long.
+        side = min(image.width / width, image.height / height)
+        # Rounding must not lead the box beyond the image: Pillow refuses that.
+        left = max(0.0, (image.width - side * width) / 2)
+        top = max(0.0, (image.height - side * height) / 2)
+        box = (left, top, image.width - left, image.height - top)
+        image = image.resize((width, height), RESAMPLING[resample], box, REDUCING_GAP)
     return np.array(image, dtype=np.uint8)

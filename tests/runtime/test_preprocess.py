@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tinysight.errors import ImageError
 from tinysight.preprocess import MAX_PIXELS, RESAMPLING, open_image, to_pixels, to_rgb
@@ -284,3 +284,17 @@ def test_opening_decodes_completely(tmp_path: Path) -> None:
     image = open_image(path)
     path.unlink()
     assert image.getpixel((0, 0)) == (1, 2, 3)
+
+
+@given(
+    size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    model=st.tuples(st.integers(1, 64), st.integers(1, 64)),
+)
+def test_the_crop_is_that_of_pillow_and_never_beyond_the_image(size, model):
+    """At less than the reducing gap the very pixels of ImageOps.fit; above, any size is taken."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    pixels = to_pixels(image, *model, "bicubic")
+    assert pixels.shape == (*model, 3)
+    if all(large < 3 * small for large, small in zip(size, model, strict=True)):
+        fitted = ImageOps.fit(image, (model[1], model[0]), method=Image.Resampling.BICUBIC)
+        assert np.abs(pixels.astype(int) - np.asarray(fitted)).max() <= 1  # rounded box corners
