@@ -82,7 +82,7 @@ def test_it_is_small_and_holds_the_runtime_alone(wheel):
         name: sum(e.compress_size for e in entries if f"tinysight/bundles/{name}/" in e.filename)
         for name in ("edge_m", "edge_s")
     }
-    assert 100_000 < sizes["edge_m"] < 350_000
+    assert 100_000 < sizes["edge_m"] < 450_000
     assert 100_000 < sizes["edge_s"] < 350_000
     tops = {entry.filename.split("/")[0] for entry in entries}
     assert {name for name in tops if not name.endswith(".dist-info")} == {"tinysight"}
