@@ -1,5 +1,6 @@
 """Latency against accuracy as one picture."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -55,14 +56,20 @@ def draw(result: Result, path: Path) -> None:
                 label=engine if cell is group[0] else None,
             )
     several = len({result.entry(cell.entry).model for cell in cells}) > 1
-    # Neighbours in latency get their names at different heights, so that both can be read.
-    for place, cell in enumerate(best if len(cells) > 12 else cells):
+    crowded = len(cells) > 12
+    if crowded:
+        named = list(_quickest_of_each_model(result, cells)) if several else best
+    else:
+        named = cells
+    for place, cell in enumerate(named):
         entry = result.entry(cell.entry)
+        names = (entry.model,) if crowded and several else (entry.model, entry.recipe)
         axes.annotate(
-            f"{entry.model}/{entry.recipe}" if several else entry.recipe,
+            "/".join(names if several else names[1:]),
             (cell.median, 100 * worth[cell.entry].value),
             textcoords="offset points",
-            xytext=(9, 8 + 13 * (place % 3)),
+            # Neighbours in latency get their names at different heights, so that both can be read.
+            xytext=(9, 8 + 13 * (place % (2 if crowded else 3))),
             fontsize=8.5,
             color="#333333",
         )
@@ -79,8 +86,18 @@ def draw(result: Result, path: Path) -> None:
     title = "Latency against accuracy" + (f", {result.data.title}" if result.data else "")
     axes.set_title(title, fontsize=11)
     axes.grid(alpha=0.25, which="both")
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="best", fontsize=9)
     figure.savefig(path, dpi=130)
+
+
+def _quickest_of_each_model(result: Result, cells: Sequence[Cell]) -> Iterator[Cell]:
+    """What a crowded picture names: `cells` come the quickest first."""
+    seen = set()
+    for cell in cells:
+        model = result.entry(cell.entry).model
+        if model not in seen:
+            seen.add(model)
+            yield cell
 
 
 def _narrow(cells: list[Cell]) -> bool:
