@@ -173,8 +173,8 @@ def _command(args: argparse.Namespace) -> str:
     """What to type again. The data's own folders are no part of it: they are this machine's."""
     words = ["python", "-m", "benchmarks", "sweep", *(_shown(path) for path in args.bundles)]
     if args.data is not None:
-        # A file by its name alone: where it lies is this machine's affair.
-        words += ["--data", Path(args.data).name if Path(args.data).is_file() else args.data]
+        # What is here by its name alone: where it lies is this machine's affair.
+        words += ["--data", Path(args.data).name if Path(args.data).exists() else args.data]
     for folder in args.peers:
         words += ["--peers", _shown(folder)]
     for option in ("threads", "batches"):
