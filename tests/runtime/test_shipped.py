@@ -40,6 +40,12 @@ def test_it_holds_nothing_but_what_it_describes_and_its_card(bundle: Bundle) -> 
     assert {file.name for file in bundle.folder.iterdir()} == described
 
 
+def test_info_says_where_its_card_is(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", bundle.name]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("card ")]
+    assert Path(line.split()[1]).read_text(encoding="utf-8").startswith(f"# {bundle.name}\n")
+
+
 def test_its_default_is_int8(bundle: Bundle) -> None:
     """As many bytes as weights, about: as float32 they would be four times that."""
     artifact = bundle.artifact()

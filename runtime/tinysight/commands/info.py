@@ -8,6 +8,9 @@ from tinysight.bundle import Artifact, load_bundle
 from tinysight.console import table
 from tinysight.errors import BundleError
 
+_CARD = "card.md"
+"""What `python -m benchmarks card` writes beside the artifacts."""
+
 
 def add(commands: Any) -> None:
     command = commands.add_parser(
@@ -33,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
         ("model", bundle.training.get("model", "unknown")),
         ("data", f"{bundle.data.get('title', 'unknown')}; {bundle.data.get('attribution', '')}"),
     ]
+    if bundle.folder is not None and (bundle.folder / _CARD).is_file():
+        facts.append(("card", f"{bundle.folder / _CARD}  (where it fails, how to make it again)"))
     for name, value in facts:
         print(f"{name:<7} {value}")
     header = ("artifact", "KB", "test accuracy (95 % interval)", "same top-1 as trained")
