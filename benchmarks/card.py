@@ -15,11 +15,9 @@ from benchmarks.strangers import Reaction, react, strangers
 from tinysight import Bundle, Classifier
 from tinysight.statistics import Accuracy
 from training.data import Dataset
-from training.recipes import RECIPES, Recipe
+from training.recipes import Recipe, recipe_of
 
 FILE = "card.md"
-CONFUSIONS = 6
-"""So many of the most frequent mistakes are told."""
 _NO_FLAG = {"model", "teacher", "split_seed"}
 """Settings of a recipe that no option sets: the command's other words do."""
 _OF_TEACHING = {"temperature", "teacher_weight", "mixed", "copies"}
@@ -66,7 +64,7 @@ def commands(bundle: Bundle) -> list[str]:
 
 def _options(recipe: Recipe) -> Iterator[str]:
     """The options in which a recipe differs from its model's own."""
-    usual = RECIPES[recipe.model]
+    usual = recipe_of(recipe.model)
     for field in dataclasses.fields(Recipe):
         value = getattr(recipe, field.name)
         idle = recipe.teacher is None and field.name in _OF_TEACHING

@@ -29,7 +29,7 @@ from training.keras import keras
 from training.macs import multiply_accumulates
 from training.models import build
 from training.progress import Count, Progress
-from training.recipes import RECIPES
+from training.recipes import recipe_of
 from training.teacher import Teacher, taught
 from training.train import train
 
@@ -178,7 +178,7 @@ def validated(
 
     Goes on where an earlier search was stopped. The test images are left out: they choose nothing.
     """
-    recipe = replace(RECIPES["edge_s"], model=stack, epochs=epochs)
+    recipe = replace(recipe_of(stack), epochs=epochs)
     if teachers:
         recipe = taught(recipe, teachers)
     parts = split(dataset, recipe.data_seed, recipe.val_fraction)
@@ -199,7 +199,7 @@ def validated(
 def _random(name: str) -> Any:
     """A model whose batch normalizations do something, so that none is left out at export."""
     keras.utils.set_random_seed(0)
-    recipe = replace(RECIPES["edge_s"], model=name, l2=0.0)
+    recipe = replace(recipe_of(name), l2=0.0)
     model = build(recipe, (SIDE, SIDE, 3), CLASSES)
     draw = np.random.default_rng(0)
     for layer in model.layers:

@@ -5,15 +5,22 @@ Imports that take seconds wait for the work.
 
 import argparse
 import dataclasses
+import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinysight.console import guarded, need
-from training.recipes import RECIPES, TAUGHT_ONLY, Recipe
+from training.recipes import RECIPES, TAUGHT_ONLY, Recipe, recipe_of
+from training.stack import Stack
 
+if TYPE_CHECKING:
+    from training.data import Dataset
+
+_FEW_STEPS = 10
+"""In an epoch: with fewer, a large batch leaves a short training hardly any."""
 _DATA_HELP = """
 DATA is digits (bundled), cifar10 (downloaded once), or a folder or tar archive with
 train/<class>/* and perhaps val/<class>/* and test/<class>/*."""
@@ -114,7 +121,11 @@ def _add_compare(commands: Any) -> None:
 
 def _add_training(command: argparse.ArgumentParser, models: Sequence[str]) -> Any:
     """What every training takes; returns the group of the recipe's settings."""
-    command.add_argument("model", choices=models, help="which model")
+    command.add_argument(
+        "model", type=_model(models), metavar="MODEL",
+        help=f"{', '.join(models)}; or a stack of 3 x 3 convolutions, such as 32s2-48-64s2-64: "
+        "their filters, and s2 where the image is halved",
+    )  # fmt: skip
     command.add_argument("--data", default="digits", help="what to train on (digits)")
     command.add_argument("--out", type=Path, required=True, help="the folder to write")
     command.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (downloads them)")
@@ -151,6 +162,8 @@ def run_model(args: argparse.Namespace) -> int:
     with Screen() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
+        if note := _note_on_steps(recipe, dataset):
+            screen.say(note)
         from training.teacher import read_teacher, taught  # here, since it takes three seconds
         from training.train import train
 
@@ -218,6 +231,35 @@ def run_compare(args: argparse.Namespace) -> int:
     return 0
 
 
+def _model(models: Sequence[str]) -> Callable[[str], str]:
+    """One of these, or a stack, for argparse."""
+
+    def parse(text: str) -> str:
+        if text not in models:
+            try:
+                Stack.parse(text)
+            except ValueError:
+                raise argparse.ArgumentTypeError(
+                    f"invalid choice: {text!r}; there are {', '.join(models)}, and stacks"
+                ) from None
+        return text
+
+    return parse
+
+
+def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
+    """A hint where an epoch has very few steps; recipes were found on 45,000 images."""
+    own_val = "val" in dataset.parts
+    images = len(dataset.parts["train"]) * (1 if own_val else 1 - recipe.val_fraction)
+    steps = math.ceil(images / recipe.batch_size)
+    if steps >= _FEW_STEPS:
+        return None
+    return (
+        f"Note: an epoch has {steps} step{'s' * (steps > 1)} of {recipe.batch_size} images. With "
+        "so few, a smaller --batch-size, and a --learning-rate smaller by as much, may learn more."
+    )
+
+
 def _need_training() -> None:
     need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
 
@@ -236,6 +278,6 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         and (value := getattr(args, field.name, None)) is not None
     }
     try:
-        return dataclasses.replace(RECIPES[args.model], **changes)
+        return dataclasses.replace(recipe_of(args.model), **changes)
     except ValueError as error:
         parser().error(str(error))

@@ -42,15 +42,16 @@ def batches(
     """
     is_image = values.dtype == np.uint8
     blend = None if draws is None else draws.blend
-    arrays = (values, targets) if draws is None else (values, targets, draws.places)
+    # Of each: the array, and for which rows of it an image asks.
+    wanted: list[tuple[NDArray[Any], NDArray[np.int64] | None]] = [(values, None), (targets, None)]
+    if draws is not None:
+        wanted.append((draws.places, None))
     if blend is not None:
-        arrays = (*arrays, values, blend.shares)
+        wanted += [(values, blend.partners), (blend.shares, None)]
+    arrays = [array for array, _ in wanted]
 
     def gather(rows: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        gathered = [array[rows] for array in arrays]
-        if blend is not None:
-            gathered[3] = values[blend.partners[rows]]
-        return tuple(gathered)
+        return tuple(array[rows if others is None else others[rows]] for array, others in wanted)
 
     def load(rows: Any) -> tuple[Any, Any]:
         # numpy_function keeps the memory map out of the graph, which would hold it as a constant.

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from training.stack import Stack
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -168,3 +170,13 @@ RECIPES = {
 
 TAUGHT_ONLY = frozenset({"baseline_distilled"})
 """What is nothing without a teacher."""
+
+
+def recipe_of(model: str) -> Recipe:
+    """The default settings of a model, or of any stack (`training.stack`): those of edge_s.
+
+    Raises ValueError for what is neither.
+    """
+    if model in RECIPES:
+        return RECIPES[model]
+    return dataclasses.replace(RECIPES["edge_s"], model=str(Stack.parse(model)))

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 from training import airbench, edge
-from training.edge import STACKS, Stack
+from training.edge import STACKS
 from training.keras import keras
+from training.stack import Stack
 
 stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
     lambda layers: Stack(*map(tuple, zip(*layers, strict=True)))

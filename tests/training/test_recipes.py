@@ -1,8 +1,10 @@
 """Recipes refuse what makes no sense, and the models are what they claim to be."""
 
+import dataclasses
+
 import pytest
 
-from training.recipes import RECIPES, Recipe
+from training.recipes import RECIPES, Recipe, recipe_of
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,12 @@ def test_only_a_taught_run_goes_round_in_copies():
 def test_a_recipe_survives_json():
     for recipe in RECIPES.values():
         assert Recipe(**recipe.as_json()) == recipe
+
+
+def test_a_stack_of_ones_own_is_trained_as_edge_s():
+    recipe = recipe_of("8s2-16s2")
+    assert recipe.model == "8s2-16s2"
+    assert dataclasses.replace(recipe, model="edge_s") == RECIPES["edge_s"]
+    assert recipe_of("baseline") is RECIPES["baseline"]
+    with pytest.raises(ValueError, match="no stack"):
+        recipe_of("baselin")

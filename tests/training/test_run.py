@@ -143,3 +143,15 @@ def test_crossval_goes_on_fold_by_fold(tmp_path, capsys):
     assert json.loads((out / "crossval.json").read_text()) == first
     assert json.loads(record)["test"] is None
     assert "Mean" in capsys.readouterr().out
+
+
+def test_a_stack_is_trained_with_a_hint_where_an_epoch_has_few_steps(tmp_path, capsys):
+    words = ["run", "8s2-16s2", "--epochs", "1", "--out"]
+    assert main([*words, str(tmp_path / "few")]) == 0
+    assert "Note: an epoch has 3 steps of 512 images." in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "more"), "--batch-size", "64"]) == 0
+    assert "Note: an epoch has" not in capsys.readouterr().err
+    assert load_run(tmp_path / "few").record["recipe"]["model"] == "8s2-16s2"
+    with pytest.raises(SystemExit):
+        main(["run", "8s3", "--out", str(tmp_path / "none")])
+    assert "invalid choice: '8s3'" in capsys.readouterr().err
