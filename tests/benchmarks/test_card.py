@@ -1,5 +1,6 @@
 """A bundle's card says what its own figures and answers are, and commands that work."""
 
+import dataclasses
 import re
 import shlex
 
@@ -59,6 +60,14 @@ def test_the_commands_are_read_by_the_stages(bundle):
     assert "--seed 7" in lines[1]
     assert "--teacher runs/teacher_1" in lines[1]
     assert "--epochs 2" in lines[0]
+
+
+def test_what_means_nothing_without_a_teacher_is_no_option_of_run(bundle):
+    made = load_bundle(bundle)
+    (teacher,) = made.training["teachers"]
+    recipe = {**teacher["recipe"], "copies": 5, "temperature": 3.0}
+    changed = {**made.training, "teachers": [{**teacher, "recipe": recipe}]}
+    assert commands(dataclasses.replace(made, training=changed)) == commands(made)
 
 
 def test_a_card_is_of_the_bundles_own_data(capsys):

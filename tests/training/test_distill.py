@@ -227,6 +227,8 @@ def test_the_taught_baseline_is_the_baseline_on_a_device():
         plain.predict(images, verbose=0), distilled.predict(images, verbose=0)
     )
     assert [layer.name for layer in plain.layers] == [layer.name for layer in distilled.layers]
+    rates = {layer.rate for layer in distilled.layers if isinstance(layer, keras.layers.Dropout)}
+    assert rates == {0}
 
 
 def test_the_taught_baseline_needs_a_teacher(tmp_path, capsys):
