@@ -4,6 +4,7 @@ from typing import Any
 
 from training.distill import taught_loss
 from training.keras import keras, tf
+from training.muon import Muon
 from training.recipes import Recipe
 
 WARM_UP = 0.2
@@ -31,6 +32,8 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
     if recipe.optimizer == "adam":
         return keras.optimizers.Adam(recipe.learning_rate)
     rate = Triangle(recipe.learning_rate, steps)
+    if recipe.optimizer == "muon":
+        return Muon(rate, momentum=MOMENTUM)
     return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True)
 
 

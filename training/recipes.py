@@ -23,9 +23,10 @@ class Recipe:
     split_seed: int | None = None
     """Of split and augmentation, where it is not `seed`: a student's are its teacher's."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam as Keras sets it; or SGD with Nesterov momentum 0.9, whose rate rises in a straight
-    line over the first fifth of all steps and falls in one to zero over the rest."""
+    optimizer: Literal["adam", "sgd", "muon"] = "adam"
+    """Adam as Keras sets it; or SGD with Nesterov momentum 0.9, or Muon (`training.muon`), whose
+    rates rise in a straight line over the first fifth of all steps and fall in one to zero over
+    the rest."""
     label_smoothing: float = 0.0
     l2: float = 0.0
     """On the kernels of convolutions and dense layers."""
@@ -155,12 +156,14 @@ RECIPES = {
         precision="auto",
     ),
     "airbench": dataclasses.replace(_SMALL, model="airbench", epochs=16, cutout=0.25),
+    "edge_l": dataclasses.replace(
+        _SMALL, model="edge_l", epochs=50, optimizer="muon", learning_rate=0.04, l2=0.0
+    ),
     **{
         model: dataclasses.replace(_SMALL, model=model, epochs=epochs)
         for model, epochs in (
             ("edge_s", 60),
             ("edge_m", 50),
-            ("edge_l", 35),
             ("resnet8", 30),
             ("resnet20", 40),
         )

@@ -1,0 +1,86 @@
+"""Muon: steps of one length in every direction (Jordan et al. 2024).
+
+https://kellerjordan.github.io/posts/muon
+
+A convolution's gradient, and so its momentum, is dominated by a few directions. Muon replaces it
+by the nearest matrix whose singular values are all alike, so that the rare directions are learned
+as quickly as the common ones: a network needs fewer epochs for what SGD would bring it to.
+"""
+
+from typing import Any
+
+from training.keras import keras, tf
+
+ITERATIONS = 5
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the quintic iteration in the post above: it brings singular values near 1, in few steps."""
+_EPSILON = 1e-7
+_KERNEL = 4
+"""The dimensions of a convolution's kernel: height, width, channels, filters."""
+
+
+class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
+    """Muon for the kernels of convolutions, SGD with Nesterov's momentum for all else.
+
+    Every kernel begins a step at the length that n filters of length 1 have together, as in
+    airbench: batch normalization, which must follow, makes its length mean nothing, and the rate
+    then says by which part of it a kernel turns.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        others: float = 5.0,
+        momentum: float = 0.9,
+        name: str = "Muon",
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            learning_rate: of kernels, or a schedule of it.
+            others: times the rate, it is SGD's.
+            momentum: of both.
+        """
+        super().__init__(name=name, **kwargs)
+        self._learning_rate = self._build_learning_rate(learning_rate)
+        self.others, self.momentum = others, momentum
+
+    def build(self, var_list: list[Any]) -> None:
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        self.momentums = [self.add_variable_from_reference(var, "m") for var in var_list]
+        self._built = True
+
+    def update_step(self, gradient: Any, variable: Any) -> None:
+        rate = tf.cast(self.learning_rate, variable.dtype)
+        moment = self.momentums[self._index_dict[self._var_key(variable)]]
+        moment.assign(self.momentum * moment + gradient)
+        ahead = gradient + self.momentum * moment
+        if len(variable.shape) != _KERNEL:
+            variable.assign_sub(self.others * rate * ahead)
+            return
+        filters = variable.shape[-1]
+        turn = tf.reshape(orthogonal(tf.reshape(ahead, (-1, filters))), variable.shape)
+        length = tf.sqrt(tf.cast(filters, variable.dtype))
+        variable.assign(variable * (length / tf.norm(variable)) - rate * turn)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "learning_rate": self._serialize_hyperparameter(self._learning_rate),
+            "others": self.others,
+            "momentum": self.momentum,
+        }
+
+
+def orthogonal(matrix: Any) -> Any:
+    """float32 (m, n) to the same shape: its singular values brought to about 1 (0.7 to 1.2)."""
+    a, b, c = COEFFICIENTS
+    rows, columns = matrix.shape
+    x = tf.transpose(matrix) if rows > columns else matrix
+    x = x / (tf.norm(x) + _EPSILON)
+    for _ in range(ITERATIONS):
+        square = tf.matmul(x, x, transpose_b=True)
+        x = a * x + tf.matmul(b * square + c * tf.matmul(square, square), x)
+    return tf.transpose(x) if rows > columns else x
