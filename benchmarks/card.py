@@ -5,7 +5,7 @@ Markdown, written beside the artifacts; nothing in it is typed by hand.
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,25 +41,41 @@ def card(bundle: Bundle, dataset: Dataset) -> str:
 def commands(bundle: Bundle) -> list[str]:
     """What to type to make the bundle again, the teachers first."""
     training = bundle.training
-    recipe = Recipe(**training["recipe"])
-    teachers: Sequence[Mapping[str, Any]] = training.get("teachers", ())
-    folders = [f"runs/teacher_{number}" for number in range(1, len(teachers) + 1)]
+    folders: dict[str, str] = {}
     lines = [
-        _shell("training", "run", teacher["model"], *_options(Recipe(**teacher["recipe"])),
-               "--data", "DATA", "--out", folder)
-        for teacher, folder in zip(teachers, folders, strict=True)
-    ]  # fmt: skip
-    verb = ["distill", recipe.model] if teachers else ["run", recipe.model]
-    if teachers:
-        verb += ["--teacher", *folders]
+        _shell("training", *_lesson(teacher, folders), "--data", "DATA", "--out", folder)
+        for teacher, folder in _teachers(training, folders)
+    ]
     out = f"runs/{bundle.name}"
-    lines.append(_shell("training", *verb, *_options(recipe), "--data", "DATA", "--out", out))
+    lines.append(_shell("training", *_lesson(training, folders), "--data", "DATA", "--out", out))
     made = bundle.export
     lines.append(
         _shell("export", out, "--recipes", ",".join(made["recipes"]), "--formats",
                ",".join(made["formats"]), "--out", f"bundles/{bundle.name}")
     )  # fmt: skip
     return lines
+
+
+def _teachers(
+    training: Mapping[str, Any], folders: dict[str, str]
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Every teacher once, with its folder, which `folders` keeps: whom it learned from first."""
+    for teacher in training.get("teachers", ()):
+        if teacher["sha256"] in folders:
+            continue
+        yield from _teachers(teacher, folders)
+        folder = folders[teacher["sha256"]] = f"runs/teacher_{len(folders) + 1}"
+        yield teacher, folder
+
+
+def _lesson(training: Mapping[str, Any], folders: Mapping[str, str]) -> list[str]:
+    """How a run, or a teacher, is trained, up to its data."""
+    recipe = Recipe(**training["recipe"])
+    taught_by = [folders[teacher["sha256"]] for teacher in training.get("teachers", ())]
+    verb = (
+        ["distill", recipe.model, "--teacher", *taught_by] if taught_by else ["run", recipe.model]
+    )
+    return [*verb, *_options(recipe)]
 
 
 def _options(recipe: Recipe) -> Iterator[str]:

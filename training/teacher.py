@@ -65,6 +65,8 @@ class Teacher:
             "recipe": record["recipe"],
             "test": record["test"],
             "training_seconds": record["seconds"]["training"],
+            # A teacher may have been taught itself.
+            **({"teachers": record["teachers"]} if "teachers" in record else {}),
         }
 
 

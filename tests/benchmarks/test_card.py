@@ -70,6 +70,25 @@ def test_what_means_nothing_without_a_teacher_is_no_option_of_run(bundle):
     assert commands(dataclasses.replace(made, training=changed)) == commands(made)
 
 
+def test_a_teachers_own_teachers_are_trained_first_and_once(bundle):
+    made = load_bundle(bundle)
+    (first,) = made.training["teachers"]
+    recipe = {**first["recipe"], "model": "edge_s", "epochs": 3, "teacher": first["sha256"]}
+    second = {**first, "sha256": "2" * 64, "recipe": recipe, "teachers": [first]}
+    both = {**made.training, "teachers": [first, second]}
+    alone = {**made.training, "teachers": [second]}
+    for changed, teachers in (
+        (both, "--teacher runs/teacher_1 runs/teacher_2"),
+        (alone, "--teacher runs/teacher_2"),
+    ):
+        lines = commands(dataclasses.replace(made, training=changed))
+        assert lines[0] == commands(made)[0]
+        assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
+        assert lines[1].endswith(" --out runs/teacher_2")
+        assert f" {teachers} " in lines[2]
+        assert len(lines) == 4
+
+
 def test_a_card_is_of_the_bundles_own_data(capsys):
     assert main(["card", "tests/tiny/bundle", "--data", "digits"]) == 1
     assert "is not what" in capsys.readouterr().err

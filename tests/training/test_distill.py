@@ -172,6 +172,9 @@ def test_the_record_names_the_teacher_and_its_split(student, teacher):
     assert Recipe(**record["recipe"]) == taught(STUDENT, [teacher])
     assert record["test"]["value"] > 0.3
     assert record["confidence"]["temperature"] > 0
+    # As a teacher itself, it names its own.
+    assert read_teacher(student.folder).as_json()["teachers"] == record["teachers"]
+    assert "teachers" not in teacher.as_json()
 
 
 def test_a_stopped_student_ends_as_the_unbroken_one(student, teacher, dataset, tmp_path):
