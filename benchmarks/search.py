@@ -219,6 +219,8 @@ def _run(engine: str, artifact: bytes) -> Callable[[Pixels], object]:
 def table(found: Sequence[Found], *, epochs: int, taught: bool) -> str:
     """Markdown, a table for each place."""
     how = "taught" if taught else "from the labels alone"
+    trained = any(one.validation for one in found)
+    accuracy = f"; accuracy after {epochs} epochs, {how}, on the validation images" * trained
     parts = ["# The search for the edge family", ""]
     for one in found:
         kind = "int8" if one.place.quantized else "float32"
@@ -226,8 +228,7 @@ def table(found: Sequence[Found], *, epochs: int, taught: bool) -> str:
             f"## {one.name}: no slower than {one.place.yardstick}'s plain {kind} export, "
             f"{one.yardstick_us:.1f} us",
             "",
-            "Int8 artifacts of random weights, batch 1, one thread, timed in turns; accuracy after "
-            f"{epochs} epochs, {how}, on the validation images.",
+            f"Int8 artifacts of random weights, batch 1, one thread, timed in turns{accuracy}.",
             "",
             "| stack | MMAC | parameters | KB | onnxruntime | litert | ratio (95 %) | accuracy |",
             "|---|---|---|---|---|---|---|---|",

@@ -138,7 +138,12 @@ def _add_training(command: argparse.ArgumentParser, models: Sequence[str]) -> An
     recipe.add_argument("--cutout", type=float, help="part of the side that is erased, 0 for none")
     recipe.add_argument("--average", type=float, help="of the weights, kept by a step, 0 for none")
     recipe.add_argument("--batch-size", type=int, help="images a step, over all devices")
+    recipe.add_argument(
+        "--optimizer", choices=("adam", "sgd", "muon"),
+        help="muon where batch normalization follows every convolution",
+    )  # fmt: skip
     recipe.add_argument("--learning-rate", type=float, help="of Adam, or the others' peak")
+    recipe.add_argument("--l2", type=float, help="penalty on kernels, 0 for none; muon needs none")
     recipe.add_argument("--val-fraction", type=float, help="of the training images")
     recipe.add_argument("--seed", type=int, help="split, weights, order, augmentation, dropout")
     recipe.add_argument("--preprocessing", choices=("unit", "imagenet"), help="for vgg16_frozen")

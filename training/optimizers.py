@@ -33,7 +33,7 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
         return keras.optimizers.Adam(recipe.learning_rate)
     rate = Triangle(recipe.learning_rate, steps)
     if recipe.optimizer == "muon":
-        return Muon(rate, momentum=MOMENTUM)
+        return Muon(rate, MOMENTUM)
     return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True)
 
 

@@ -15,7 +15,9 @@ from benchmarks.cli import main
 from export.cli import main as export
 from tinysight import Classifier, load_bundle
 from training.cli import main as train
+from training.cli import parser as training_parser
 from training.data import load_dataset
+from training.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +48,8 @@ def test_the_classes_are_those_of_the_test_images(bundle):
 
 def test_the_commands_are_read_by_the_stages(bundle):
     from export.cli import parser as exporting
-    from training.cli import parser as training
 
-    parsers = {"training": training(), "export": exporting()}
+    parsers = {"training": training_parser(), "export": exporting()}
     lines = commands(load_bundle(bundle))
     assert [re.match(r"python -m (\w+ \w+)", line)[1] for line in lines[:2]] == [
         "training run",
@@ -73,7 +74,8 @@ def test_what_means_nothing_without_a_teacher_is_no_option_of_run(bundle):
 def test_a_teachers_own_teachers_are_trained_first_and_once(bundle):
     made = load_bundle(bundle)
     (first,) = made.training["teachers"]
-    recipe = {**first["recipe"], "model": "edge_s", "epochs": 3, "teacher": first["sha256"]}
+    changes = {"epochs": 3, "optimizer": "muon", "l2": 0.0, "teacher": first["sha256"]}
+    recipe = {**RECIPES["edge_s"].as_json(), **changes}
     second = {**first, "sha256": "2" * 64, "recipe": recipe, "teachers": [first]}
     both = {**made.training, "teachers": [first, second]}
     alone = {**made.training, "teachers": [second]}
@@ -85,6 +87,8 @@ def test_a_teachers_own_teachers_are_trained_first_and_once(bundle):
         assert lines[0] == commands(made)[0]
         assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
         assert lines[1].endswith(" --out runs/teacher_2")
+        options = training_parser().parse_args(shlex.split(lines[1])[3:])
+        assert (options.epochs, options.optimizer, options.l2) == (3, "muon", 0.0)
         assert f" {teachers} " in lines[2]
         assert len(lines) == 4
 

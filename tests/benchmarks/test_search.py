@@ -64,6 +64,13 @@ def test_what_is_too_slow_or_too_large_is_not_trained(tmp_path, capsys):
     text = (tmp_path / "out" / "search.md").read_text()
     assert text in printed
     assert "not trained" in text
+    assert "accuracy after 1 epochs" in text
+
+
+def test_latency_alone_says_nothing_of_epochs(tmp_path, capsys):
+    assert main(["search", "edge_s", "--latency", "--out", str(tmp_path)]) == 0
+    assert "8.00 (8.00 to 8.00) | not trained" in (text := capsys.readouterr().out)
+    assert "epochs" not in text
 
 
 def test_a_place_that_is_none_is_one_line(tmp_path, capsys):
