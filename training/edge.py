@@ -17,7 +17,7 @@ _STEM = 4
 
 STACKS = {
     "edge_s": Stack.parse("32s2-32-64s2-64-64-128s2-128"),
-    "edge_m": Stack.parse("32s2-64-96s2-96-96-128s2-96"),
+    "edge_m": Stack.parse("32s2-48-48-96s2-96-96-112s2-96"),
     "edge_l": Stack.parse("64s2-96-160s2-160-160-256s2-256-256"),
 }
 """The members by name. How they were found: benchmarks/results/edge/search.md."""

@@ -50,5 +50,7 @@ def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
         return airbench.build(shape, classes, recipe.l2)
     if recipe.model == "vgg16_finetuned":
         return vgg16.finetuned(shape, classes, recipe.l2)
+    if recipe.model == "vgg16_enlarged":
+        return vgg16.finetuned(shape, classes, recipe.l2, enlarged=True)
     # A member of the edge family, or a stack as the search for it writes them.
     return edge.build(recipe.model, shape, classes, recipe.l2)

@@ -155,15 +155,31 @@ RECIPES = {
         val_fraction=0.1,
         precision="auto",
     ),
-    "airbench": dataclasses.replace(_SMALL, model="airbench", epochs=16, cutout=0.25),
-    "edge_l": dataclasses.replace(
-        _SMALL, model="edge_l", epochs=50, optimizer="muon", learning_rate=0.04, l2=0.0
+    "vgg16_enlarged": Recipe(
+        "vgg16_enlarged",
+        epochs=8,
+        batch_size=256,
+        optimizer="sgd",
+        learning_rate=0.03,
+        label_smoothing=0.1,
+        l2=5e-4,
+        augment=True,
+        alternate_flips=True,
+        cutout=0.25,
+        val_fraction=0.1,
+        precision="auto",
     ),
+    "airbench": dataclasses.replace(_SMALL, model="airbench", epochs=16, cutout=0.25),
+    **{
+        model: dataclasses.replace(
+            _SMALL, model=model, epochs=epochs, optimizer="muon", learning_rate=0.04, l2=0.0
+        )
+        for model, epochs in (("edge_m", 80), ("edge_l", 50))
+    },
     **{
         model: dataclasses.replace(_SMALL, model=model, epochs=epochs)
         for model, epochs in (
             ("edge_s", 60),
-            ("edge_m", 50),
             ("resnet8", 30),
             ("resnet20", 40),
         )

@@ -131,7 +131,10 @@ def _train_whole(job: Job, devices: Any) -> Trained:
     free: Shape = (None, None, fixed[2])
     with devices.scope():
         model = build(recipe, free if recipe.small_epochs else fixed, job.classes)
-        if job.imagenet is not None:
+        if job.imagenet is not None and recipe.model == "vgg16_enlarged":
+            some = job.splits.train[: vgg16.LIKENED]
+            vgg16.begin_as_imagenet(model, job.imagenet, job.dataset.images[some])
+        elif job.imagenet is not None:
             job.imagenet.put(model, rgb=True)
         if recipe.model == "airbench":
             airbench.whiten(model, job.dataset.images[job.splits.train[: airbench.WHITENED]])
@@ -189,7 +192,8 @@ def _imagenet(
     if recipe.model == "vgg16_frozen":
         return vgg16.read_weights(path)
     goes_on = resume and checkpoint.newest(out / "checkpoints") is not None
-    return vgg16.read_weights(path) if recipe.model == "vgg16_finetuned" and not goes_on else None
+    begins_with_them = recipe.model in ("vgg16_finetuned", "vgg16_enlarged") and not goes_on
+    return vgg16.read_weights(path) if begins_with_them else None
 
 
 def _trainable(model: Any) -> int:

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from training import vgg16
-from training.keras import keras
+from training.keras import keras, tf
 from training.macs import multiply_accumulates
 from training.models import baseline
 from training.vgg16 import WeightsError
@@ -54,9 +54,10 @@ def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(random_wei
     )
 
 
-def test_finetuned_is_one_network_for_free_and_fixed_sizes():
-    free = vgg16.finetuned((None, None, 3), 10)
-    fixed = vgg16.finetuned((32, 32, 3), 10)
+@pytest.mark.parametrize("enlarged", [False, True])
+def test_finetuned_is_one_network_for_free_and_fixed_sizes(enlarged):
+    free = vgg16.finetuned((None, None, 3), 10, enlarged=enlarged)
+    fixed = vgg16.finetuned((32, 32, 3), 10, enlarged=enlarged)
     fixed.set_weights(free.get_weights())
     pixels = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
     np.testing.assert_allclose(
@@ -75,6 +76,33 @@ def test_finetuned_turns_the_first_kernel_to_red_first(random_weights):
     )
     theirs = source.get_layer("block5_conv3").get_weights()[0]
     np.testing.assert_array_equal(model.get_layer("block5_conv3").get_weights()[0], theirs)
+
+
+def test_enlarged_begins_with_vgg16s_own_features(random_weights):
+    """Up to one factor a layer, and to the margins, where VGG16 pads after its preprocessing."""
+    path, _ = random_weights
+    random = np.random.default_rng(0)
+    kernels = vgg16.read_weights(path).layers
+    weights = vgg16.ImagenetWeights(
+        {name: (kernel, random.normal(0, 5, bias.shape).astype(np.float32))
+         for name, (kernel, bias) in kernels.items()}
+    )  # fmt: skip
+    images = random.integers(0, 256, (8, 32, 32, 3), np.uint8)
+    model = vgg16.finetuned((32, 32, 3), 10, enlarged=True)
+    vgg16.begin_as_imagenet(model, weights, images)
+    base = vgg16.frozen_base((48, 48, 3), "imagenet")
+    weights.put(base)
+    pixels = images.astype(np.float32) / 255
+    seen = keras.Model(model.input, model.get_layer("shrink").output).predict(pixels, verbose=0)
+    np.testing.assert_allclose(seen, tf.image.resize(pixels, (48, 48)), atol=1e-5)
+    for layer in ("block1_conv2", "block2_conv2"):
+        wanted = keras.Model(base.input, base.get_layer(layer).output).predict(seen, verbose=0)
+        ours = model.get_layer(f"{layer}_relu").output
+        got = keras.Model(model.input, ours).predict(pixels, verbose=0)
+        wanted, got = (a[:, 6:-6, 6:-6] for a in (wanted, got))
+        factor = (wanted * got).sum() / (got * got).sum()
+        np.testing.assert_allclose(got * factor, wanted, atol=1e-3 * wanted.max())
+        assert 0.1 < got.std() < 2
 
 
 def test_the_fingerprint_follows_the_values(random_weights, tmp_path):
