@@ -19,6 +19,8 @@ _PATCH = 2
 """The side of the whitened patches."""
 _EPSILON = 5e-4
 """Added to the variances, of images in units of their standard deviation: section 3.2."""
+_SILENT = 1e-6
+"""Of that variance: a component with less holds nothing but rounding."""
 WHITENED = 5000
 """So many images decide the whitening."""
 
@@ -62,6 +64,10 @@ def whiten(model: Any, images: NDArray[np.uint8]) -> None:
     """Sets the frozen layer: patches of `images` (n, h, w, 3) leave it uncorrelated, of variance 1.
 
     Each of the patches' principal components, and its negative, since what follows is one-sided.
+
+    Grey images have no colour to separate: components without variance give way to repeated others.
+    Such a channel would be handed on through all layers, and each normalization would multiply its
+    gradient, until the first step is so large that nothing is learned any more.
     """
     some = images.astype(np.float64) / 255
     windows = np.lib.stride_tricks.sliding_window_view(some, (_PATCH, _PATCH), axis=(1, 2))
@@ -69,6 +75,10 @@ def whiten(model: Any, images: NDArray[np.uint8]) -> None:
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _PATCH**2 * images.shape[3])
     mean, covariance = patches.mean(axis=0), np.cov(patches, rowvar=False)
     variances, components = np.linalg.eigh(covariance)
+    if some.var() > 0:
+        speaking = np.flatnonzero(variances > _SILENT * some.var())
+        chosen = np.resize(speaking, len(variances))
+        variances, components = variances[chosen], components[:, chosen]
     scaled = components / np.sqrt(variances + _EPSILON * some.var())
     both = np.concatenate([scaled, -scaled], axis=1)
     kernel = both.reshape(_PATCH, _PATCH, images.shape[3], -1)

@@ -9,7 +9,7 @@ pytest.importorskip("tensorflow")
 
 from training import airbench, edge
 from training.edge import STACKS
-from training.keras import keras
+from training.keras import keras, tf
 from training.stack import Stack
 
 stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
@@ -45,6 +45,20 @@ def test_a_stack_begins_by_handing_its_channels_on():
     np.testing.assert_allclose(second, np.maximum(first, 0) / scale, rtol=1e-5)
     np.testing.assert_allclose(third[..., :8], np.maximum(second, 0) / scale, rtol=1e-5)
     assert np.abs(third[..., 8:]).max() > 0.01  # the others are random
+
+
+def test_grey_images_leave_the_teacher_no_silent_channel():
+    """Handed on from layer to layer, one made the first gradient 100,000 times as long."""
+    grey = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 1), np.uint8).repeat(3, axis=3)
+    model = airbench.build((32, 32, 3), 10)
+    airbench.whiten(model, grey)
+    with tf.GradientTape() as tape:
+        logits = model(grey / np.float32(255), training=True)
+        loss = keras.losses.sparse_categorical_crossentropy(
+            np.arange(64) % 10, logits, from_logits=True
+        )
+    gradients = tape.gradient(loss, model.trainable_weights)
+    assert max(float(tf.norm(gradient)) for gradient in gradients) < 1000 * np.sqrt(64)
 
 
 def test_the_teacher_sees_patches_without_correlation():
