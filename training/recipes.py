@@ -126,6 +126,20 @@ _SMALL = Recipe(
 """What networks with batch normalization learn well by: David Page (2018), How to Train Your
 ResNet, with what airbench (Jordan 2024) adds to it."""
 
+_FINETUNED = Recipe(
+    "vgg16_finetuned",
+    epochs=14,
+    batch_size=256,
+    optimizer="sgd",
+    learning_rate=0.05,
+    label_smoothing=0.1,
+    l2=5e-4,
+    augment=True,
+    cutout=0.25,
+    val_fraction=0.1,
+    precision="auto",
+)
+
 RECIPES = {
     # The notebook's, to the letter.
     "baseline": Recipe("baseline"),
@@ -142,32 +156,9 @@ RECIPES = {
     "vgg16_frozen": Recipe(
         "vgg16_frozen", epochs=20, batch_size=256, preprocessing="imagenet", precision="auto"
     ),
-    "vgg16_finetuned": Recipe(
-        "vgg16_finetuned",
-        epochs=14,
-        batch_size=256,
-        optimizer="sgd",
-        learning_rate=0.05,
-        label_smoothing=0.1,
-        l2=5e-4,
-        augment=True,
-        cutout=0.25,
-        val_fraction=0.1,
-        precision="auto",
-    ),
-    "vgg16_enlarged": Recipe(
-        "vgg16_enlarged",
-        epochs=8,
-        batch_size=256,
-        optimizer="sgd",
-        learning_rate=0.03,
-        label_smoothing=0.1,
-        l2=5e-4,
-        augment=True,
-        alternate_flips=True,
-        cutout=0.25,
-        val_fraction=0.1,
-        precision="auto",
+    "vgg16_finetuned": _FINETUNED,
+    "vgg16_enlarged": dataclasses.replace(
+        _FINETUNED, model="vgg16_enlarged", epochs=8, learning_rate=0.03, alternate_flips=True
     ),
     "airbench": dataclasses.replace(_SMALL, model="airbench", epochs=16, cutout=0.25),
     **{

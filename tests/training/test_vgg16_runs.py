@@ -93,11 +93,12 @@ def test_enlarged_begins_at_imagenet_and_ends_in_one_model_file(few, weights, tm
     finished = run(few, weights, tmp_path / "a", "vgg16_enlarged", "--epochs", "1")
     model = keras.models.load_model(finished.model_file)
     assert model.input_shape == (None, 32, 32, 3)
-    # A step or two at a small rate: still about VGG16's kernels.
+    # A step or two at a small rate: still about VGG16's kernels, and its channels' strengths.
     kernel = model.get_layer("block3_conv2").get_weights()[0]
     with h5py.File(weights) as file:
         theirs = file["block3_conv2/block3_conv2/kernel:0"][:]
     assert np.corrcoef(kernel.ravel(), theirs.ravel())[0, 1] > 0.99
+    assert model.get_layer("block3_conv2_bn").get_weights()[0].std() > 0.1
 
 
 def test_bfloat16_training_saves_a_float32_model(tmp_path):
