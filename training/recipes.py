@@ -139,6 +139,7 @@ _FINETUNED = Recipe(
     val_fraction=0.1,
     precision="auto",
 )
+"""What VGG16 keeps most of ImageNet by: benchmarks/results/vgg16/tried.md."""
 
 RECIPES = {
     # The notebook's, to the letter.
@@ -152,7 +153,6 @@ RECIPES = {
         l2=0.0,
         label_smoothing=0.0,
     ),
-    # Figures of these two, and what else was tried: benchmarks/results/vgg16/tried.md.
     "vgg16_frozen": Recipe(
         "vgg16_frozen", epochs=20, batch_size=256, preprocessing="imagenet", precision="auto"
     ),

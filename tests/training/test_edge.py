@@ -48,7 +48,7 @@ def test_a_stack_begins_by_handing_its_channels_on():
 
 
 def test_grey_images_leave_the_teacher_no_silent_channel():
-    """Handed on from layer to layer, one made the first gradient 100,000 times as long."""
+    """Handed on from layer to layer, one made the first gradient too long to learn anything."""
     grey = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 1), np.uint8).repeat(3, axis=3)
     model = airbench.build((32, 32, 3), 10)
     airbench.whiten(model, grey)
