@@ -63,9 +63,9 @@ def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, c
     """
     from export.build import calibration_indices
     from training.data import load_dataset, split
-    from training.keras import keras
     from training.recipes import Recipe
-    from training.run import load_run
+    from training.run_folder import load_run
+    from training.tf_keras_setup import keras
 
     if out.exists() and not (overwrite and (out / NAME).is_file()):
         raise TinysightError(f"{out} exists: --overwrite replaces a folder of peers")
@@ -155,7 +155,7 @@ def _roads(
 
 
 def _tf2onnx(model: Any) -> bytes:
-    from training.keras import tf  # before tf2onnx, which imports TensorFlow itself
+    from training.tf_keras_setup import tf  # before tf2onnx, which imports TensorFlow itself
 
     import tf2onnx  # isort: skip
 
@@ -188,7 +188,7 @@ def _quantize_static(source: Path, target: Path, calibration: NDArray[np.float32
 
 
 def _tflite(model: Any, calibration: NDArray[np.float32]) -> bytes:
-    from training.keras import tf
+    from training.tf_keras_setup import tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -25,12 +25,12 @@ from tinysight.preprocess import Pixels
 from tinysight.session import Session
 from tinysight.statistics import Accuracy, PairedRatio, paired_ratio
 from training.data import Dataset, split
-from training.keras import keras
-from training.macs import multiply_accumulates
-from training.models import build
+from training.distillation.teacher import Teacher, taught
+from training.models.macs import multiply_accumulates
+from training.models.registry import build
 from training.progress import Count, Progress
 from training.recipes import recipe_of
-from training.teacher import Teacher, taught
+from training.tf_keras_setup import keras
 from training.train import train
 
 SIDE, CLASSES = 32, 10
@@ -45,7 +45,7 @@ class Place:
     quantized: bool
     """Whether that export is the int8 one."""
     candidates: tuple[str, ...]
-    """In the notation of `training.edge.Stack`."""
+    """In the notation of `training.models.edge.Stack`."""
     most_bytes: int | None = None
     """Of the int8 artifact: what comes in the wheel shall not make it heavy."""
 

@@ -27,12 +27,12 @@ from tinysight.litert import LiteRT
 from tinysight.session import Session
 from training.calibration import Confidence
 from training.data import Dataset, Splits, split
-from training.finish import predict
-from training.keras import keras
-from training.macs import multiply_accumulates
+from training.finalize import predict
+from training.models.macs import multiply_accumulates
 from training.progress import Count
 from training.recipes import Recipe as TrainingRecipe
-from training.run import Run
+from training.run_folder import Run
+from training.tf_keras_setup import keras
 
 CALIBRATION_IMAGES = 512
 _BATCH = 100

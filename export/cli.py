@@ -75,7 +75,7 @@ def export(args: argparse.Namespace) -> int:
     if any(RECIPES[name].finetuning for name in args.recipes or ()):
         need("export", "tensorflow_model_optimization")
     from training.data import load_dataset
-    from training.run import load_run
+    from training.run_folder import load_run
 
     run = load_run(args.run)
     data = run.record["data"]

@@ -21,9 +21,9 @@ from export.keras_to_onnx import aware_to_onnx, keras_to_onnx
 from export.passes import ExportError, take_uint8
 from export.recipes import Arithmetic, Calibration, Finetuning, Format, Recipe
 from training.data import Dataset, Splits, hash_indices
-from training.keras import keras
 from training.progress import Count
-from training.run import Run
+from training.run_folder import Run
+from training.tf_keras_setup import keras
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,15 @@ from export import qat, sparse
 from export.recipes import Finetuning, Method
 from tinysight.atomic import new_folder
 from tinysight.cache import cache_folder
-from training.augment import Augmentation
 from training.data import Dataset, Splits
-from training.finish import predict
-from training.keras import keras
-from training.optimizers import loss, optimizer
-from training.pipeline import batches, epoch_order
+from training.data.augment import Augmentation
+from training.data.pipeline import batches, epoch_order
+from training.finalize import predict
+from training.optim.build import loss, optimizer
 from training.progress import Count
 from training.recipes import Recipe
-from training.run import Run
+from training.run_folder import Run
+from training.tf_keras_setup import keras
 
 _FORMAT = 2
 """Raised when the same settings would give another result."""

@@ -16,7 +16,7 @@ from export.passes import (
     take_quantized,
 )
 from tinysight.console import native_stderr_held_back
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 OPSET = 18
 """The newest that tf2onnx writes."""
@@ -66,7 +66,7 @@ def _translated(model: Any) -> onnx.ModelProto:
     # A functional wrapper names the output; the layers keep their names and weights.
     named = keras.Model(model.input, model.output, name=model.name)
     named.output_names = ["logits"]
-    import tf2onnx  # here: it imports TensorFlow, which training.keras must set up first
+    import tf2onnx  # here: it imports TensorFlow, which training.tf_keras_setup must set up first
 
     with native_stderr_held_back():
         raw, _ = tf2onnx.convert.from_keras(

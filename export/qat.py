@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.keras_to_onnx import PIXEL_SCALE
 from export.passes import ExportError
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 _BATCH = 128
 

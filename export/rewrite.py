@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 _PADDED_CHANNELS = 8
 """int8 kernels of LiteRT (XNNPACK's) take input channels by the eight."""

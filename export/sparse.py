@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from export.recipes import Finetuning
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 _EVERY = 10
 """Steps after which the smallest weights are looked for again."""

@@ -10,7 +10,7 @@ from export.keras_to_onnx import PIXEL_SCALE
 from export.passes import ExportError
 from export.rewrite import quick
 from tinysight.console import native_stderr_held_back
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 
 def float32(model: Any) -> bytes:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.atomic import new_folder
-from training.average import Average
-from training.keras import keras, tf
+from training.optim.ema import Average
+from training.tf_keras_setup import keras, tf
 
 
 def tracked(model: Any, average: Average | None) -> Any:

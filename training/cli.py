@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinysight.console import guarded, need
+from training.conv_stack import Stack
 from training.recipes import RECIPES, TAUGHT_ONLY, Recipe, recipe_of
-from training.stack import Stack
 
 if TYPE_CHECKING:
     from training.data import Dataset
@@ -169,7 +169,10 @@ def run_model(args: argparse.Namespace) -> int:
         screen.say_data(dataset)
         if note := _note_on_steps(recipe, dataset):
             screen.say(note)
-        from training.teacher import read_teacher, taught  # here, since it takes three seconds
+        from training.distillation.teacher import (  # here, since it takes three seconds
+            read_teacher,
+            taught,
+        )
         from training.train import train
 
         teachers = [read_teacher(folder) for folder in getattr(args, "teachers", ())]
@@ -226,8 +229,8 @@ def run_compare(args: argparse.Namespace) -> int:
     with Screen() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
-        from training.compare.contestants import run_all
         from training.compare.report import write_report
+        from training.compare.runs import run_all
 
         entries = run_all(dataset, args.runs, screen, screen.say, args.weights)
         command = f"python -m training compare {shlex.join(_shown(sys.argv[2:]))}"

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from tinysight.statistics import Accuracy
 from training.data import Dataset
-from training.run import Run
+from training.run_folder import Run
 
 
 class Screen:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from training.keras import tf
+from training.tf_keras_setup import tf
 
 
 def strategy() -> Any:

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tinysight import device
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from training.stack import Stack
+from training.conv_stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Recipe:
     """Of split and augmentation, where it is not `seed`: a student's are its teacher's."""
 
     optimizer: Literal["adam", "sgd", "muon"] = "adam"
-    """Adam as Keras sets it; or SGD with Nesterov momentum 0.9, or Muon (`training.muon`), whose
-    rates rise in a straight line over the first fifth of all steps and fall in one to zero over
-    the rest."""
+    """Adam as Keras sets it; or SGD with Nesterov momentum 0.9, or Muon (`training.optim.muon`),
+    whose rates rise in a straight line over the first fifth of all steps and fall in one to zero
+    over the rest."""
     label_smoothing: float = 0.0
     l2: float = 0.0
     """On the kernels of convolutions and dense layers."""
@@ -46,7 +46,7 @@ class Recipe:
     """SHA-256 of the model that teaches, or of each that does, with commas between; None learns
     from the labels alone, and what follows of teachers then means nothing."""
     temperature: float = 2.0
-    """Teacher's and student's logits are divided by it; see `training.distill`."""
+    """Teacher's and student's logits are divided by it; see `training.distillation.loss`."""
     teacher_weight: float = 0.9
     """Of the teacher in the loss; the labels have the rest."""
     mixed: float = 0.0
@@ -58,7 +58,7 @@ class Recipe:
     preprocessing: Literal["unit", "imagenet"] = "unit"
     """What a pretrained base is fed: pixels in [0, 1], or as it was trained on ImageNet."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    """Of the training's arithmetic; weights are float32 always. See `training.precision`."""
+    """Of the training's arithmetic; weights are float32 always. See `training.optim.precision`."""
     xla: bool = False
     """Compile the step with XLA. Untested on GPU."""
     deterministic: bool = False
@@ -183,7 +183,7 @@ TAUGHT_ONLY = frozenset({"baseline_distilled"})
 
 
 def recipe_of(model: str) -> Recipe:
-    """The default settings of a model, or of any stack (`training.stack`): those of edge_s.
+    """The default settings of a model, or of any stack (`training.conv_stack`): those of edge_s.
 
     Raises ValueError for what is neither.
     """

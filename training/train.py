@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import airbench, checkpoint, vgg16
+from training import checkpoint
 from training.data import Dataset, Indices, Splits, split
+from training.distillation.teacher import Lessons, Teacher, lessons
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
-from training.features import cached_features
-from training.finish import Trained, finish, predict
-from training.keras import keras, tf
-from training.loop import fit
-from training.models import Shape, build
-from training.precision import set_policy
+from training.finalize import Trained, finish, predict
+from training.fit import fit
+from training.frozen_features import cached_features
+from training.models import airbench, vgg16
+from training.models.baseline import Shape
+from training.models.registry import build
+from training.optim.precision import set_policy
 from training.progress import Progress
 from training.recipes import Recipe
-from training.run import Run, RunError, read_record, write_record
-from training.teacher import Lessons, Teacher, lessons
+from training.run_folder import Run, RunError, read_record, write_record
+from training.tf_keras_setup import keras, tf
 
 
 def train(
@@ -46,8 +48,8 @@ def train(
 
     Args:
         splits: instead of the recipe's own; without test images, none are reported.
-        weights: VGG16's ImageNet weights; see `training.vgg16.read_weights`.
-        teachers: those that the recipe, from `training.teacher.taught`, names.
+        weights: VGG16's ImageNet weights; see `training.models.vgg16.read_weights`.
+        teachers: those that the recipe, from `training.distillation.teacher.taught`, names.
 
     Raises:
         RunError: `out` exists and neither `resume` nor `overwrite` is given; or the run to

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from tinysight.errors import TinysightError
     from training.console import Screen
     from training.data import load_dataset
-    from training.teacher import read_teacher
+    from training.distillation.teacher import read_teacher
 
     places = args.places or list(PLACES)
     if unknown := set(places) - set(PLACES):

@@ -18,7 +18,7 @@ from benchmarks.peers import of_folder
 from tinysight import TinysightError
 from training.cli import main as train
 from training.data import load_dataset
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 ROADS = {
     ("plain_float32", "onnxruntime"): 1e-4,

@@ -17,8 +17,8 @@ def images():
 def baseline():
     """The baseline with random weights and, unlike a new one, biases."""
     pytest.importorskip("tensorflow")
-    from training.keras import keras
-    from training.models import baseline
+    from training.models.registry import baseline
+    from training.tf_keras_setup import keras
 
     keras.utils.set_random_seed(0)
     model = baseline((32, 32, 3), 10)
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     """A short real training on digits."""
     pytest.importorskip("tensorflow")
     from training.cli import main
-    from training.run import load_run
+    from training.run_folder import load_run
 
     out = tmp_path_factory.mktemp("runs") / "digits"
     assert main(["run", "baseline", "--out", str(out), "--epochs", "3"]) == 0

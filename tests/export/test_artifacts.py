@@ -14,7 +14,7 @@ from export.quantize import static_w8a8
 from tinysight.errors import BundleError
 from tinysight.litert import LiteRT
 from tinysight.session import Session
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_model_that_begins_otherwise_is_refused():
 
 
 def test_vgg16s_normalizations_fold_away():
-    from training.vgg16 import finetuned
+    from training.models.vgg16 import finetuned
 
     keras.utils.set_random_seed(0)
     model = finetuned((32, 32, 3), 4)
@@ -162,7 +162,7 @@ def test_vgg16s_normalizations_fold_away():
 
 
 def test_frozen_vgg16_keeps_its_preprocessing():
-    from training import vgg16
+    from training.models.registry import vgg16
 
     keras.utils.set_random_seed(0)
     base = vgg16.frozen_base((32, 32, 3), "imagenet")

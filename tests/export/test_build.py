@@ -19,8 +19,8 @@ from tinysight import Classifier, load_bundle
 from tinysight.bundle import Artifact
 from tinysight.cli import main as tinysight
 from training.data import hash_indices, split
-from training.keras import keras
-from training.run import Run, write_record
+from training.run_folder import Run, write_record
+from training.tf_keras_setup import keras
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def layer(name="conv", inputs=32, outputs=64, side=13, window=9, group=1, kind="
 
 
 def test_the_work_is_that_of_training(graph, int8, baseline):
-    from training.macs import multiply_accumulates
+    from training.models.macs import multiply_accumulates
 
     for model in (graph, int8):
         found = layers(model)

@@ -21,7 +21,7 @@ from export.recipes import RECIPES, Finetuning
 from tinysight.litert import LiteRT
 from tinysight.session import Session
 from training.data import split
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 QUICK = 0.2
 """Epochs."""

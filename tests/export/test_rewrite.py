@@ -10,9 +10,9 @@ pytest.importorskip("tensorflow")
 from export import tflite
 from export.rewrite import quick
 from tinysight.litert import LiteRT
-from training.edge import build as edge
-from training.keras import keras
-from training.resnet import build as resnet
+from training.models.edge import build as edge
+from training.models.resnet import build as resnet
+from training.tf_keras_setup import keras
 
 BLOCKS = st.lists(
     st.tuples(

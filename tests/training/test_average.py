@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from training import checkpoint
-from training.average import Average
-from training.keras import keras
+from training.optim.ema import Average
+from training.tf_keras_setup import keras
 
 
 def _model():

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("markdown_it")
 
-from training.compare.contestants import CONTESTANTS, Entry, pairs
 from training.compare.report import conclusion, write_report
+from training.compare.runs import CONTESTANTS, Entry, pairs
 from training.data import load_dataset
 
 

@@ -11,13 +11,13 @@ pytest.importorskip("tensorflow")
 
 from training.cli import main
 from training.data import load_dataset, split
-from training.distill import accuracy, taught_loss, with_answers
-from training.keras import keras, tf
-from training.optimizers import loss
-from training.pipeline import batches
+from training.data.pipeline import batches
+from training.distillation.loss import accuracy, taught_loss, with_answers
+from training.distillation.teacher import lessons, read_teacher, taught
+from training.optim.build import loss
 from training.recipes import Recipe
-from training.run import RunError, load_run
-from training.teacher import lessons, read_teacher, taught
+from training.run_folder import RunError, load_run
+from training.tf_keras_setup import keras, tf
 from training.train import train
 
 STUDENT = Recipe(
@@ -121,7 +121,7 @@ def test_the_teacher_answers_for_the_very_pixels_of_the_epoch(teacher, dataset):
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     answers, _ = lessons([teacher], recipe, dataset, splits, _Watch().count)
     model = keras.models.load_model(teacher.run.model_file)
-    from training.augment import Augmentation
+    from training.data.augment import Augmentation
 
     for epoch in (1, 3):  # both see the second copy
         draws = Augmentation.of(recipe).draw(recipe.copy(epoch), dataset.images.shape, splits.train)
@@ -218,7 +218,7 @@ def test_an_unfinished_run_teaches_nobody(tmp_path, capsys):
 
 def test_the_taught_baseline_is_the_baseline_on_a_device():
     """Weight for weight; only what it drops in training differs."""
-    from training.models import build
+    from training.models.registry import build
     from training.recipes import RECIPES
 
     plain, distilled = (

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow")
 
-from training import airbench, edge
-from training.edge import STACKS
-from training.keras import keras, tf
-from training.stack import Stack
+from training.conv_stack import Stack
+from training.models.edge import STACKS
+from training.models.registry import airbench, edge
+from training.tf_keras_setup import keras, tf
 
 stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
     lambda layers: Stack(*map(tuple, zip(*layers, strict=True)))

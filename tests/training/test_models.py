@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from training import vgg16
-from training.keras import keras, tf
-from training.macs import multiply_accumulates
-from training.models import baseline
-from training.vgg16 import WeightsError
+from training.models import vgg16
+from training.models.baseline import baseline
+from training.models.macs import multiply_accumulates
+from training.models.vgg16 import WeightsError
+from training.tf_keras_setup import keras, tf
 
 
 @pytest.fixture(scope="module")

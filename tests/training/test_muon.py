@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 from training import checkpoint
-from training.keras import keras, tf
-from training.muon import Muon, orthogonal
+from training.optim.muon import Muon, orthogonal
+from training.tf_keras_setup import keras, tf
 
 
 @settings(deadline=None, max_examples=25)

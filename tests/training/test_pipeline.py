@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from training.augment import Augmentation
-from training.optimizers import Triangle
-from training.pipeline import batches, epoch_order
+from training.data.augment import Augmentation
+from training.data.pipeline import batches, epoch_order
+from training.optim.build import Triangle
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)

@@ -11,7 +11,7 @@ from training.cli import main
 from training.crossval import Summary, folds
 from training.data import load_dataset
 from training.recipes import Recipe
-from training.run import RunError, load_run
+from training.run_folder import RunError, load_run
 from training.train import train
 
 

@@ -10,8 +10,8 @@ pytest.importorskip("tensorflow")
 
 from training.cli import main
 from training.data import load_dataset
-from training.keras import keras
-from training.run import load_run
+from training.run_folder import load_run
+from training.tf_keras_setup import keras
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from training.distribute import strategy
 
 devices = strategy()
 
-from training.keras import keras
-from training.loop import fit
+from training.fit import fit
 from training.recipes import Recipe
+from training.tf_keras_setup import keras
 
 
 class Silent:

@@ -10,8 +10,8 @@ import numpy as np
 
 from tinysight.atomic import write_bytes
 from tinysight.statistics import McNemar
-from training.compare.contestants import Entry, pairs
-from training.compare.pictures import draw_confusions, draw_curves, draw_strip
+from training.compare.plots import draw_confusions, draw_curves, draw_strip
+from training.compare.runs import Entry, pairs
 from training.data import Dataset
 
 NOTEBOOK = (

@@ -9,7 +9,7 @@ as quickly as the common ones: a network needs fewer epochs for what SGD would b
 
 from typing import Any
 
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)

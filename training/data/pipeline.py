@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import Draws
-from training.keras import tf
+from training.data.augment import Draws
+from training.tf_keras_setup import tf
 
 _PARALLEL = 2
 """Batches made at a time: it takes a small part of what the model then does with them."""
@@ -34,7 +34,7 @@ def batches(
     Args:
         values: uint8 images (n, h, w, 3), which are scaled to [0, 1]; or float features, which
             are not.
-        targets: int64 (n,), or what `training.distill` makes of them.
+        targets: int64 (n,), or what `training.distillation.loss` makes of them.
         order: indices into both.
         batch: how many at a time; the last batch may be smaller.
         draws: how each image is augmented; None leaves them as they are.

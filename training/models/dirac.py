@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 
 def pass_on(model: Any) -> None:

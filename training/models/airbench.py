@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dirac import pass_on
-from training.keras import keras
+from training.models.dirac import pass_on
+from training.tf_keras_setup import keras
 
 WIDTHS = (64, 256, 256)
 """Filters of each pair of convolutions."""

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import checkpoint
-from training.augment import Augmentation
-from training.average import Average
 from training.data import Splits
-from training.distill import accuracy, with_answers
+from training.data.augment import Augmentation
+from training.data.pipeline import batches, epoch_order
+from training.distillation.loss import accuracy, with_answers
+from training.distillation.teacher import Lessons
 from training.distribute import own_folder
-from training.finish import EVALUATION_BATCH
-from training.keras import keras
-from training.optimizers import loss, optimizer
-from training.pipeline import batches, epoch_order
+from training.finalize import EVALUATION_BATCH
+from training.optim.build import loss, optimizer
+from training.optim.ema import Average
 from training.progress import Progress
 from training.recipes import Recipe
-from training.teacher import Lessons
+from training.tf_keras_setup import keras
 
 
 def fit(

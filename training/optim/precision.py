@@ -1,8 +1,8 @@
 """Which arithmetic a training uses: what the hardware has a quick path for."""
 
 from tinysight import device
-from training.keras import keras, tf
 from training.recipes import Recipe
+from training.tf_keras_setup import keras, tf
 
 _POLICY = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 
 class Average(keras.callbacks.Callback):  # type: ignore[misc]

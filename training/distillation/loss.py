@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.keras import keras, tf
 from training.recipes import Recipe
+from training.tf_keras_setup import keras, tf
 
 
 def with_answers(

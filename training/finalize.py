@@ -16,12 +16,12 @@ from tinysight.atomic import write_bytes
 from tinysight.statistics import Accuracy
 from training.calibration import Confidence
 from training.data import Dataset, Indices, Splits
+from training.data.pipeline import batches
 from training.environment import versions
-from training.keras import keras
-from training.pipeline import batches
 from training.plots import draw_confusion, draw_curves
 from training.progress import Count
-from training.run import write_record
+from training.run_folder import write_record
+from training.tf_keras_setup import keras
 
 EVALUATION_BATCH = 500
 """Large enough to be quick, small enough for VGG-sized activations in memory."""

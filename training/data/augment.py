@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.keras import tf
 from training.recipes import Recipe
+from training.tf_keras_setup import tf
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from training.distill import taught_loss
-from training.keras import keras, tf
-from training.muon import Muon
+from training.distillation.loss import taught_loss
+from training.optim.muon import Muon
 from training.recipes import Recipe
+from training.tf_keras_setup import keras, tf
 
 WARM_UP = 0.2
 """The part of all steps over which SGD's rate rises."""

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 
 def multiply_accumulates(model: Any) -> int:

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from tinysight.atomic import write_bytes
 from tinysight.cache import cache_folder
-from training.augment import Augmentation
 from training.data import Dataset, Splits
-from training.finish import EVALUATION_BATCH
-from training.keras import keras
-from training.pipeline import batches
+from training.data.augment import Augmentation
+from training.data.pipeline import batches
+from training.finalize import EVALUATION_BATCH
 from training.progress import Count
 from training.recipes import Recipe
-from training.run import Run, RunError, load_run
+from training.run_folder import Run, RunError, load_run
+from training.tf_keras_setup import keras
 
 _FORMAT = 1
 """Raised when the same parts of a key would give other answers."""

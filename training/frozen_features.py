@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tinysight.atomic import new_folder
 from tinysight.cache import cache_folder
 from training.data import Dataset
-from training.finish import predict
-from training.keras import keras
+from training.finalize import predict
 from training.progress import Count
 from training.recipes import Recipe
+from training.tf_keras_setup import keras
 
 
 def cached_features(
@@ -22,7 +22,7 @@ def cached_features(
     """The base's output for every image of the data, and the seconds that took.
 
     Args:
-        base: from `training.vgg16.frozen_base`, its weights loaded.
+        base: from `training.models.vgg16.frozen_base`, its weights loaded.
         weights: the hash of those weights.
 
     Returns:

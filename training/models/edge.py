@@ -8,9 +8,9 @@ which int8 keeps exact: what a device runs is convolutions, one average and one 
 
 from typing import Any
 
-from training.dirac import pass_on
-from training.keras import keras
-from training.stack import Stack
+from training.conv_stack import Stack
+from training.models.dirac import pass_on
+from training.tf_keras_setup import keras
 
 _STEM = 4
 """The side of the first kernel: with a stride of 2, one of 4 sees every pixel equally often."""

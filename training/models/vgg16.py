@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.errors import TinysightError
-from training.keras import keras, tf
+from training.tf_keras_setup import keras, tf
 
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 """Convolutions and filters of each block."""

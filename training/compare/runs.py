@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from tinysight.statistics import Accuracy
 from training.data import Dataset
-from training.keras import keras
-from training.macs import multiply_accumulates
+from training.models.macs import multiply_accumulates
 from training.progress import Progress
 from training.recipes import RECIPES, Recipe
-from training.run import Run, RunError, load_run, read_record
+from training.run_folder import Run, RunError, load_run, read_record
+from training.tf_keras_setup import keras
 from training.train import train
 
 CONTESTANTS: dict[str, tuple[str, Recipe]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.compare.contestants import Entry
+from training.compare.runs import Entry
 from training.data import Dataset
 
 STRIP = 12

@@ -6,7 +6,7 @@ MLPerf Tiny's ResNet-8 (mlcommons/tiny, image_classification).
 
 from typing import Any
 
-from training.keras import keras
+from training.tf_keras_setup import keras
 
 BLOCKS = {"resnet8": 1, "resnet20": 3}
 """Residual blocks in each of the three stages of 16, 32 and 64 filters."""
