@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from export import tflite
-from export.keras_to_onnx import keras_to_onnx
+from export.formats import tflite
+from export.formats.onnx import keras_to_onnx
 from export.passes import take_uint8
-from export.quantize import static_w8a8
+from export.quantization.post_training import static_w8a8
 from tinysight.bursts import in_turns
 from tinysight.engine import Engine
 from tinysight.litert import LiteRT

@@ -13,7 +13,7 @@ from tinysight.console import Counter, fail, guarded, need, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
-    from export.build import Report
+    from export.builder import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +82,7 @@ def export(args: argparse.Namespace) -> int:
     counter = Counter()
     size = tuple(data["shape"][:2])
     dataset = load_dataset(args.data or data["source"], size=size, progress=counter)
-    from export.build import build
+    from export.builder import build
 
     reports = build(
         run,
@@ -150,7 +150,7 @@ def _tell_walk(reports: Sequence["Report"], max_drop: float) -> None:
 
 def _tell_search(report: "Report") -> None:
     """What was timed for mixed_measured, and what came of it."""
-    from export.mixed import explain
+    from export.search.mixed_precision import explain
 
     header = ("in float32", "us", "ratio to the best so far (95 %)", "verdict")
     print(f"\n{report.name}, timed whole, in turns:\n")

@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     need("export", "onnx")
-    from export.explain.measure import explain
-    from export.explain.page import page
+    from export.explain.explain import explain
+    from export.explain.text_report import page
 
     counter = Counter()
     explained = explain(args.bundle, args.samples, counter)

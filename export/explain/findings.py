@@ -11,8 +11,8 @@ from typing import Any
 
 import onnx
 
-from export.explain.peak import Peak
-from export.explain.rows import Row, Timed
+from export.explain.layer_table import Row, Timed
+from export.explain.peak_throughput import Peak
 from export.passes import Graph
 
 _SLOWER = 1.1

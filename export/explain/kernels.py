@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.explain.work import ACTIVATIONS, LAYERS
+from export.explain.layer_cost import ACTIVATIONS, LAYERS
 from export.passes import Graph
 
 WARM_UP = 20

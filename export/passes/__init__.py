@@ -1,14 +1,14 @@
 """Graph passes: each a small pure function, ONNX model in, equivalent ONNX model out."""
 
-from export.passes.dense import fold_flatten, matmul_to_gemm, reshape_to_flatten
-from export.passes.float_islands import hold_in_float
-from export.passes.float_twin import float_twin
+from export.passes.float_output import float_logits
+from export.passes.gemm import fold_flatten, matmul_to_gemm, reshape_to_flatten
 from export.passes.graph import ExportError, Graph
-from export.passes.image_input import fold_input_scale, take_quantized, take_uint8
-from export.passes.logits import float_logits
+from export.passes.keep_float import hold_in_float
 from export.passes.names import readable_names
-from export.passes.seven_bits import seven_bits
-from export.passes.trained_grid import dequantize_late, drop_requantization, quantize_weights
+from export.passes.qdq_cleanup import dequantize_late, drop_requantization, quantize_weights
+from export.passes.reduce_range import seven_bits
+from export.passes.strip_quantization import float_twin
+from export.passes.uint8_input import fold_input_scale, take_quantized, take_uint8
 
 __all__ = [
     "ExportError",

@@ -48,13 +48,13 @@ class Artifact:
     sha256: str
     bytes: int
     parity: Mapping[str, Any] = field(default_factory=dict)
-    """How far it is from the trained model: see `export.parity`."""
+    """How far it is from the trained model: see `export.validation.parity`."""
     accuracy: Mapping[str, Any] | None = None
     """On the test images: correct, n, value, 95 % interval."""
     golden: Mapping[str, Any] | None = None
     """Its answers on seeded inputs, and how near another device must come: `tinysight.golden`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """All that is needed to make it again from the same run and data: see `export.convert`."""
+    """All that is needed to make it again from the same run and data: see `export.converter`."""
 
     def __post_init__(self) -> None:
         if self.format not in ("onnx", "tflite"):

@@ -33,7 +33,7 @@ def baseline():
 def graph(baseline):
     """Its clean float32 graph over pixels."""
     pytest.importorskip("tf2onnx")
-    from export.keras_to_onnx import keras_to_onnx
+    from export.formats.onnx import keras_to_onnx
 
     return keras_to_onnx(baseline)
 

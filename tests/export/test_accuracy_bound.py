@@ -6,11 +6,11 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-from export.accuracy_bound import harmful_layers, walk
 from export.cli import main
-from export.convert import Candidate
-from export.parity import Parity
+from export.converter import Candidate
 from export.recipes import RECIPES
+from export.search.accuracy_budget import harmful_layers, walk
+from export.validation.parity import Parity
 from tinysight import load_bundle
 
 N = 1000

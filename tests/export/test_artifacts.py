@@ -7,10 +7,11 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("tensorflow")
 
-from export import quantize, tflite
-from export.keras_to_onnx import keras_to_onnx
+from export.formats import tflite
+from export.formats.onnx import keras_to_onnx
 from export.passes import ExportError, float_logits, take_quantized, take_uint8
-from export.quantize import static_w8a8
+from export.quantization import post_training
+from export.quantization.post_training import static_w8a8
 from tinysight.errors import BundleError
 from tinysight.litert import LiteRT
 from tinysight.session import Session
@@ -91,8 +92,8 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypat
         seen.append(model)
         return take_quantized(model)
 
-    monkeypatch.setattr(quantize, "take_quantized", remember)
-    monkeypatch.setattr(quantize, "portable", lambda model: model)  # it does change bits
+    monkeypatch.setattr(post_training, "take_quantized", remember)
+    monkeypatch.setattr(post_training, "portable", lambda model: model)  # it does change bits
     ours = Session(static_w8a8(graph, images).SerializeToString(), (32, 32), 10).run(images)
     options = ort.SessionOptions()
     options.log_severity_level = 3

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-from export import build as module
-from export.build import build, calibration_indices
+from export import builder as module
+from export.builder import build, calibration_indices
 from export.cli import main
 from export.passes import ExportError
 from export.recipes import RECIPES, Tolerance

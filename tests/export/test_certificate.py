@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-from export import build as module
-from export.build import build, calibration_indices
-from export.certificate import LeakError, data_record, reference_of
+from export import builder as module
+from export.builder import build, calibration_indices
 from export.passes import ExportError
 from export.recipes import RECIPES
+from export.validation.provenance import LeakError, data_record, reference_of
 from tinysight import load_bundle
 from tinysight.partition import prove
 from training.data import split

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("onnx")
 
-from export.divergence import Divergence, divergence, layer_values, signal_to_noise, tflite_layer
+from export.validation.layer_sqnr import (
+    Divergence,
+    divergence,
+    layer_values,
+    signal_to_noise,
+    tflite_layer,
+)
 
 LAYERS = ["conv1", "conv2", "conv3", "dense1", "logits"]
 
@@ -64,9 +70,9 @@ def test_a_tflite_tensor_is_its_layers(tensor, layer):
 @pytest.fixture(scope="module")
 def artifacts(graph, baseline, images):
     """Of the baseline by format: float32, int8."""
-    from export import tflite
+    from export.formats import tflite
     from export.passes import take_uint8
-    from export.quantize import dynamic_w8, static_w8a8
+    from export.quantization.post_training import dynamic_w8, static_w8a8
 
     return {
         "onnx": (

@@ -11,15 +11,15 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-from export import quantize
 from export.cli import main
 from export.explain.findings import findings, unfused_cause
 from export.explain.kernels import Kernel, middle_mean, profile
-from export.explain.peak import Peak, measure_peak
-from export.explain.rows import pair
-from export.explain.work import Layer, layers
+from export.explain.layer_cost import Layer, layers
+from export.explain.layer_table import pair
+from export.explain.peak_throughput import Peak, measure_peak
 from export.passes import Graph, float_twin, take_uint8
-from export.quantize import find_ranges, static_w8a8, w8a8, w8a16
+from export.quantization import post_training
+from export.quantization.post_training import find_ranges, static_w8a8, w8a8, w8a16
 from tinysight.session import Session
 
 PEAK = Peak(float32=100_000, int8=400_000)
@@ -168,7 +168,7 @@ def test_a_layer_left_in_float_has_a_cause(graph, images):
 
 def test_a_layer_that_onnxruntime_quantizes_by_itself_is_told(graph, images, monkeypatch):
     """Float32 weights between quantized neighbours: without a barrier behind it, it is int8."""
-    monkeypatch.setattr(quantize, "hold_in_float", lambda model, layers: model)
+    monkeypatch.setattr(post_training, "hold_in_float", lambda model, layers: model)
     partial = w8a8(graph, find_ranges(graph, images), in_float=["conv2"])
     assert any(text.startswith("conv2 has float32 weights, and") for text in said_of(partial))
     assert not any("has float32 weights" in t for t in said_of(static_w8a8(graph, images)))

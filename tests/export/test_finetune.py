@@ -9,14 +9,14 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 pytest.importorskip("tensorflow_model_optimization")
 
-from export import finetune as module
-from export import qat, sparse
-from export.build import calibration_indices
-from export.convert import Converter
-from export.finetune import finetune
-from export.fused import optimized_operators
-from export.keras_to_onnx import aware_to_onnx
+from export.builder import calibration_indices
+from export.converter import Converter
+from export.formats.fusion_check import optimized_operators
+from export.formats.onnx import aware_to_onnx
 from export.passes import ExportError
+from export.quantization import finetune as module
+from export.quantization import pruning_clustering, qat
+from export.quantization.finetune import finetune
 from export.recipes import RECIPES, Finetuning
 from tinysight.litert import LiteRT
 from tinysight.session import Session
@@ -169,8 +169,8 @@ def test_clustered_weights_share_their_values(run, dataset, parts):
 def test_the_trained_model_is_left_as_it_was(floats):
     model = floats[0]
     before = model.get_weights()
-    sparse.pruned(model, Finetuning("pruning", sparsity=0.5))
-    sparse.clustered(model, Finetuning("clustering", clusters=4))
+    pruning_clustering.pruned(model, Finetuning("pruning", sparsity=0.5))
+    pruning_clustering.clustered(model, Finetuning("clustering", clusters=4))
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert model.layers[0].name == "conv1"

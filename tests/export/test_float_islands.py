@@ -11,9 +11,9 @@ pytest.importorskip("tf2onnx")
 
 import onnxruntime
 
-from export.fused import optimized_operators
+from export.formats.fusion_check import optimized_operators
 from export.passes import hold_in_float
-from export.quantize import find_ranges, quantizable, w8a8
+from export.quantization.post_training import find_ranges, quantizable, w8a8
 
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
 

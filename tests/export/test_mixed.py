@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-from export import mixed
 from export.cli import main
-from export.mixed import search
+from export.search import mixed_precision
+from export.search.mixed_precision import search
 from tinysight import load_bundle
 
 LAYERS = ("a", "b", "c")
@@ -29,7 +29,7 @@ def costs(monkeypatch):
             for name, call in calls.items()
         }
 
-    monkeypatch.setattr(mixed, "in_turns", in_turns)
+    monkeypatch.setattr(mixed_precision, "in_turns", in_turns)
     return table
 
 

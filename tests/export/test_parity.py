@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from export.parity import Parity
 from export.recipes import Tolerance
+from export.validation.parity import Parity
 
 
 def test_parity_on_known_numbers():

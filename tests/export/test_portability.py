@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("onnx")
 
 from export.passes import ExportError, seven_bits
-from export.portability import (
+from export.validation.int16_saturation import (
     Saturation,
     emulate,
     lost_to_saturation,
@@ -190,11 +190,11 @@ def test_seven_bits_of_what_has_no_weights_are_refused():
 
 def test_the_baselines_first_layer_is_the_culprit(graph, images, monkeypatch):
     """Pixels are bright, activations are not: what the bound says of all, only conv1 does."""
-    from export import quantize
+    from export.quantization import post_training
 
-    assert "conv1" not in portability(quantize.static_w8a8(graph, images), images).culprits
-    monkeypatch.setattr(quantize, "portable", lambda model: model)  # which repairs it
-    model = quantize.static_w8a8(graph, images)
+    assert "conv1" not in portability(post_training.static_w8a8(graph, images), images).culprits
+    monkeypatch.setattr(post_training, "portable", lambda model: model)  # which repairs it
+    model = post_training.static_w8a8(graph, images)
     bright = np.maximum(images, 160)
     found = portability(model, bright)
     assert [layer.layer for layer in found.layers] == [

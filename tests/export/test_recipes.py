@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from export.parity import Parity
 from export.recipes import DEFAULT, RECIPES, Finetuning, Recipe, Tolerance
+from export.validation.parity import Parity
 
 TOLERANCE = Tolerance(max_relative=1.0, max_drop=0.01, golden=0.05)
 NAME = re.compile(

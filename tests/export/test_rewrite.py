@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow")
 
-from export import tflite
-from export.rewrite import quick
+from export.formats import tflite
+from export.formats.keras_rewrites import quick
 from tinysight.litert import LiteRT
 from training.models.edge import build as edge
 from training.models.resnet import build as resnet

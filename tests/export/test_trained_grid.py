@@ -10,7 +10,7 @@ ort = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper
 
-from export.fused import optimized_operators, require_fused
+from export.formats.fusion_check import optimized_operators, require_fused
 from export.passes import ExportError, dequantize_late, drop_requantization, quantize_weights
 
 few = settings(max_examples=25, deadline=None)

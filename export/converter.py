@@ -13,12 +13,13 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization.calibrate import TensorsData
 
-from export import quantize, tflite
-from export.finetune import finetune
-from export.float16 import float16
-from export.fused import require_fused
-from export.keras_to_onnx import aware_to_onnx, keras_to_onnx
+from export.formats import tflite
+from export.formats.fusion_check import require_fused
+from export.formats.onnx import aware_to_onnx, keras_to_onnx
+from export.formats.onnx_float16 import float16
 from export.passes import ExportError, take_uint8
+from export.quantization import post_training
+from export.quantization.finetune import finetune
 from export.recipes import Arithmetic, Calibration, Finetuning, Format, Recipe
 from training.data import Dataset, Splits, hash_indices
 from training.progress import Count
@@ -65,7 +66,9 @@ class _Source:
 
     def ranges(self, calibration: Calibration) -> TensorsData:
         if calibration not in self._ranges:
-            self._ranges[calibration] = quantize.find_ranges(self.graph, self.images, calibration)
+            self._ranges[calibration] = post_training.find_ranges(
+                self.graph, self.images, calibration
+            )
         return self._ranges[calibration]
 
 
@@ -94,7 +97,7 @@ class Converter:
 
     def layers(self) -> list[str]:
         """The names of the layers that can be left in float32, in the graph's order."""
-        return quantize.quantizable(self._source(None).graph)
+        return post_training.quantizable(self._source(None).graph)
 
     def convert(self, recipe: Recipe, format_: Format, in_float: Sequence[str] = ()) -> Candidate:
         """Makes one artifact.
@@ -116,7 +119,9 @@ class Converter:
         if in_float:
             assert recipe.calibration is not None
             ranges = source.ranges(recipe.calibration)
-            content = quantize.w8a8(source.graph, ranges, in_float=in_float).SerializeToString()
+            content = post_training.w8a8(
+                source.graph, ranges, in_float=in_float
+            ).SerializeToString()
             recipe = dataclasses.replace(recipe, name=f"{recipe.name}_partial")
         else:
             content = _CONVERSIONS[recipe.arithmetic, format_](source, recipe)
@@ -156,7 +161,7 @@ class Converter:
 
 
 def _qat_onnx(source: _Source, recipe: Recipe) -> bytes:
-    content: bytes = quantize.portable(aware_to_onnx(source.model)).SerializeToString()
+    content: bytes = post_training.portable(aware_to_onnx(source.model)).SerializeToString()
     require_fused(content, recipe.name)
     return content
 
@@ -178,9 +183,11 @@ def _calibrated(
 _CONVERSIONS: Mapping[tuple[Arithmetic, Format], Callable[[_Source, Recipe], bytes]] = {
     ("float32", "onnx"): lambda source, _: take_uint8(source.graph).SerializeToString(),
     ("float16", "onnx"): lambda source, _: float16(source.graph).SerializeToString(),
-    ("dynamic_w8", "onnx"): lambda source, _: quantize.dynamic_w8(source.graph).SerializeToString(),
-    ("static_w8a8", "onnx"): _calibrated(quantize.w8a8),
-    ("static_w8a16", "onnx"): _calibrated(quantize.w8a16),
+    ("dynamic_w8", "onnx"): lambda source, _: post_training.dynamic_w8(
+        source.graph
+    ).SerializeToString(),
+    ("static_w8a8", "onnx"): _calibrated(post_training.w8a8),
+    ("static_w8a16", "onnx"): _calibrated(post_training.w8a16),
     ("qat_w8a8", "onnx"): _qat_onnx,
     ("float32", "tflite"): lambda source, _: tflite.float32(source.model),
     ("float16", "tflite"): lambda source, _: tflite.float16(source.model),

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export import qat, sparse
+from export.quantization import pruning_clustering, qat
 from export.recipes import Finetuning, Method
 from tinysight.atomic import new_folder
 from tinysight.cache import cache_folder
@@ -79,18 +79,18 @@ _TECHNIQUES: Mapping[Method, _Technique] = {
         _begin_aware, list, qat.settle_weight_ranges, qat.finished, qat.aware, first_counts=True
     ),
     "pruning": _Technique(
-        lambda model, settings, _: sparse.pruned(model, settings),
-        sparse.pruning_callbacks,
+        lambda model, settings, _: pruning_clustering.pruned(model, settings),
+        pruning_clustering.pruning_callbacks,
         lambda _: None,
-        sparse.unpruned,
+        pruning_clustering.unpruned,
         keras.models.clone_model,
         first_counts=False,
     ),
     "clustering": _Technique(
-        lambda model, settings, _: sparse.clustered(model, settings),
+        lambda model, settings, _: pruning_clustering.clustered(model, settings),
         list,
         lambda _: None,
-        sparse.unclustered,
+        pruning_clustering.unclustered,
         keras.models.clone_model,
         first_counts=True,
     ),

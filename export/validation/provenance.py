@@ -1,8 +1,9 @@
 """What a bundle can prove of itself: which image served for what, and how its artifacts agree.
 
 The chain is Keras = TFLite = ONNX = each quantized artifact: every artifact's answers are compared
-with the trained model's (`export.parity`), its layers with those of float32 in the same format
-(`export.divergence`), and any device's answers with those given here (`tinysight.golden`).
+with the trained model's (`export.validation.parity`), its layers with those of float32 in the same
+format (`export.validation.layer_sqnr`), and any device's answers with those given here
+(`tinysight.golden`).
 """
 
 import hashlib
@@ -13,10 +14,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.divergence import Values, divergence, layer_values
 from export.passes import ExportError
-from export.portability import emulate
 from export.recipes import RECIPES, Finetuning, Format, Recipe
+from export.validation.int16_saturation import emulate
+from export.validation.layer_sqnr import Values, divergence, layer_values
 from tinysight import partition
 from training.data import Dataset, Splits
 
@@ -129,7 +130,7 @@ def without_vnni(
 ) -> dict[str, Any] | None:
     """For bundle.json: what x86 without VNNI would answer, on some dozens of uint8 images.
 
-    None where its arithmetic cannot differ: see `export.portability`.
+    None where its arithmetic cannot differ: see `export.validation.int16_saturation`.
     """
     if format_ != "onnx" or not recipe.arithmetic.endswith(("w8a8", "measured")):
         return None

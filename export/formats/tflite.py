@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.keras_to_onnx import PIXEL_SCALE
+from export.formats.keras_rewrites import quick
+from export.formats.onnx import PIXEL_SCALE
 from export.passes import ExportError
-from export.rewrite import quick
 from tinysight.console import native_stderr_held_back
 from training.tf_keras_setup import keras, tf
 
@@ -68,7 +68,7 @@ def qat_w8a8(quantized: Any) -> bytes:
     """A quantization-aware model as it was trained: it brings all its ranges.
 
     Args:
-        quantized: from `export.qat.finished`, float32 in [0, 255] to logits.
+        quantized: from `export.quantization.qat.finished`, float32 in [0, 255] to logits.
     """
     converter = tf.lite.TFLiteConverter.from_keras_model(quantized)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

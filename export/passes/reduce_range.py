@@ -12,10 +12,9 @@ def seven_bits(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelPro
     """Halves the int8 weights of the named layers and doubles their scales.
 
     With |w| <= 64 the sum of two products with bytes is within 16 bits, 2 * 64 * 255 = 32,640, so
-    that x86 without VNNI computes it exactly: see `export.portability`. It costs each weight of
-    these layers one bit, and no time. Biases, which are stored in steps of the products, follow.
-
-    Raises ExportError where a named layer has no int8 weights of its own.
+    that x86 without VNNI computes it exactly: see `export.validation.int16_saturation`. It costs
+    each weight of these layers one bit, and no time. Biases, which are stored in steps of the
+    products, follow. Raises ExportError where a named layer has no int8 weights of its own.
     """
     graph = Graph.copy_of(model)
     nodes = {node.name: node for node in graph.nodes}

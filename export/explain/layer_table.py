@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from export.explain.kernels import Kernel
-from export.explain.peak import Peak
-from export.explain.work import Layer
+from export.explain.layer_cost import Layer
+from export.explain.peak_throughput import Peak
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.convert import Candidate
-from export.parity import Parity
+from export.converter import Candidate
 from export.recipes import Arithmetic, Format, Recipe
+from export.validation.parity import Parity
 
 CHEAPEST_FIRST: tuple[Arithmetic, ...] = (
     "static_w8a8",
@@ -34,7 +34,7 @@ INTEGER: tuple[Arithmetic, ...] = ("static_w8a8", "qat_w8a8")
 """8 bits throughout: the same work for a device, however the ranges were found."""
 
 Convert = Callable[[Recipe, Format, Sequence[str]], Candidate]
-"""Recipe, format, and the layers that stay in float32: `export.convert.Converter.convert`."""
+"""Recipe, format, and the layers that stay in float32: `export.converter.Converter.convert`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.keras_to_onnx import PIXEL_SCALE
+from export.formats.onnx import PIXEL_SCALE
 from export.passes import ExportError
 from training.tf_keras_setup import keras
 

@@ -10,12 +10,12 @@ import onnx
 
 from export.explain.findings import Finding, findings
 from export.explain.kernels import profile
-from export.explain.peak import Peak, measure_peak
-from export.explain.rows import Row, pair
-from export.explain.work import layers
+from export.explain.layer_cost import layers
+from export.explain.layer_table import Row, pair
+from export.explain.peak_throughput import Peak, measure_peak
 from export.passes import ExportError
-from export.passes.float_twin import float_twin
-from export.portability import Portability, portability
+from export.passes.strip_quantization import float_twin
+from export.validation.int16_saturation import Portability, portability
 from tinysight import golden
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.device import describe

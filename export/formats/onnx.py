@@ -45,7 +45,7 @@ def aware_to_onnx(model: Any) -> onnx.ModelProto:
     """Translates a quantization-aware model to an int8 graph, with the ranges that it learned.
 
     Args:
-        model: from `export.qat.finished`, float32 (n, h, w, 3) in [0, 255] to logits.
+        model: from `export.quantization.qat.finished`, float32 (n, h, w, 3) in [0, 255] to logits.
 
     Returns:
         `image`, uint8 (batch, h, w, 3), to `logits`, float32 (batch, classes).

@@ -4,10 +4,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from export.explain.explain import Explanation
 from export.explain.findings import Finding
-from export.explain.measure import Explanation
-from export.explain.rows import Row, Timed
-from export.portability import Emulated, Portability
+from export.explain.layer_table import Row, Timed
+from export.validation.int16_saturation import Emulated, Portability
 from tinysight.bundle import Artifact, Bundle
 from tinysight.console import table
 from tinysight.errors import BundleError
@@ -152,7 +152,7 @@ def _repair(found: Portability) -> str:
         return _wrapped("-> nothing to do: what saturates, saturates too rarely to matter.", 3)
     names = " and ".join(found.culprits)
     text = (
-        f"-> give {names} 7-bit weights (export.passes.seven_bits; onnxruntime calls it "
+        f"-> give {names} 7-bit weights (export.passes.reduce_range; onnxruntime calls it "
         "reduce_range), at the same speed"
     )
     if found.repaired is None:

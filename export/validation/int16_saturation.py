@@ -32,7 +32,7 @@ from onnx import TensorProto, helper
 
 from export.passes import Graph
 from export.passes.graph import attribute
-from export.passes.seven_bits import seven_bits
+from export.passes.reduce_range import seven_bits
 
 _INT16 = np.iinfo(np.int16)
 _OFTEN = 1e-3

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from export import mixed
-from export.accuracy_bound import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
-from export.certificate import LAYER_IMAGES, Layers, data_record, without_vnni
-from export.convert import Candidate, Converter
-from export.parity import Parity
+from export.converter import Candidate, Converter
 from export.passes import ExportError
 from export.recipes import FORMATS, RECIPES, Format, Recipe
+from export.search import mixed_precision
+from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
+from export.validation.parity import Parity
+from export.validation.provenance import LAYER_IMAGES, Layers, data_record, without_vnni
 from tinysight import device, golden
 from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle, load_bundle
@@ -84,8 +84,8 @@ def build(
         finetune_epochs: passes over the training images for the recipes that fine-tune, instead of
             their own.
         max_drop: writes, of each format, only the cheapest artifact that loses no more accuracy
-            than this, as a fraction of the validation images: see `export.accuracy_bound`. The
-            named recipes are what it chooses from, and float32 in any case.
+            than this, as a fraction of the validation images: see `export.search.accuracy_budget`.
+            The named recipes are what it chooses from, and float32 in any case.
 
     Raises:
         ExportError: the data is not what the run was trained on, `out` exists, the model cannot
@@ -242,7 +242,7 @@ def _mixed(recipe: Recipe, converter: Converter, check: "_Check") -> Candidate:
         parity = check.parity(candidate(in_float), "val")
         return recipe.tolerance.objection(parity, check.reference)
 
-    choice = mixed.search(
+    choice = mixed_precision.search(
         layers,
         open_graph=lambda in_float: check.engine(candidate(in_float)).run,
         objection=objection,

@@ -1,0 +1,1 @@
+"""One module a model format: how a Keras model becomes ONNX or TFLite."""

@@ -1,0 +1,1 @@
+"""How weights and activations become int8: after training, during it, pruned and clustered."""

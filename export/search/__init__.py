@@ -1,0 +1,1 @@
+"""Choosing among candidates: within a budget of accuracy, and layer by layer."""

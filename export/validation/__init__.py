@@ -1,0 +1,1 @@
+"""What an artifact must prove before it is written."""
