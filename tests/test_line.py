@@ -17,7 +17,7 @@ for package in (
     pytest.importorskip(package)
 
 from benchmarks.cli import main
-from benchmarks.files import read
+from benchmarks.sweep.result_io import read
 from tinysight import Classifier, load_bundle
 
 

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     need("train", "sklearn")
-    from benchmarks.card import FILE, card
+    from benchmarks.publish.model_card import FILE, card
     from tinysight.atomic import write_bytes
     from tinysight.bundle import load_bundle
     from training.data import load_dataset

@@ -26,8 +26,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     need("bench", "jsonschema")
-    from benchmarks.compare import AGREEING, agreement, clock_note, pair
-    from benchmarks.files import read
+    from benchmarks.sweep.compare import AGREEING, agreement, clock_note, pair
+    from benchmarks.sweep.result_io import read
 
     pairs = pair(read(args.first), read(args.second))
     if not pairs:

@@ -22,6 +22,6 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich")
     need("export", "onnx", "tf2onnx", "ai_edge_litert")
-    from benchmarks.demo import demo
+    from benchmarks.publish.demo import demo
 
     return demo(args.data, args.out)

@@ -20,6 +20,6 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmarks.overhead import report
+    from benchmarks.studies.api_overhead import report
 
     return report(args.bundle, args.samples, args.json)

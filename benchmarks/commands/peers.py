@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     need("export", "tensorflow", "tf2onnx", "onnx")
     need("peers", "openvino", "nncf", "ncnn", "pnnx")
-    from benchmarks.peers import convert
+    from benchmarks.sweep.other_toolchains import convert
 
     counter = Counter()
     convert(args.trained, args.data, args.out, overwrite=args.overwrite, count=counter)

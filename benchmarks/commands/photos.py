@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     need("train", "sklearn")
     import numpy as np
 
-    from benchmarks.photos import by_resampling
+    from benchmarks.studies.resampling import by_resampling
     from tinysight import Classifier
     from training.data import load_dataset, split
     from training.recipes import Recipe

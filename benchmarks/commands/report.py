@@ -36,11 +36,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     need("bench", "matplotlib", "jsonschema", "jinja2")
-    from benchmarks.files import read
-    from benchmarks.picture import draw
+    from benchmarks.report.html_page import page
     from benchmarks.report.markdown import markdown
-    from benchmarks.report.page import page
-    from benchmarks.result import rated
+    from benchmarks.sweep.plot import draw
+    from benchmarks.sweep.result import rated
+    from benchmarks.sweep.result_io import read
     from tinysight.atomic import write_bytes
 
     results = [read(path) for path in args.results]

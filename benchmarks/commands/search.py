@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     need("train", "tensorflow", "tf_keras", "sklearn", "rich")
     need("export", "tf2onnx", "onnx", "ai_edge_litert")
-    from benchmarks.search import PLACES, Found, costs, table, validated
+    from benchmarks.studies.architecture_search import PLACES, Found, costs, table, validated
     from tinysight.atomic import write_bytes
     from tinysight.errors import TinysightError
     from training.console import Screen

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     need("train", "sklearn")
-    from benchmarks.strangers import as_json, as_row, react, strangers
+    from benchmarks.studies.out_of_distribution import as_json, as_row, react, strangers
     from tinysight import Classifier
 
     classifier = Classifier.load(args.bundle)

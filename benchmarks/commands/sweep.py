@@ -9,8 +9,8 @@ from tinysight.console import Counter, need, positive, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
-    from benchmarks.entrants import Entrant
-    from benchmarks.result import Result
+    from benchmarks.sweep.result import Result
+    from benchmarks.sweep.targets import Entrant
 
 
 _USUAL = {"samples": 3000, "passes": 10, "seconds": 0.5, "spread": 60.0}
@@ -90,13 +90,13 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     need("bench", "matplotlib", "ai_edge_litert", "jsonschema")
-    from benchmarks import files
-    from benchmarks.picture import draw
-    from benchmarks.sweep import Settings, sweep
+    from benchmarks.sweep import result_io
+    from benchmarks.sweep.plot import draw
+    from benchmarks.sweep.runner import Settings, sweep
 
     out = args.out
-    if (out / files.NAME).exists() and not args.overwrite:
-        raise TinysightError(f"{out / files.NAME} exists: --overwrite replaces it")
+    if (out / result_io.NAME).exists() and not args.overwrite:
+        raise TinysightError(f"{out / result_io.NAME} exists: --overwrite replaces it")
     try:
         settings = Settings(
             args.threads, args.batches, args.samples, args.passes, args.seconds, args.spread
@@ -125,12 +125,12 @@ def run(args: argparse.Namespace) -> int:
     header, rows = _table(result)
     markdown = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
     (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
-    files.write(result, out / files.NAME)
-    from benchmarks.parts import discard
+    result_io.write(result, out / result_io.NAME)
+    from benchmarks.sweep.checkpoint import discard
 
     discard(out)
     print(table(header, rows))
-    print(f"\nWritten to {out}/: {files.NAME}, sweep.md, sweep.png")
+    print(f"\nWritten to {out}/: {result_io.NAME}, sweep.md, sweep.png")
     return 0
 
 
@@ -141,7 +141,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def _entrants(args: argparse.Namespace) -> "list[Entrant]":
     """All that is to be measured: every bundle's artifacts, then other tools' peers of them."""
-    from benchmarks.entrants import checked, of_bundle
+    from benchmarks.sweep.targets import checked, of_bundle
     from tinysight.bundle import load_bundle
 
     bundles = [load_bundle(path) for path in args.bundles]
@@ -149,7 +149,7 @@ def _entrants(args: argparse.Namespace) -> "list[Entrant]":
     if len(args.peers) > len(bundles):
         raise TinysightError("more --peers than bundles: each belongs to one")
     if args.peers:
-        from benchmarks.peers import of_folder
+        from benchmarks.sweep.other_toolchains import of_folder
 
         for bundle, folder in zip(bundles, args.peers, strict=False):
             entrants += of_folder(folder, bundle.name)
@@ -158,7 +158,7 @@ def _entrants(args: argparse.Namespace) -> "list[Entrant]":
 
 def _layers(files: list[Path]) -> dict[str, Any]:
     """By model. Raises TinysightError for what `export explain` did not write."""
-    from benchmarks.files import document
+    from benchmarks.sweep.result_io import document
 
     found = {}
     for file in files:
@@ -193,7 +193,7 @@ def _shown(path: Path) -> str:
 
 
 def _table(result: "Result") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    from benchmarks.result import front
+    from benchmarks.sweep.result import front
 
     cells = result.base
     best = front(result, cells)

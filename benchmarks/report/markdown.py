@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from benchmarks.compare import agreement, clock_note, pair
-from benchmarks.report import findings
-from benchmarks.report.device_side import header, preparation, rows
-from benchmarks.report.words import cell_name, device_name, facts, how, subtitle
-from benchmarks.result import Result, rated
+from benchmarks.report import analysis
+from benchmarks.report.device_section import header, preparation, rows
+from benchmarks.report.text import cell_name, device_name, facts, how, subtitle
+from benchmarks.sweep.compare import agreement, clock_note, pair
+from benchmarks.sweep.result import Result, rated
 
 
 def markdown(results: Sequence[Result], title: str) -> str:
@@ -16,7 +16,7 @@ def markdown(results: Sequence[Result], title: str) -> str:
         parts.append("![latency against accuracy](front.png)")
     for result in results:
         name = device_name(result, results)
-        said = [f"- {sentence}" for sentence in findings.sentences(findings.rows(result))]
+        said = [f"- {sentence}" for sentence in analysis.sentences(analysis.rows(result))]
         parts += [f"## {name}", "\n".join(said), table(result)]
         if result.bench is not None:
             parts += ["\n".join(f"- doubtful: {warning}" for warning in result.bench.warnings)]
@@ -55,7 +55,7 @@ def table(result: Result) -> str:
         "| lost / won images |",
         "|:--|--:|--:|--:|--:|--:|--:|",
     ]
-    for row in findings.rows(result):
+    for row in analysis.rows(result):
         p99 = row.cell.latency.percentile(99)
         ratio, flips, accuracy = row.ratio, row.flips, row.entry.accuracy
         cells = (
@@ -75,7 +75,7 @@ def table(result: Result) -> str:
             "–"
             if flips is None
             else f"{flips.only_first} / {flips.only_second}, "
-            + ("within noise" if row.same_accuracy else f"p {findings.odds(flips.p)}"),
+            + ("within noise" if row.same_accuracy else f"p {analysis.odds(flips.p)}"),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

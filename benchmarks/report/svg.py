@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from benchmarks.report.words import shown
+from benchmarks.report.text import shown
 from tinysight.results import Cell
 
 WIDTH = 1040

@@ -62,6 +62,6 @@ def benched(tmp_path_factory):
 
 @pytest.fixture
 def measured(swept):
-    from benchmarks.files import read
+    from benchmarks.sweep.result_io import read
 
     return read(swept)

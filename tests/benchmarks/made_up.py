@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.result import Data, Entry, Result
+from benchmarks.sweep.result import Data, Entry, Result
 from tinysight.results import Cell
 from tinysight.statistics import Accuracy
 

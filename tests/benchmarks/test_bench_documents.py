@@ -10,11 +10,11 @@ pytest.importorskip("ai_edge_litert")
 pytest.importorskip("jsonschema")
 pytest.importorskip("jinja2")
 
-from benchmarks import files
 from benchmarks.cli import main
-from benchmarks.compare import pair
-from benchmarks.files import ResultError, read
-from benchmarks.report.page import page
+from benchmarks.report.html_page import page
+from benchmarks.sweep import result_io
+from benchmarks.sweep.compare import pair
+from benchmarks.sweep.result_io import ResultError, read
 from tests.benchmarks.made_up import made_up
 
 
@@ -49,7 +49,7 @@ def test_it_is_read_as_a_result(benched, content):
 
 def test_all_of_it_is_in_the_schema(benched, content):
     """Nothing is printed that the schema does not name, and every name in it is printed."""
-    schema = json.loads((files.SCHEMAS / "bench-1.json").read_text())
+    schema = json.loads((result_io.SCHEMAS / "bench-1.json").read_text())
     read(benched)  # additionalProperties are refused
     assert set(schema["properties"]) == set(content)
     for part in ("floors", "entries", "cells", "starts", "preparations"):

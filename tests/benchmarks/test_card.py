@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("tensorflow")
 
-from benchmarks.card import commands
 from benchmarks.cli import main
+from benchmarks.publish.model_card import commands
 from export.cli import main as export
 from tinysight import Classifier, load_bundle
 from training.cli import main as train

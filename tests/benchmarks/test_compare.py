@@ -10,11 +10,11 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("jsonschema")
 
-from benchmarks import files
 from benchmarks.cli import main
-from benchmarks.compare import _mann_whitney, agreement, pair, ratio_interval
-from benchmarks.report import findings
-from benchmarks.result import Entry, front
+from benchmarks.report import analysis
+from benchmarks.sweep import result_io
+from benchmarks.sweep.compare import _mann_whitney, agreement, pair, ratio_interval
+from benchmarks.sweep.result import Entry, front
 from tests.benchmarks.made_up import made_up
 from tinysight.results import Cell
 
@@ -22,7 +22,7 @@ from tinysight.results import Cell
 def both(tmp_path, first, second):
     for name, result in (("first", first), ("second", second)):
         (tmp_path / name).mkdir()
-        files.write(result, tmp_path / name / files.NAME)
+        result_io.write(result, tmp_path / name / result_io.NAME)
     return ["compare", str(tmp_path / "first"), str(tmp_path / "second")]
 
 
@@ -110,7 +110,7 @@ def test_entries_are_set_against_float32():
         {"float32": 50, "int8": 25, "alike": 50.01, "broken": 20},
         correct={"float32": 180, "int8": 179, "alike": 180, "broken": 100},
     )
-    rows = {row.entry.recipe: row for row in findings.rows(result)}
+    rows = {row.entry.recipe: row for row in analysis.rows(result)}
     assert rows["float32"].ratio is None
     assert rows["int8"].ratio.value == pytest.approx(0.5, rel=0.02)
     assert not rows["int8"].ratio.within_noise
@@ -118,7 +118,7 @@ def test_entries_are_set_against_float32():
     assert rows["int8"].flips.only_first == 1
     assert rows["int8"].same_accuracy
     assert rows["broken"].same_accuracy is False
-    said = " ".join(findings.sentences(list(rows.values())))
+    said = " ".join(analysis.sentences(list(rows.values())))
     assert "m/int8 · onnxruntime is the quickest within a point" in said
     assert "As quick as its reference, within noise: m/alike" in said
     assert "m/broken · onnxruntime (-40.00 points, p < 0.001)" in said
@@ -127,14 +127,14 @@ def test_entries_are_set_against_float32():
 def test_flipped_images_are_those_of_mcnemar():
     result = made_up({"float32": 50, "int8": 25}, correct={"float32": 180, "int8": 150})
     first, second = result.entries
-    places = findings.flipped(result, first, second)
+    places = analysis.flipped(result, first, second)
     assert list(places) == list(range(20, 50))  # made_up answers the first ones wrongly
-    assert findings.flips(result, first, second).only_first == len(places)
+    assert analysis.flips(result, first, second).only_first == len(places)
 
 
 def test_a_confusion_matrix_counts_every_image():
     result = made_up({"float32": 50})
-    counts = findings.confusion(result, result.entries[0])
+    counts = analysis.confusion(result, result.entries[0])
     assert counts.sum() == 200
     assert np.trace(counts) == 180
 

@@ -8,9 +8,10 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("jsonschema")
 
-from benchmarks import figures, files
 from benchmarks.cli import main
-from benchmarks.figures import renewed
+from benchmarks.publish import readme_figures
+from benchmarks.publish.readme_figures import renewed
+from benchmarks.sweep import result_io
 from tests.benchmarks.made_up import made_up
 from tinysight.errors import TinysightError
 
@@ -26,8 +27,8 @@ def test_the_readme_has_the_figures_of_the_results():
 def results(tmp_path, monkeypatch):
     result = made_up({"float32": 50, "int8": 25})
     (tmp_path / "today").mkdir()
-    files.write(result, tmp_path / "today" / files.NAME)
-    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    result_io.write(result, tmp_path / "today" / result_io.NAME)
+    monkeypatch.setattr(readme_figures, "RESULTS", tmp_path)
     return tmp_path
 
 
@@ -44,7 +45,7 @@ def test_figures_within_a_line_and_blocks_are_renewed(results):
 
 
 def test_check_changes_nothing_and_fails_when_they_disagree(results, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.figures.renewed.__defaults__", (results,))
+    monkeypatch.setattr("benchmarks.publish.readme_figures.renewed.__defaults__", (results,))
     text = tmp_path / "README.md"
     text.write_text("<!-- figures:today/kb/m/int8@onnxruntime -->7<!-- end --> KB\n")
     assert main(["readme", str(text), "--check"]) == 1

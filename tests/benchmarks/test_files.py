@@ -10,25 +10,25 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
 jsonschema = pytest.importorskip("jsonschema")
 
-from benchmarks import files
 from benchmarks.cli import main
-from benchmarks.files import ResultError, as_json, read, write
+from benchmarks.sweep import result_io
+from benchmarks.sweep.result_io import ResultError, as_json, read, write
 from tests.benchmarks.made_up import made_up
 
 
 def test_the_schema_is_one():
-    for schema in files.SCHEMAS.glob("*.json"):
+    for schema in result_io.SCHEMAS.glob("*.json"):
         jsonschema.Draft202012Validator.check_schema(json.loads(schema.read_text()))
 
 
 def test_what_is_written_is_read(measured, tmp_path):
-    write(measured, tmp_path / files.NAME)
+    write(measured, tmp_path / result_io.NAME)
     again = read(tmp_path)
     assert as_json(again) == as_json(measured)
     assert np.array_equal(again.cells[0].passes[1], measured.cells[0].passes[1])
-    before = (tmp_path / files.NAME).read_bytes()
-    write(again, tmp_path / files.NAME)
-    assert (tmp_path / files.NAME).read_bytes() == before
+    before = (tmp_path / result_io.NAME).read_bytes()
+    write(again, tmp_path / result_io.NAME)
+    assert (tmp_path / result_io.NAME).read_bytes() == before
 
 
 def damaged(change):
@@ -62,7 +62,7 @@ DAMAGE = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_result_is_one_line(name, tmp_path):
     content, message = DAMAGE[name]
-    (tmp_path / files.NAME).write_bytes(content)
+    (tmp_path / result_io.NAME).write_bytes(content)
     with pytest.raises(ResultError, match=message) as caught:
         read(tmp_path)
     assert "\n" not in str(caught.value)
@@ -70,8 +70,8 @@ def test_a_damaged_result_is_one_line(name, tmp_path):
 
 
 def test_a_result_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MAX_BYTES", 1000)
-    (tmp_path / files.NAME).write_bytes(gzip.compress(b" " * 5000))
+    monkeypatch.setattr(result_io, "MAX_BYTES", 1000)
+    (tmp_path / result_io.NAME).write_bytes(gzip.compress(b" " * 5000))
     with pytest.raises(ResultError, match="more than 1,000 bytes"):
         read(tmp_path)
 

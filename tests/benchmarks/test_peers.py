@@ -14,7 +14,7 @@ if importlib.util.find_spec("pnnx") is None:  # importing it needs PyTorch, whic
     pytest.skip("needs the extra peers", allow_module_level=True)
 
 from benchmarks.cli import main
-from benchmarks.peers import of_folder
+from benchmarks.sweep.other_toolchains import of_folder
 from tinysight import TinysightError
 from training.cli import main as train
 from training.data import load_dataset

@@ -11,7 +11,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("tensorflow")
 
 from benchmarks.cli import main
-from benchmarks.photos import ENLARGED, WIDEST, photo
+from benchmarks.studies.resampling import ENLARGED, WIDEST, photo
 from export.cli import main as export
 from tinysight.preprocess import open_image, to_pixels
 from training.cli import main as train

@@ -13,9 +13,9 @@ pytest.importorskip("ai_edge_litert")
 pytest.importorskip("jsonschema")
 pytest.importorskip("jinja2")
 
-from benchmarks import files
 from benchmarks.cli import main
-from benchmarks.report.page import page
+from benchmarks.report.html_page import page
+from benchmarks.sweep import result_io
 from tests.benchmarks.made_up import made_up
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -206,6 +206,6 @@ def test_layers_are_drawn_where_they_were_recorded(opened):
 
 
 def test_the_title_can_be_given(tmp_path):
-    files.write(several(), tmp_path / files.NAME)
+    result_io.write(several(), tmp_path / result_io.NAME)
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "out"), "--title", "Mine"]) == 0
     assert "<h1>Mine</h1>" in (tmp_path / "out" / "report.html").read_text()

@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
 
-from benchmarks import search
 from benchmarks.cli import main
-from benchmarks.search import Place
+from benchmarks.studies import architecture_search
+from benchmarks.studies.architecture_search import Place
 
 TINY = {
     "edge_s": Place("baseline", False, ("4s2-8s2", "256s2-256-256")),
@@ -36,8 +36,8 @@ def tiny_places(monkeypatch):
             call()
         return {name: np.full(most, NANOSECONDS.get(name, 9_000)) for name in calls}
 
-    monkeypatch.setattr(search, "PLACES", TINY)
-    monkeypatch.setattr(search, "in_turns", in_turns)
+    monkeypatch.setattr(architecture_search, "PLACES", TINY)
+    monkeypatch.setattr(architecture_search, "in_turns", in_turns)
 
 
 def test_what_is_too_slow_or_too_large_is_not_trained(tmp_path, capsys):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from benchmarks.cli import main
-from benchmarks.strangers import IMAGES, react, strangers
+from benchmarks.studies.out_of_distribution import IMAGES, react, strangers
 from tinysight import Classifier, load_bundle
 from tinysight.session import Session
 

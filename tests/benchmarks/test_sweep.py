@@ -11,10 +11,10 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("jsonschema")
 
-from benchmarks import files, parts
 from benchmarks.cli import main
-from benchmarks.entrants import of_bundle
-from benchmarks.sweep import Settings, _starts, sweep
+from benchmarks.sweep import checkpoint, result_io
+from benchmarks.sweep.runner import Settings, _starts, sweep
+from benchmarks.sweep.targets import of_bundle
 from tests.benchmarks.conftest import TINY
 from tinysight.bundle import load_bundle
 from tinysight.errors import TinysightError
@@ -38,7 +38,7 @@ def test_it_writes_answers_samples_table_and_picture(swept, measured):
         assert len(cell.yardsticks) == 2
     assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert len((swept / "sweep.md").read_text().splitlines()) == 3
-    assert not (swept / parts.FOLDER).exists()
+    assert not (swept / checkpoint.FOLDER).exists()
 
 
 def test_no_folder_of_this_machine_is_recorded(measured, swept, colours):
@@ -108,7 +108,7 @@ def test_settings_are_checked(settings):
 def test_data_of_other_labels_is_one_line(tmp_path, capsys):
     assert run(tmp_path / "out", "--data", "digits") == 1
     assert capsys.readouterr().err.count("\n") == 1
-    assert not (tmp_path / "out" / files.NAME).exists()
+    assert not (tmp_path / "out" / result_io.NAME).exists()
 
 
 def test_without_data_or_a_recorded_accuracy_it_asks_for_data(tmp_path, capsys):
@@ -117,7 +117,7 @@ def test_without_data_or_a_recorded_accuracy_it_asks_for_data(tmp_path, capsys):
 
 
 def test_results_are_not_overwritten_unless_asked(colours, tmp_path, capsys):
-    old = tmp_path / files.NAME
+    old = tmp_path / result_io.NAME
     old.write_text("mine")
     assert run(tmp_path) == 1
     assert "--overwrite" in capsys.readouterr().err

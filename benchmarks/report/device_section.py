@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.report.words import cell_name
+from benchmarks.report.text import cell_name
 from tinysight import photo
 from tinysight.results import Bench, Cell
 

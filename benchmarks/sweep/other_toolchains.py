@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.entrants import Entrant, Run
+from benchmarks.sweep.targets import Entrant, Run
 from tinysight.atomic import new_folder
 from tinysight.console import native_stderr_held_back
 from tinysight.errors import TinysightError

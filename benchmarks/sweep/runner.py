@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import turns
-from benchmarks.answers import answers, check
-from benchmarks.entrants import Entrant
-from benchmarks.parts import Parts
-from benchmarks.result import Data, Entry, Result
+from benchmarks.sweep import worker
+from benchmarks.sweep.checkpoint import Parts
+from benchmarks.sweep.predictions import answers, check
+from benchmarks.sweep.result import Data, Entry, Result
+from benchmarks.sweep.targets import Entrant
 from tinysight import device
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
@@ -169,8 +169,8 @@ def _cells(
         name = _part(number, threads, batch)
         if not parts.have(name):
             time.sleep(max(0.0, starts[number] - time.monotonic()))
-            job = turns.Job(
-                {e.key: turns.Cell(e.open, _images(e, dataset, batch)) for e in entrants},
+            job = worker.Job(
+                {e.key: worker.Cell(e.open, _images(e, dataset, batch)) for e in entrants},
                 threads,
                 calls=-(-settings.calls // settings.passes),
                 seconds=settings.seconds,
@@ -184,7 +184,7 @@ def _cells(
             batch,
             tuple(by_part[n, threads, batch][entrant.key] for n in range(settings.passes)),
             tuple(
-                int(np.median(by_part[n, threads, batch][turns.YARDSTICK]))
+                int(np.median(by_part[n, threads, batch][worker.YARDSTICK]))
                 for n in range(settings.passes)
             ),
         )
@@ -209,9 +209,9 @@ def _part(number: int, threads: int, batch: int) -> str:
     return f"times-{number}-threads{threads}-batch{batch}"
 
 
-def _in_a_fresh_process(job: turns.Job, out: Path) -> None:
+def _in_a_fresh_process(job: worker.Job, out: Path) -> None:
     child = subprocess.run(
-        [sys.executable, "-m", "benchmarks.turns", str(out)],
+        [sys.executable, "-m", "benchmarks.sweep.worker", str(out)],
         input=pickle.dumps(job),
         stderr=subprocess.PIPE,
         check=False,

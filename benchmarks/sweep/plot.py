@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from benchmarks.result import Result, front
+from benchmarks.sweep.result import Result, front
 from tinysight.results import Cell
 
 _MARKS = "osD^vP*X"

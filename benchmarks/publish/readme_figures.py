@@ -18,12 +18,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from benchmarks.files import ResultError, read
 from benchmarks.report.markdown import table
-from benchmarks.result import Entry, Result
+from benchmarks.sweep.result import Entry, Result
+from benchmarks.sweep.result_io import ResultError, read
 from tinysight.errors import TinysightError
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 _MARKED = re.compile(r"(<!-- figures:(\S+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 _BEGUN = re.compile(r"<!-- figures:")
 

@@ -1,4 +1,4 @@
-"""A pass of a sweep, in a process of its own: `python -m benchmarks.turns OUT.npz < JOB`.
+"""A pass of a sweep, in a process of its own: `python -m benchmarks.sweep.worker OUT.npz < JOB`.
 
 A process is one throw of the dice: where its memory lies decides some percent of every latency, for
 as long as it lives. So a sweep makes many short passes, each in a fresh process, and the spread
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.entrants import Run
+from benchmarks.sweep.targets import Run
 from tinysight.atomic import write_bytes
 from tinysight.bursts import in_turns
 from tinysight.floor import yardstick

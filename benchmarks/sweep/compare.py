@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.result import Result
+from benchmarks.sweep.result import Result
 from tinysight.results import Cell
 
 AGREEING = 0.95

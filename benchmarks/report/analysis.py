@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report.words import shown
-from benchmarks.result import Entry, Result, front
+from benchmarks.report.text import shown
+from benchmarks.sweep.result import Entry, Result, front
 from tinysight.results import Cell
 from tinysight.statistics import McNemar, PairedRatio, paired_ratio
 

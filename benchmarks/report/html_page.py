@@ -13,12 +13,12 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.compare import Pair, agreement, clock_note, pair
-from benchmarks.report import findings, svg
-from benchmarks.report.device_side import device_side
-from benchmarks.report.layers import charts
-from benchmarks.report.words import cell_name, device_name, facts, how, shown, subtitle, tiles
-from benchmarks.result import Result
+from benchmarks.report import analysis, svg
+from benchmarks.report.device_section import device_side
+from benchmarks.report.layer_charts import charts
+from benchmarks.report.text import cell_name, device_name, facts, how, shown, subtitle, tiles
+from benchmarks.sweep.compare import Pair, agreement, clock_note, pair
+from benchmarks.sweep.result import Result
 from tinysight.results import Cell
 
 FLIPS_SHOWN = 24
@@ -142,10 +142,10 @@ def _points(result: Result, name: str, colours: Mapping[str, int]) -> list[dict[
 
 
 def _view(result: Result, name: str, colours: Mapping[str, int]) -> dict[str, Any]:
-    found = findings.rows(result)
+    found = analysis.rows(result)
     return {
         "name": name,
-        "sentences": findings.sentences(found),
+        "sentences": analysis.sentences(found),
         "base": f"One call at a time, {cell_name(found[0].cell)}",
         "rows": [
             {
@@ -164,7 +164,7 @@ def _view(result: Result, name: str, colours: Mapping[str, int]) -> dict[str, An
                 "accuracy": row.entry.accuracy,
                 "flips": row.flips,
                 "same_accuracy": row.same_accuracy,
-                "odds": row.flips and findings.odds(row.flips.p),
+                "odds": row.flips and analysis.odds(row.flips.p),
                 "bytes": row.entry.bytes,
             }
             for row in found
@@ -211,11 +211,11 @@ def _throughput(result: Result) -> dict[str, Any] | None:
 def _flips(result: Result) -> list[dict[str, Any]]:
     """For each entry, which images it and its reference disagree on."""
     pairs = []
-    for row in findings.rows(result):
+    for row in analysis.rows(result):
         if row.flips is None or result.data is None:
             continue
         first, second = row.reference, row.entry
-        places = findings.flipped(result, first, second)
+        places = analysis.flipped(result, first, second)
         if not len(places) or first.answers is None or second.answers is None:
             continue
         labels, targets = result.data.labels, result.data.targets
@@ -230,7 +230,7 @@ def _flips(result: Result) -> list[dict[str, Any]]:
                 "reference": first.key,
                 "lost": row.flips.only_first,
                 "won": row.flips.only_second,
-                "odds": findings.odds(row.flips.p),
+                "odds": analysis.odds(row.flips.p),
                 "noise": row.same_accuracy,
                 "more": len(places) - len(chosen),
                 "shown": [
@@ -265,7 +265,7 @@ def _confusions(
         if result.data is None or len(result.data.labels) > CONFUSED_CLASSES:
             continue
         for entry in sorted(result.entries, key=lambda e: -(e.accuracy.value if e.accuracy else 0)):
-            counts = findings.confusion(result, entry)
+            counts = analysis.confusion(result, entry)
             if counts is not None:
                 title = entry.key if len(results) == 1 else f"{entry.key}, {name}"
                 content = {"labels": result.data.labels, "counts": counts.tolist()}

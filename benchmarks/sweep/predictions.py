@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.entrants import Entrant
+from benchmarks.sweep.targets import Entrant
 from tinysight import device
 from tinysight.errors import TinysightError
 from training.data import Dataset

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.strangers import Reaction, react, strangers
+from benchmarks.studies.out_of_distribution import Reaction, react, strangers
 from tinysight import Bundle, Classifier
 from tinysight.statistics import Accuracy
 from training.data import Dataset

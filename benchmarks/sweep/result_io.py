@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.result import FORMAT, Data, Entry, Result
+from benchmarks.sweep.result import FORMAT, Data, Entry, Result
 from tinysight import results
 from tinysight.atomic import write_bytes
 from tinysight.document import parse
@@ -22,7 +22,7 @@ from tinysight.statistics import Accuracy
 NAME = "sweep.json.gz"
 MAX_BYTES = 64 << 20
 """Of a file once unpacked: a small one may unpack to more than the memory holds."""
-SCHEMAS = Path(__file__).parent / "schema"
+SCHEMAS = Path(__file__).parents[1] / "schema"
 
 
 class ResultError(TinysightError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.result import Result
+from benchmarks.sweep.result import Result
 from tinysight.results import Bench, Cell
 
 

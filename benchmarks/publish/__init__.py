@@ -1,0 +1,1 @@
+"""What is published of the measurements: model cards, the figures of the README, the demo."""

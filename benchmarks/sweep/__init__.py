@@ -1,0 +1,1 @@
+"""Latency against accuracy for many models, interleaved in one run."""
