@@ -19,12 +19,13 @@ from export.search import mixed_precision
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
 from export.validation.parity import Parity
 from export.validation.provenance import LAYER_IMAGES, Layers, data_record, without_vnni
-from tinysight import device, golden
-from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.engine import Engine
-from tinysight.litert import LiteRT
-from tinysight.session import Session
+from tinysight.device import info
+from tinysight.engines.litert import LiteRT
+from tinysight.engines.ort import Session
+from tinysight.engines.registry import Engine
+from tinysight.files import new_folder
+from tinysight.integrity import golden
 from training.calibration import Confidence
 from training.data import Dataset, Splits, split
 from training.finalize import predict
@@ -256,7 +257,7 @@ def _mixed(recipe: Recipe, converter: Converter, check: "_Check") -> Candidate:
         "calibration": chosen.settings.get("calibration"),
         "in_float": list(choice.in_float),
         "search": [trial.as_json() for trial in choice.trials],
-        "device": device.describe(),
+        "device": info.describe(),
     }
     return Candidate(recipe, "onnx", chosen.content, settings)
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tinysight.atomic import new_folder
+from tinysight.files import new_folder
 from training.optim.ema import Average
 from training.tf_keras_setup import keras, tf
 

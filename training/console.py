@@ -5,7 +5,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tinysight.statistics import Accuracy
+from tinysight.stats import Accuracy
 from training.data import Dataset
 from training.run_folder import Run
 

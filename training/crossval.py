@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinysight.atomic import write_bytes
+from tinysight.files import write_bytes
 from training.data import Dataset, Splits
 from training.progress import Progress
 from training.recipes import Recipe

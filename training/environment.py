@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from tinysight import device
+from tinysight.device import info
 from training.tf_keras_setup import keras, tf
 
 
@@ -21,4 +21,4 @@ def describe_device() -> dict[str, Any]:
         for gpu in tf.config.list_physical_devices("GPU")
     ]
     precision = keras.mixed_precision.global_policy().name
-    return {**device.describe(), "gpus": gpus, "precision": precision}
+    return {**info.describe(), "gpus": gpus, "precision": precision}

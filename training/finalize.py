@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.atomic import write_bytes
-from tinysight.statistics import Accuracy
+from tinysight.files import write_bytes
+from tinysight.stats import Accuracy
 from training.calibration import Confidence
 from training.data import Dataset, Indices, Splits
 from training.data.pipeline import batches

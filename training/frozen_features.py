@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.atomic import new_folder
-from tinysight.cache import cache_folder
+from tinysight.files import cache_folder, new_folder
 from training.data import Dataset
 from training.finalize import predict
 from training.progress import Count

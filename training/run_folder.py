@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinysight.atomic import write_bytes
 from tinysight.errors import TinysightError
+from tinysight.files import write_bytes
 
 FORMAT = 1
 

@@ -24,8 +24,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     need("train", "sklearn")
     from benchmarks.publish.model_card import FILE, card
-    from tinysight.atomic import write_bytes
     from tinysight.bundle import load_bundle
+    from tinysight.files import write_bytes
     from training.data import load_dataset
 
     bundle = load_bundle(args.bundle)

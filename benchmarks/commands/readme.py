@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     need("bench", "jsonschema")
     from benchmarks.publish.readme_figures import renewed
-    from tinysight.atomic import write_bytes
+    from tinysight.files import write_bytes
 
     old = args.file.read_text(encoding="utf-8")
     new = renewed(old)

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.sweep.plot import draw
     from benchmarks.sweep.result import rated
     from benchmarks.sweep.result_io import read
-    from tinysight.atomic import write_bytes
+    from tinysight.files import write_bytes
 
     results = [read(path) for path in args.results]
     images = None

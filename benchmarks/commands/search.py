@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
     need("train", "tensorflow", "tf_keras", "sklearn", "rich")
     need("export", "tf2onnx", "onnx", "ai_edge_litert")
     from benchmarks.studies.architecture_search import PLACES, Found, costs, table, validated
-    from tinysight.atomic import write_bytes
     from tinysight.errors import TinysightError
+    from tinysight.files import write_bytes
     from training.console import Screen
     from training.data import load_dataset
     from training.distillation.teacher import read_teacher

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.studies.out_of_distribution import Reaction, react, strangers
 from tinysight import Bundle, Classifier
-from tinysight.statistics import Accuracy
+from tinysight.stats import Accuracy
 from training.data import Dataset
 from training.recipes import Recipe, recipe_of
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from benchmarks.report.text import shown
 from benchmarks.sweep.result import Entry, Result, front
-from tinysight.results import Cell
-from tinysight.statistics import McNemar, PairedRatio, paired_ratio
+from tinysight.benchmark.results import Cell
+from tinysight.stats import McNemar, PairedRatio, paired_ratio
 
 REFERENCE = ("float32", "onnxruntime")
 SIGNIFICANT = 0.05

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.report.text import cell_name
-from tinysight import photo
-from tinysight.results import Bench, Cell
+from tinysight.benchmark import sample_photo
+from tinysight.benchmark.results import Bench, Cell
 
 _PARTS = ("process_ms", "import_ms", "load_ms", "first_answer_ms", "total_ms")
 
@@ -38,7 +38,7 @@ def preparation(bench: Bench) -> str:
         f"{one.resize.median / 1e3:.1f} ms to crop and resize"
         for one in bench.preparations
     )
-    return f"Before the engine comes the picture: {photo.WHAT}, takes {costs}."
+    return f"Before the engine comes the picture: {sample_photo.WHAT}, takes {costs}."
 
 
 def _row(bench: Bench, cell: Cell) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from benchmarks.report.layer_charts import charts
 from benchmarks.report.text import cell_name, device_name, facts, how, shown, subtitle, tiles
 from benchmarks.sweep.compare import Pair, agreement, clock_note, pair
 from benchmarks.sweep.result import Result
-from tinysight.results import Cell
+from tinysight.benchmark.results import Cell
 
 FLIPS_SHOWN = 24
 """For each pair; the result file has them all."""

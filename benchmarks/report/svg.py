@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from benchmarks.report.text import shown
-from tinysight.results import Cell
+from tinysight.benchmark.results import Cell
 
 WIDTH = 1040
 LEFT = 300

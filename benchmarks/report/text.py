@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.sweep.result import Result
-from tinysight.results import Bench, Cell
+from tinysight.benchmark.results import Bench, Cell
 
 
 def shown(key: str) -> str:

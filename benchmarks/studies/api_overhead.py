@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from tinysight import Classifier
+from tinysight.benchmark.timing import Latency, in_turns
 from tinysight.bundle import load_bundle
-from tinysight.measure import interleave
-from tinysight.session import Session
+from tinysight.engines.ort import Session
+
+SECONDS = 10.0
+"""For each of the two, at most."""
 
 
 def overhead(bundle: Path | None, samples: int) -> dict[str, float]:
     """Medians in microseconds, taken in turns: onnxruntime's `run` alone, and `classify(array)`.
 
-    The difference is that of the pairs, each call against its neighbour in time.
+    The difference is that of the pairs, each call against that of the same burst.
     """
     description = load_bundle(bundle)
     session = Session.open(description, description.artifact()).onnx
@@ -24,16 +27,19 @@ def overhead(bundle: Path | None, samples: int) -> dict[str, float]:
     )
     names = [session.get_outputs()[0].name]
     feed = {session.get_inputs()[0].name: image[None]}
-    taken = interleave(
+    times = in_turns(
         {"run": lambda: session.run(names, feed), "classify": lambda: classifier.classify(image)},
         samples,
+        SECONDS,
     )
-    pairs = taken["classify"].samples - taken["run"].samples
+    taken = {name: Latency(values) for name, values in times.items()}
+    paired = min(latency.samples.size for latency in taken.values())
+    pairs = taken["classify"].samples[:paired] - taken["run"].samples[:paired]
     return {
         "session_run_us": taken["run"].median,
         "classify_us": taken["classify"].median,
         "overhead_us": float(np.median(pairs)) / 1e3,
-        "samples": samples,
+        "samples": paired,
     }
 
 

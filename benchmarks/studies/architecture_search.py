@@ -18,12 +18,12 @@ from export.formats import tflite
 from export.formats.onnx import keras_to_onnx
 from export.passes import take_uint8
 from export.quantization.post_training import static_w8a8
-from tinysight.bursts import in_turns
-from tinysight.engine import Engine
-from tinysight.litert import LiteRT
+from tinysight.benchmark.timing import in_turns
+from tinysight.engines.litert import LiteRT
+from tinysight.engines.ort import Session
+from tinysight.engines.registry import Engine
 from tinysight.preprocess import Pixels
-from tinysight.session import Session
-from tinysight.statistics import Accuracy, PairedRatio, paired_ratio
+from tinysight.stats import Accuracy, PairedRatio, paired_ratio
 from training.data import Dataset, split
 from training.distillation.teacher import Teacher, taught
 from training.models.macs import multiply_accumulates

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tinysight import Classifier
 from tinysight.preprocess import RESAMPLING, Pixels, open_image, to_pixels
-from tinysight.statistics import Accuracy
+from tinysight.stats import Accuracy
 from training.progress import Count
 
 QUALITY = (80, 96)

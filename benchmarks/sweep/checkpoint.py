@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.atomic import write_bytes
+from tinysight.files import write_bytes
 
 FOLDER = ".unfinished"
 

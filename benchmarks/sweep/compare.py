@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sweep.result import Result
-from tinysight.results import Cell
+from tinysight.benchmark.results import Cell
 
 AGREEING = 0.95
 """The part of the cells that must agree when the same sweep is measured twice."""

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sweep.targets import Entrant, Run
-from tinysight.atomic import new_folder
 from tinysight.console import native_stderr_held_back
 from tinysight.errors import TinysightError
+from tinysight.files import new_folder
 from tinysight.preprocess import Pixels
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.sweep.result import Result, front
-from tinysight.results import Cell
+from tinysight.benchmark.results import Cell
 
 _MARKS = "osD^vP*X"
 _COLOURS = ("#1f5fbf", "#d9822b", "#2f8f5b", "#a04fb0", "#b8423e", "#4c8f9d", "#8a6d3b", "#666666")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sweep.targets import Entrant
-from tinysight import device
+from tinysight.device import info
 from tinysight.errors import TinysightError
 from training.data import Dataset
 
@@ -28,7 +28,7 @@ def answers(
     entrant: Entrant, dataset: Dataset, progress: Callable[[int, int], None]
 ) -> NDArray[np.int64]:
     """The class of every test image, int64 (n,), as an index of the data's labels."""
-    run = entrant.open(device.cores())
+    run = entrant.open(info.cores())
     # The same classes may stand in another order.
     theirs = np.array([dataset.labels.index(label) for label in entrant.labels])
     test = dataset.parts["test"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.results import Bench, Cell
-from tinysight.statistics import Accuracy
+from tinysight.benchmark.results import Bench, Cell
+from tinysight.stats import Accuracy
 
 FORMAT = 2
 """Format 1 was an uncompressed file of batch 1 alone, without the answers."""

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sweep.result import FORMAT, Data, Entry, Result
-from tinysight import results
-from tinysight.atomic import write_bytes
-from tinysight.document import parse
+from tinysight.benchmark import results
+from tinysight.benchmark.results import Bench, Cell
+from tinysight.benchmark.results_io import parse
 from tinysight.errors import TinysightError
-from tinysight.results import Bench, Cell
-from tinysight.statistics import Accuracy
+from tinysight.files import write_bytes
+from tinysight.stats import Accuracy
 
 NAME = "sweep.json.gz"
 MAX_BYTES = 64 << 20

@@ -22,11 +22,11 @@ from benchmarks.sweep.checkpoint import Parts
 from benchmarks.sweep.predictions import answers, check
 from benchmarks.sweep.result import Data, Entry, Result
 from benchmarks.sweep.targets import Entrant
-from tinysight import device
+from tinysight.benchmark.results import Cell
+from tinysight.device import info
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
-from tinysight.results import Cell
-from tinysight.statistics import Accuracy
+from tinysight.stats import Accuracy
 from training.data import Dataset
 
 PACKAGES = {"litert": "ai-edge-litert"}
@@ -101,7 +101,7 @@ def sweep(
     return Result(
         measured=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        device=device.describe(),
+        device=info.describe(),
         versions=versions,
         settings=asdict(settings),
         data=None
@@ -242,7 +242,7 @@ def _identity(
         "data": dataset and dataset.fingerprint,
         "settings": asdict(settings),
         "versions": dict(versions),
-        "device": device.describe()["cpu"],
+        "device": info.describe()["cpu"],
     }
 
 

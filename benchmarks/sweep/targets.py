@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.bundle import Bundle, load_bundle
-from tinysight.engine import engine_of, open_engine
+from tinysight.engines.registry import engine_of, open_engine
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
-from tinysight.statistics import Accuracy
+from tinysight.stats import Accuracy
 
 Run = Callable[[Pixels], NDArray[np.float32]]
 """uint8 images (n, height, width, 3) to float32 logits (n, classes)."""

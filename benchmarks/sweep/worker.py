@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sweep.targets import Run
-from tinysight.atomic import write_bytes
-from tinysight.bursts import in_turns
-from tinysight.floor import yardstick
+from tinysight.benchmark.reference_ops import yardstick
+from tinysight.benchmark.timing import in_turns
+from tinysight.files import write_bytes
 from tinysight.preprocess import Pixels
 
 YARDSTICK = "yardstick"

@@ -16,13 +16,16 @@ from export.explain.peak_throughput import Peak, measure_peak
 from export.passes import ExportError
 from export.passes.strip_quantization import float_twin
 from export.validation.int16_saturation import Portability, portability
-from tinysight import golden
+from tinysight.benchmark.timing import Latency, in_turns
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.device import describe
-from tinysight.measure import Latency, interleave
-from tinysight.session import Session
+from tinysight.device.info import describe
+from tinysight.engines.ort import Session
+from tinysight.integrity import golden
 
 FORMAT = 1
+
+_SECONDS = 10.0
+"""For each of the two graphs, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,10 @@ def explain(
     models = {"float32": float_content, "int8": content}
     kernels = profile(models, image, samples, lambda *done: progress("timing kernels:", *done))
     sessions = {name: Session(model, shape, len(bundle.labels)) for name, model in models.items()}
-    latencies = interleave(
-        {name: _call(session, image) for name, session in sessions.items()},
-        samples,
-        lambda *done: progress("timing whole graphs:", *done),
-    )
+    progress("timing whole graphs", 0, 0)
+    calls = {name: _call(session, image) for name, session in sessions.items()}
+    times = in_turns(calls, samples, _SECONDS)
+    latencies = {name: Latency(values) for name, values in times.items()}
     rows = pair(work, kernels["float32"], kernels["int8"])
     peak = _reached(peak, rows)
     progress("emulating other CPUs", 0, 0)

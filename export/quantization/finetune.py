@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from export.quantization import pruning_clustering, qat
 from export.recipes import Finetuning, Method
-from tinysight.atomic import new_folder
-from tinysight.cache import cache_folder
+from tinysight.files import cache_folder, new_folder
 from training.data import Dataset, Splits
 from training.data.augment import Augmentation
 from training.data.pipeline import batches, epoch_order

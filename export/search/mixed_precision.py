@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bursts import in_turns
+from tinysight.benchmark.timing import in_turns
 from tinysight.preprocess import Pixels
-from tinysight.statistics import PairedRatio, paired_ratio
+from tinysight.stats import PairedRatio, paired_ratio
 
 CALLS = 600
 SECONDS = 1.0

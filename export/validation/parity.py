@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.statistics import Accuracy, McNemar
+from tinysight.stats import Accuracy, McNemar
 
 
 @dataclass(frozen=True, slots=True)

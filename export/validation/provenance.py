@@ -3,7 +3,7 @@
 The chain is Keras = TFLite = ONNX = each quantized artifact: every artifact's answers are compared
 with the trained model's (`export.validation.parity`), its layers with those of float32 in the same
 format (`export.validation.layer_sqnr`), and any device's answers with those given here
-(`tinysight.golden`).
+(`tinysight.integrity.golden`).
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from export.passes import ExportError
 from export.recipes import RECIPES, Finetuning, Format, Recipe
 from export.validation.int16_saturation import emulate
 from export.validation.layer_sqnr import Values, divergence, layer_values
-from tinysight import partition
+from tinysight.integrity import data_split
 from training.data import Dataset, Splits
 
 LAYER_IMAGES = 32
@@ -37,8 +37,8 @@ def data_record(dataset: Dataset, splits: Splits, calibration: NDArray[np.int64]
     """
     sets = {**dict(splits.items()), "calibration": calibration}
     try:
-        record = partition.record(sets, len(dataset.targets))
-    except partition.PartitionError as error:
+        record = data_split.record(sets, len(dataset.targets))
+    except data_split.PartitionError as error:
         raise LeakError(f"{dataset.title}: {error}") from None
     repeated = _duplicates(dataset, splits)
     notes = list(dataset.notes)

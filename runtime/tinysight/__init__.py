@@ -6,9 +6,8 @@ Prediction(label='cat', index=3, probability=0.93, top=(('cat', 0.93),))
 """
 
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.classifier import Classifier
+from tinysight.classifier import Classifier, Prediction
 from tinysight.errors import BundleError, ImageError, TinysightError
-from tinysight.prediction import Prediction
 
 __all__ = [
     "Artifact",

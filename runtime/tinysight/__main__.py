@@ -2,6 +2,6 @@
 
 import sys
 
-from tinysight.cli import main
+from tinysight.cli.main import main
 
 sys.exit(main())

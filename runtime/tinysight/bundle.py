@@ -52,7 +52,8 @@ class Artifact:
     accuracy: Mapping[str, Any] | None = None
     """On the test images: correct, n, value, 95 % interval."""
     golden: Mapping[str, Any] | None = None
-    """Its answers on seeded inputs, and how near another device must come: `tinysight.golden`."""
+    """Its answers on seeded inputs, and how near another device must come:
+    `tinysight.integrity.golden`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """All that is needed to make it again from the same run and data: see `export.converter`."""
 

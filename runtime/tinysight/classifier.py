@@ -5,20 +5,34 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight import profile
 from tinysight.bundle import Bundle, load_bundle
-from tinysight.engine import Engine, open_engine, pick
+from tinysight.device import tuned_profile
+from tinysight.engines.registry import Engine, open_engine, pick
 from tinysight.errors import BundleError, ImageError
-from tinysight.prediction import Prediction
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
 
 Confidence = float | Literal["auto"]
 """A probability, or the one that the bundle recommends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image."""
+
+    label: str | None
+    """The most probable class; None where `min_confidence` asked for more than its probability."""
+    index: int
+    """The most probable class's place in the bundle's labels, in any case."""
+    probability: float
+    """Of that class, in [0, 1]: the softmax of the logits over the bundle's temperature."""
+    top: tuple[tuple[str, float], ...]
+    """The `top` most probable classes with their probabilities, the best first."""
 
 
 class Classifier:
@@ -69,7 +83,7 @@ class Classifier:
             raise ValueError("threads must be at least 1")
         bundle = load_bundle(path)
         if artifact is None and engine is None and threads is None:
-            tuned = profile.recall(bundle)
+            tuned = tuned_profile.recall(bundle)
             if tuned is not None:
                 artifact, threads = tuned.artifact, tuned.threads
         return cls(bundle, open_engine(bundle, pick(bundle, artifact, engine), threads or 1))

@@ -12,9 +12,9 @@ from export.formats.onnx import keras_to_onnx
 from export.passes import ExportError, float_logits, take_quantized, take_uint8
 from export.quantization import post_training
 from export.quantization.post_training import static_w8a8
+from tinysight.engines.litert import LiteRT
+from tinysight.engines.ort import Session
 from tinysight.errors import BundleError
-from tinysight.litert import LiteRT
-from tinysight.session import Session
 from training.tf_keras_setup import keras
 
 

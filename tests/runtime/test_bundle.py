@@ -21,8 +21,8 @@ from tinysight.bundle import (
     MAX_SIDE,
     shipped,
 )
+from tinysight.engines.ort import Session
 from tinysight.preprocess import RESAMPLING
-from tinysight.session import Session
 
 ARTIFACT = Artifact("float32", "onnx", "float32.onnx", "0" * 64, 10)
 BUNDLE = Bundle("a_bundle", ("cat", "dog"), 8, 8, (ARTIFACT,), "float32")

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tinysight import BundleError, Classifier, ImageError, Prediction, golden, load_bundle
-from tinysight.session import Session
+from tinysight import BundleError, Classifier, ImageError, Prediction, load_bundle
+from tinysight.engines.ort import Session
+from tinysight.integrity import golden
 
 
 class FixedLogits:

@@ -7,7 +7,7 @@ import pytest
 
 from tinysight import Bundle, Classifier, load_bundle
 from tinysight.bundle import shipped
-from tinysight.cli import main
+from tinysight.cli.main import main
 
 LABELS = "airplane automobile bird cat deer dog frog horse ship truck"
 

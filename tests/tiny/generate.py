@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-from tinysight import golden
-from tinysight.atomic import new_folder
 from tinysight.bundle import Artifact, Bundle
+from tinysight.files import new_folder
+from tinysight.integrity import golden
 
 SIDE = 8
 LABELS = ("red", "green", "blue")

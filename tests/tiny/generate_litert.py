@@ -11,8 +11,9 @@ from pathlib import Path
 import generate
 import tensorflow as tf
 
-from tinysight import golden, load_bundle
-from tinysight.atomic import new_folder
+from tinysight import load_bundle
+from tinysight.files import new_folder
+from tinysight.integrity import golden
 
 
 def model() -> bytes:

@@ -8,14 +8,14 @@ import pytest
 pytest.importorskip("tensorflow")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import kills
+import interrupt
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     out = tmp_path_factory.mktemp("unbroken") / "run"
-    kills.finish(out)
-    return kills.result(out)
+    interrupt.finish(out)
+    return interrupt.result(out)
 
 
 def test_killed_three_times_ends_bit_identical(tmp_path, unbroken):
@@ -28,18 +28,18 @@ def test_killed_three_times_ends_bit_identical(tmp_path, unbroken):
         "after one": lambda: (checkpoints / "epoch-0002").exists(),
     }
     for name, moment in moments.items():
-        assert kills.kill_when(out, moment), f"the run ended before: {name}"
-    kills.finish(out)
-    assert kills.result(out) == unbroken
+        assert interrupt.kill_when(out, moment), f"the run ended before: {name}"
+    interrupt.finish(out)
+    assert interrupt.result(out) == unbroken
     assert not checkpoints.exists()
 
 
 def test_half_written_checkpoint_is_never_picked_up(tmp_path, unbroken):
     """A folder that was not renamed into place is left alone, whatever it holds."""
     out = tmp_path / "run"
-    assert kills.kill_when(out, lambda: (out / "checkpoints" / "epoch-0001").exists())
+    assert interrupt.kill_when(out, lambda: (out / "checkpoints" / "epoch-0001").exists())
     half = out / "checkpoints" / ".epoch-0002.abcdef"
     half.mkdir(exist_ok=True)
     (half / "state.index").write_bytes(b"half")
-    kills.finish(out)
-    assert kills.result(out) == unbroken
+    interrupt.finish(out)
+    assert interrupt.result(out) == unbroken

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinysight.atomic import write_bytes
-from tinysight.statistics import McNemar
+from tinysight.files import write_bytes
+from tinysight.stats import McNemar
 from training.compare.plots import draw_confusions, draw_curves, draw_strip
 from training.compare.runs import Entry, pairs
 from training.data import Dataset

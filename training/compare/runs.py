@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.statistics import Accuracy
+from tinysight.stats import Accuracy
 from training.data import Dataset
 from training.models.macs import multiply_accumulates
 from training.progress import Progress

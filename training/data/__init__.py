@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinysight.cache import cache_folder
-from tinysight.partition import hash_indices
+from tinysight.files import cache_folder
+from tinysight.integrity.data_split import hash_indices
 from training.data import cifar10, digits, folder
 from training.data.cache import cached
 from training.data.dataset import PARTS, Dataset, Decoded, Indices, Progress

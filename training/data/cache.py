@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinysight.atomic import new_folder
+from tinysight.files import new_folder
 from training.data.dataset import Decoded
 from training.data.errors import DataError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.partition import hash_indices
+from tinysight.integrity.data_split import hash_indices
 from training.data.dataset import Dataset, Indices
 from training.data.errors import DataError
 

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.atomic import write_bytes
-from tinysight.cache import cache_folder
+from tinysight.files import cache_folder, write_bytes
 from training.data import Dataset, Splits
 from training.data.augment import Augmentation
 from training.data.pipeline import batches

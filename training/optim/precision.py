@@ -1,6 +1,6 @@
 """Which arithmetic a training uses: what the hardware has a quick path for."""
 
-from tinysight import device
+from tinysight.device import info
 from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
 
@@ -15,7 +15,7 @@ def set_policy(recipe: Recipe) -> str:
     """
     precision: str = recipe.precision
     if precision == "auto":
-        features = set(device.describe()["features"])
+        features = set(info.describe()["features"])
         if tf.config.list_physical_devices("GPU"):
             precision = "float16"
         elif features & {"amx_bf16", "avx512_bf16"}:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinysight.cache import cache_folder
+from tinysight.files import cache_folder
 from training.data import Dataset, folder, load_dataset
 
 Files = dict[str, bytes]

@@ -1,0 +1,1 @@
+"""Measuring bundles on this device: timing, processes, results, tuning and selection."""

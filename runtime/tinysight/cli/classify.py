@@ -1,0 +1,115 @@
+"""`tinysight classify`: one line an image, whatever happens to the others."""
+
+import argparse
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from tinysight.classifier import Classifier, Confidence, Prediction
+from tinysight.console import fail, positive
+from tinysight.engines.registry import ENGINES
+from tinysight.errors import ImageError
+from tinysight.image_files import STDIN, expand
+from tinysight.preprocess import Pixels, to_pixels
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "classify",
+        help="say what images show",
+        description="Says what images show, a line each. A file that cannot be read gets its own "
+        "line on stderr, and the exit code is then 1; all others are answered.",
+        epilog="examples:\n"
+        "  tinysight classify photo.jpg\n"
+        "  tinysight classify --top 3 photos/ 'more/*.png'\n"
+        "  cat photo.jpg | tinysight classify - --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a file, a folder, a pattern, or - for stdin"
+    )
+    command.add_argument(
+        "--bundle", help="the model's folder, or edge_m (default) or edge_s, which are shipped"
+    )
+    command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
+    command.add_argument("--engine", choices=tuple(ENGINES), help="what runs it (onnxruntime)")
+    command.add_argument("--top", type=positive, default=1, help="how many classes to rank")
+    command.add_argument(
+        "--min-confidence",
+        type=_confidence,
+        default=0.0,
+        metavar="P",
+        help="below this probability say unknown; auto takes the one that the bundle recommends",
+    )
+    command.add_argument("--threads", type=positive, help="cores for one call (1, or as tuned)")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    classifier = Classifier.load(
+        args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
+    )
+    bundle = classifier.bundle
+    names = list(expand(args.paths))
+    width = max((len(name) for name in names if isinstance(name, str)), default=0)
+    waiting: deque[str] = deque()  # names of images that were read and not answered yet
+    failures = 0
+
+    def readable() -> Iterator[Pixels]:
+        nonlocal failures
+        for name in names:
+            try:
+                if isinstance(name, ImageError):
+                    raise name
+                source = sys.stdin.buffer.read() if name == STDIN else name
+                pixels = to_pixels(source, bundle.height, bundle.width, bundle.resample)
+            except ImageError as error:
+                failures += 1
+                fail("tinysight", str(error))
+                continue
+            waiting.append(name)
+            yield pixels
+
+    # On a terminal each answer appears as soon as it is there; else batches are quicker.
+    batch = 1 if sys.stdout.isatty() else 32
+    for prediction in classifier.classify_many(
+        readable(), batch_size=batch, top=args.top, min_confidence=args.min_confidence
+    ):
+        name = waiting.popleft()
+        print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))
+    return 1 if failures else 0
+
+
+def _confidence(text: str) -> Confidence:
+    """A probability or `auto`, for argparse."""
+    if text == "auto":
+        return "auto"
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1, or be auto")
+    return value
+
+
+def _json_line(name: str, prediction: Prediction) -> str:
+    return json.dumps(
+        {
+            "path": name,
+            "label": prediction.label,
+            "index": prediction.index,
+            "probability": round(prediction.probability, 6),
+            "top": [
+                {"label": label, "probability": round(probability, 6)}
+                for label, probability in prediction.top
+            ],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _text_line(name: str, width: int, prediction: Prediction) -> str:
+    ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
+    unknown = "unknown  " if prediction.label is None else ""
+    return f"{name:<{width}}  {unknown}" + "  ".join(ranked)

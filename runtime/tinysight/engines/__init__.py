@@ -1,0 +1,1 @@
+"""The engines that run artifacts, behind one registry."""

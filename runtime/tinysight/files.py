@@ -1,0 +1,81 @@
+"""Writing that leaves either the old state or the new one, whatever happens in between."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces the file at `path` in one step; its folder must exist."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)  # mkstemp gives 0600, which another user could not read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`, which becomes `path` when the block succeeds.
+
+    Raises FileExistsError when something is at `path` already, unless `overwrite` is given; the
+    old folder is then removed only after the new one has taken its place.
+    """
+    if path.exists() and not overwrite:
+        raise FileExistsError(str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _sync(file)
+        temporary.chmod(0o755)
+        if overwrite and path.exists():
+            # A folder cannot replace a full one in one step: move the old one aside first.
+            aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+            old = aside / path.name
+            try:
+                path.rename(old)
+                temporary.rename(path)
+            except BaseException:
+                if old.exists():
+                    old.rename(path)
+                aside.rmdir()
+                raise
+            shutil.rmtree(aside)
+        else:
+            temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Forces a file, or a folder's list of names, to the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a folder
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cache_folder() -> Path:
+    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder; it need not exist yet."""
+    named = os.environ.get("TINYSIGHT_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"

@@ -1,0 +1,113 @@
+"""Golden answers: what a device must reproduce, without the training framework or any image."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight.bundle import Artifact, Bundle
+from tinysight.engines.registry import Engine
+from tinysight.preprocess import Pixels
+
+COUNT = 32
+"""How many an export records. Bundles of earlier exports have 8, the first of these."""
+MAX_COUNT = 4096
+"""No more are asked of a device, whatever a bundle says."""
+_SEED = b"tinysight golden 1"
+
+
+def inputs(height: int, width: int, count: int = COUNT) -> Pixels:
+    """Returns the inputs, uint8 (count, height, width, 3): the same on every machine, for ever.
+
+    They come from SHAKE-256, a published function, since numpy promises no stability of its
+    random numbers. Each is noise: the first of every eight of one colour, the last as fine as
+    pixels are. More of them begin with the same as fewer.
+    """
+    size = count * height * width * 3
+    noise = np.frombuffer(hashlib.shake_256(_SEED).digest(size), dtype=np.uint8)
+    images = noise.reshape(count, height, width, 3).copy()
+    for index, image in enumerate(images):
+        grain = max(1, max(height, width) >> index % 8)
+        coarse = image[::grain, ::grain]
+        image[:] = coarse.repeat(grain, axis=0).repeat(grain, axis=1)[:height, :width]
+    return images
+
+
+def record(logits: NDArray[np.float32], tolerance: float) -> dict[str, Any]:
+    """What bundle.json keeps of the workstation's answers, float32 (n, classes)."""
+    rows = [[float(f"{value:.7g}") for value in row] for row in logits]
+    return {"logits": rows, "tolerance": tolerance}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """This device's answers to the golden inputs against those that were recorded."""
+
+    inputs: int
+    same_top1: int
+    """Inputs on which both name the same class first."""
+    difference: float
+    """The largest difference of a logit, relative to the recorded ones' spread (max - min);
+    infinity where one is no number."""
+    tolerance: float
+    """What is allowed of it."""
+
+    @property
+    def ok(self) -> bool:
+        return self.difference <= self.tolerance
+
+
+def recorded_logits(golden: Mapping[str, Any], classes: int) -> NDArray[np.float32]:
+    """The recorded logits, float32 (n, classes). Raises ValueError where they are none."""
+    rows = np.asarray(golden["logits"], dtype=np.float32)
+    if rows.ndim != 2 or not 0 < len(rows) <= MAX_COUNT or rows.shape[1] != classes:
+        raise ValueError(f"golden logits of shape {rows.shape}")
+    return rows
+
+
+def compare(
+    run: Callable[[Pixels], NDArray[np.float32]],
+    golden: Mapping[str, Any],
+    shape: tuple[int, int],
+    classes: int,
+) -> Comparison:
+    """Gives an engine the golden inputs, and compares.
+
+    Args:
+        run: gives the logits, float32 (n, classes), of uint8 (n, height, width, 3).
+        golden: from bundle.json, as `record` made it.
+        shape: height and width.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: `golden` is malformed.
+    """
+    wanted, tolerance = recorded_logits(golden, classes), float(golden["tolerance"])
+    # One at a time, as they were recorded: kernels may differ between batch sizes.
+    logits = np.concatenate([run(image[None]) for image in inputs(*shape, len(wanted))])
+    return Comparison(
+        inputs=len(wanted),
+        same_top1=int((logits.argmax(axis=1) == wanted.argmax(axis=1)).sum()),
+        difference=difference(logits, wanted),
+        tolerance=tolerance,
+    )
+
+
+def difference(logits: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    """The largest difference of two sets of logits, relative to the spread of `wanted`."""
+    distance = float(np.abs(logits - wanted).max() / max(float(np.ptp(wanted)), 1e-12))
+    return math.inf if math.isnan(distance) else distance
+
+
+def golden_difference(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | None:
+    """How far this device's answers lie from the workstation's, relative to the logits' spread.
+
+    None where the bundle keeps no golden answers for the artifact.
+    """
+    if artifact.golden is None:
+        return None
+    shape = (bundle.height, bundle.width)
+    return compare(engine.run, artifact.golden, shape, len(bundle.labels)).difference

@@ -1,0 +1,110 @@
+"""A device's own result: checked against the published schema, and shown beside sweeps."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("ai_edge_litert")
+pytest.importorskip("jsonschema")
+pytest.importorskip("jinja2")
+
+from benchmarks.cli import main
+from benchmarks.report.html_page import page
+from benchmarks.sweep import result_io
+from benchmarks.sweep.compare import pair
+from benchmarks.sweep.result_io import ResultError, read
+from tests.benchmarks.make_result import make_result
+
+
+@pytest.fixture
+def content(benched):
+    return json.loads(benched.read_text())
+
+
+@pytest.fixture
+def changed(content, tmp_path):
+    """Writes the document after a change."""
+
+    def write(change):
+        change(content)
+        file = tmp_path / "changed.json"
+        file.write_text(json.dumps(content))
+        return file
+
+    return write
+
+
+def test_it_is_read_as_a_result(benched, content):
+    result = read(benched)
+    assert result.bench is not None
+    assert [cell.place for cell in result.cells] == [
+        ("tiny/float32@onnxruntime", 1, 1),
+        ("tiny/float32@onnxruntime", 1, 4),
+    ]
+    assert np.array_equal(result.cells[0].passes[0], content["cells"][0]["passes_ns"][0])
+    assert result.data is None
+
+
+def test_all_of_it_is_in_the_schema(benched, content):
+    """Nothing is printed that the schema does not name, and every name in it is printed."""
+    schema = json.loads((result_io.SCHEMAS / "bench-1.json").read_text())
+    read(benched)  # additionalProperties are refused
+    assert set(schema["properties"]) == set(content)
+    for part in ("floors", "entries", "cells", "starts", "preparations"):
+        assert set(schema["properties"][part]["items"]["properties"]) == set(content[part][0])
+
+
+def test_it_enters_the_report_beside_a_sweep(swept, benched, tmp_path):
+    out = tmp_path / "out"
+    assert main(["report", str(swept), str(benched), "--out", str(out)]) == 0
+    text = (out / "report.html").read_text()
+    assert "On the device" in text
+    assert "first answer" in text
+    assert "crop and resize" in text
+    assert "Two dates, one device" in text
+    markdown = (out / "report.md").read_text()
+    assert "| artifact | process | import |" in markdown
+    assert "tinysight bench bundle" in markdown
+    assert len(pair(read(swept), read(benched))) == 2
+
+
+def test_alone_and_without_an_accuracy_there_is_no_front_to_draw(benched, tmp_path, capsys):
+    assert main(["report", str(benched), "--out", str(tmp_path)]) == 0
+    assert "report.html, report.md\n" in capsys.readouterr().out
+    assert not (tmp_path / "front.png").exists()
+    assert "front.png" not in (tmp_path / "report.md").read_text()
+
+
+def test_an_accuracy_makes_a_front(changed, tmp_path):
+    worth = {"correct": 68, "n": 100, "value": 0.68, "interval": [0.58, 0.76]}
+    file = changed(lambda c: c["entries"][0].update(accuracy=worth, accuracy_from="measured here"))
+    assert main(["report", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "front.png").exists()
+    assert "accuracy measured there" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_warnings_are_shown_and_no_word_becomes_markup(changed):
+    file = changed(lambda c: c["warnings"].append("busy: <script>alert(1)</script>"))
+    text = page([make_result({"float32": 50}), read(file)], "t")
+    assert "Doubtful:" in text
+    assert "<script>alert" not in text
+
+
+DAMAGE = {
+    "a part too many": (lambda c: c.update(more=1), "more"),
+    "a later format": (lambda c: c.update(format=2), "not read here"),
+    "a time of 0": (lambda c: c["cells"][0]["passes_ns"][0].append(0), "minimum of 1"),
+    "a cell of nobody": (lambda c: c["cells"][0].update(entry="x"), "belong together"),
+    "a cell twice": (lambda c: c["cells"].append(c["cells"][0]), "there twice"),
+    "no thread": (lambda c: c["starts"][0].update(threads=0), "minimum of 1"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_one_is_one_line(name, changed):
+    change, message = DAMAGE[name]
+    with pytest.raises(ResultError, match=message) as caught:
+        read(changed(change))
+    assert "\n" not in str(caught.value)

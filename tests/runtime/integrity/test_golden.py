@@ -1,0 +1,82 @@
+"""The golden inputs are the same for ever, and a comparison counts what was recorded."""
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinysight.integrity import golden
+
+CLASSES = 3
+
+
+def engine(images: np.ndarray) -> np.ndarray:
+    """Mean of each colour, and of one image at a time, as goldens are run."""
+    assert len(images) == 1
+    return images.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
+
+
+def recorded(count: int = golden.COUNT, tolerance: float = 1e-4) -> dict[str, Any]:
+    logits = np.concatenate([engine(image[None]) for image in golden.inputs(8, 8, count)])
+    return golden.record(logits, tolerance)
+
+
+def test_the_inputs_never_change() -> None:
+    """By hash: bundles that were written long ago are verified with them."""
+    assert hashlib.sha256(golden.inputs(32, 32).tobytes()).hexdigest() == (
+        "de440f581fc8915b1bb2ab6895742ee9fd877867a831867007fed89f46aa9524"
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (32, 32), (5, 33)])
+def test_more_inputs_begin_with_fewer(size: tuple[int, int]) -> None:
+    few, many = golden.inputs(*size, 8), golden.inputs(*size)
+    assert many.shape == (32, *size, 3)
+    assert (many[:8] == few).all()
+    assert len(np.unique(many[0].reshape(-1, 3), axis=0)) == 1  # of one colour
+
+
+@pytest.mark.parametrize("count", [1, 8, 32])
+def test_as_many_are_compared_as_were_recorded(count: int) -> None:
+    found = golden.compare(engine, recorded(count), (8, 8), CLASSES)
+    assert (found.inputs, found.same_top1, found.ok) == (count, count, True)
+    assert found.difference < 1e-5
+
+
+def test_what_differs_is_counted() -> None:
+    def other(images: np.ndarray) -> np.ndarray:
+        return engine(images)[:, ::-1]
+
+    found = golden.compare(other, recorded(), (8, 8), CLASSES)
+    assert not found.ok
+    assert 0 < found.same_top1 < found.inputs  # where green is first, it stays first
+
+
+def test_no_number_is_never_ok() -> None:
+    found = golden.compare(
+        lambda images: engine(images) * np.float32(np.nan), recorded(), (8, 8), CLASSES
+    )
+    assert found.difference == math.inf
+    assert not found.ok
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"tolerance": 1},
+        {"logits": [], "tolerance": 1},
+        {"logits": [[1.0, 2.0]], "tolerance": 1},
+        {"logits": [[1, 2, 3]] * (golden.MAX_COUNT + 1), "tolerance": 1},
+        {"logits": [[1, 2, 3]], "tolerance": "high"},
+        {"logits": "x", "tolerance": 1},
+    ],
+    ids=lambda kept: str(kept)[:40],
+)
+def test_a_malformed_record_is_refused_before_anything_runs(kept: dict[str, Any]) -> None:
+    def never(images: np.ndarray) -> np.ndarray:
+        raise AssertionError("it ran")
+
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        golden.compare(never, kept, (8, 8), CLASSES)
