@@ -16,7 +16,7 @@ from benchmarks.commands import (
     strangers,
     sweep,
 )
-from tinysight.console import guarded
+from tinysight.console import run_cli
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,4 +43,4 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    return guarded("benchmarks", lambda: int(args.run(args)))
+    return run_cli("benchmarks", lambda: int(args.run(args)))

@@ -16,13 +16,19 @@ from export.converter import Candidate, Converter
 from export.passes import ExportError
 from export.recipes import FORMATS, RECIPES, Format, Recipe
 from export.search import mixed_precision
-from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Tried, harmful_layers, walk
+from export.search.accuracy_budget import (
+    CHEAPEST_FIRST,
+    INTEGER,
+    Trial,
+    rank_layer_sensitivity,
+    search_within_drop,
+)
 from export.validation.parity import Parity
-from export.validation.provenance import LAYER_IMAGES, Layers, data_record, without_vnni
+from export.validation.provenance import LAYER_IMAGES, Layers, data_record, int16_saturation_record
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.device import info
-from tinysight.engines.litert import LiteRT
-from tinysight.engines.ort import Session
+from tinysight.engines.litert import LiteRTEngine
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import Engine
 from tinysight.files import new_folder
 from tinysight.integrity import golden
@@ -30,7 +36,7 @@ from training.calibration import Confidence
 from training.data import Dataset, Splits, split
 from training.finalize import predict
 from training.models.macs import multiply_accumulates
-from training.progress import Count
+from training.progress import ProgressCallback
 from training.recipes import Recipe as TrainingRecipe
 from training.run_folder import Run
 from training.tf_keras_setup import keras
@@ -54,13 +60,13 @@ class Report:
     """None for an artifact that a walk passed by: test images choose nothing."""
     settings: Mapping[str, Any]
     """Of the artifact: see `Candidate.settings`."""
-    objection: str | None
+    rejection_reason: str | None
     """Why it was not written; None where it was."""
 
     @property
-    def in_float(self) -> tuple[str, ...]:
+    def float_layers(self) -> tuple[str, ...]:
         """The layers of a quantized artifact that were left in float32."""
-        return tuple(self.settings.get("in_float", ()))
+        return tuple(self.settings.get("float_layers", ()))
 
 
 def build(
@@ -74,7 +80,7 @@ def build(
     finetune_epochs: float | None = None,
     max_drop: float | None = None,
     overwrite: bool = False,
-    count: Count = lambda what, done, total: None,  # noqa: ARG005
+    count: ProgressCallback = lambda what, done, total: None,  # noqa: ARG005
 ) -> list[Report]:
     """Exports a run by every recipe in every format that has it, and writes the bundle `out`.
 
@@ -114,41 +120,45 @@ def build(
     chosen = [RECIPES[recipe] for recipe in recipes]
     artifacts: list[tuple[Artifact, bytes]] = []
     reports: list[Report] = []
-    for tried in _tried(chosen, formats, converter, check, max_drop):
-        candidate, parity = tried.candidate, {"val": tried.validation}
-        if tried.objection is None or max_drop is None:
+    for trial in _tried(chosen, formats, converter, check, max_drop):
+        candidate, parity = trial.candidate, {"val": trial.validation}
+        if trial.rejection_reason is None or max_drop is None:
             parity["test"] = check.parity(candidate, "test")
         reports.append(
             Report(
                 name=candidate.name,
                 size=len(candidate.content),
                 compressed=candidate.compressed,
-                drop=check.reference.accuracy.value - tried.validation.accuracy.value,
-                validation=tried.validation,
+                drop=check.reference.accuracy.value - trial.validation.accuracy.value,
+                validation=trial.validation,
                 test=parity.get("test"),
                 settings=candidate.settings,
-                objection=tried.objection,
+                rejection_reason=trial.rejection_reason,
             )
         )
-        if tried.objection is None:
+        if trial.rejection_reason is None:
             engine = check.engine(candidate)
             recipe, content = candidate.recipe, candidate.content
             inside = {
                 "layers": layers.record(recipe, candidate.format, content),
-                "without_vnni": without_vnni(recipe, candidate.format, content, looked_at),
+                "int16_saturation_record": int16_saturation_record(
+                    recipe, candidate.format, content, looked_at
+                ),
             }
             artifact = _artifact(recipe, candidate.format, content, parity, inside, engine, dataset)
             settings = {**candidate.settings, "compressed_bytes": candidate.compressed}
             artifacts.append((dataclasses.replace(artifact, settings=settings), content))
     onnx_artifacts = [artifact for artifact, _ in artifacts if artifact.format == "onnx"]
     if not onnx_artifacts:
-        reasons = "; ".join(f"{r.name}: {r.objection}" for r in reports if r.objection)
+        reasons = "; ".join(
+            f"{r.name}: {r.rejection_reason}" for r in reports if r.rejection_reason
+        )
         reasons = reasons or "none was asked for"
         raise ExportError(f"no ONNX artifact is near enough to the trained model: {reasons}")
     default = _default(onnx_artifacts)
     confidence = _confidence(default, artifacts, check)
     seen = {
-        artifact.name: confidence.seen_on(*check.answers(content, "test"))
+        artifact.name: confidence.evaluate(*check.answers(content, "test"))
         for artifact, content in artifacts
     }
     bundle = Bundle(
@@ -191,7 +201,7 @@ def _tried(
     converter: Converter,
     check: "_Check",
     max_drop: float | None,
-) -> Iterator[Tried]:
+) -> Iterator[Trial]:
     """Every candidate that is made, with what the validation images say of it."""
     if max_drop is None:
         for recipe in recipes:
@@ -201,11 +211,13 @@ def _tried(
                 else:
                     candidate = converter.convert(recipe, format_)
                 parity = check.parity(candidate, "val")
-                yield Tried(candidate, parity, recipe.tolerance.objection(parity, check.reference))
+                yield Trial(
+                    candidate, parity, recipe.tolerance.rejection_reason(parity, check.reference)
+                )
         return
 
     def harm(recipe: Recipe) -> list[str]:
-        return harmful_layers(
+        return rank_layer_sensitivity(
             recipe,
             converter.layers(),
             convert=converter.convert,
@@ -214,7 +226,7 @@ def _tried(
         )
 
     for format_ in formats:
-        yield from walk(
+        yield from search_within_drop(
             [
                 one
                 for one in dict.fromkeys((*recipes, RECIPES["float32"]))
@@ -234,28 +246,28 @@ def _mixed(recipe: Recipe, converter: Converter, check: "_Check") -> Candidate:
     static, float32 = RECIPES["static_w8a8"], RECIPES["float32"]
     layers = converter.layers()
 
-    def candidate(in_float: Sequence[str]) -> Candidate:
-        if len(in_float) == len(layers):
+    def candidate(float_layers: Sequence[str]) -> Candidate:
+        if len(float_layers) == len(layers):
             return converter.convert(float32, "onnx")
-        return converter.convert(static, "onnx", in_float)
+        return converter.convert(static, "onnx", float_layers)
 
-    def objection(in_float: Sequence[str]) -> str | None:
-        parity = check.parity(candidate(in_float), "val")
-        return recipe.tolerance.objection(parity, check.reference)
+    def rejection_reason(float_layers: Sequence[str]) -> str | None:
+        parity = check.parity(candidate(float_layers), "val")
+        return recipe.tolerance.rejection_reason(parity, check.reference)
 
     choice = mixed_precision.search(
         layers,
-        open_graph=lambda in_float: check.engine(candidate(in_float)).run,
-        objection=objection,
+        open_graph=lambda float_layers: check.engine(candidate(float_layers)).run,
+        rejection_reason=rejection_reason,
         image=check.image,
         progress=check.count,
     )
-    chosen = candidate(choice.in_float)
+    chosen = candidate(choice.float_layers)
     settings = {
         **chosen.settings,
         **recipe.as_json(),
         "calibration": chosen.settings.get("calibration"),
-        "in_float": list(choice.in_float),
+        "float_layers": list(choice.float_layers),
         "search": [trial.as_json() for trial in choice.trials],
         "device": info.describe(),
     }
@@ -270,7 +282,7 @@ class _Check:
         dataset: Dataset,
         parts: Mapping[str, NDArray[np.int64]],
         trained: Mapping[str, NDArray[np.float32]],
-        count: Count,
+        count: ProgressCallback,
     ) -> None:
         """`parts` are the indices of some sets of images, `trained` the model's logits on them."""
         self._dataset, self._parts, self._trained, self.count = dataset, parts, trained, count
@@ -328,7 +340,7 @@ def _confidence(
 ) -> Confidence:
     """Fitted to what the default artifact itself answers, which is not quite what Keras does."""
     content = next(content for artifact, content in artifacts if artifact.name == default)
-    return Confidence.fitted(*check.answers(content, "val"))
+    return Confidence.fit(*check.answers(content, "val"))
 
 
 def calibration_indices(splits: Splits, seed: int) -> NDArray[np.int64]:
@@ -356,7 +368,7 @@ def _same_splits(run: Run, dataset: Dataset) -> Splits:
 
 
 def _engine(format_: str, content: bytes, dataset: Dataset) -> Engine:
-    engine = LiteRT if format_ == "tflite" else Session
+    engine = LiteRTEngine if format_ == "tflite" else OnnxRuntimeEngine
     height, width = dataset.images.shape[1:3]
     return engine(content, (height, width), len(dataset.labels))
 

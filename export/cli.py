@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from export.explain.cli import main as explain
 from export.recipes import DEFAULT, FORMATS, RECIPES
-from tinysight.console import Counter, fail, guarded, need, table
+from tinysight.console import ProgressLine, fail, require_extra, run_cli, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
@@ -67,19 +67,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["explain"]:
         return explain(words[1:])
     args = parser().parse_args(words)
-    return guarded("export", lambda: export(args))
+    return run_cli("export", lambda: export(args))
 
 
 def export(args: argparse.Namespace) -> int:
-    need("export", "tensorflow", "tf_keras", "sklearn", "onnx", "tf2onnx", "ai_edge_litert")
+    require_extra(
+        "export", "tensorflow", "tf_keras", "sklearn", "onnx", "tf2onnx", "ai_edge_litert"
+    )
     if any(RECIPES[name].finetuning for name in args.recipes or ()):
-        need("export", "tensorflow_model_optimization")
+        require_extra("export", "tensorflow_model_optimization")
     from training.data import load_dataset
     from training.run_folder import load_run
 
     run = load_run(args.run)
     data = run.record["data"]
-    counter = Counter()
+    counter = ProgressLine()
     size = tuple(data["shape"][:2])
     dataset = load_dataset(args.data or data["source"], size=size, progress=counter)
     from export.builder import build
@@ -99,8 +101,8 @@ def export(args: argparse.Namespace) -> int:
     counter.clear()
     if args.max_drop is not None:
         _tell_walk(reports, args.max_drop)
-    written = [report for report in reports if report.objection is None]
-    refused = [] if args.max_drop is not None else [r for r in reports if r.objection]
+    written = [report for report in reports if report.rejection_reason is None]
+    refused = [] if args.max_drop is not None else [r for r in reports if r.rejection_reason]
     header = (
         "artifact", "KB", "KB gzip -9", "largest / mean logit difference", "same top-1",
         "test accuracy",
@@ -122,7 +124,7 @@ def export(args: argparse.Namespace) -> int:
         if "search" in report.settings:
             _tell_search(report)
     for report in refused:
-        fail("export", f"{report.name} was not written: {report.objection}")
+        fail("export", f"{report.name} was not written: {report.rejection_reason}")
     print(f"\nWritten to {args.out}/. Next: tinysight classify --bundle {args.out} PICTURE…")
     return 1 if refused else 0
 
@@ -131,20 +133,22 @@ def _tell_walk(reports: Sequence["Report"], max_drop: float) -> None:
     """What was tried for --max-drop, and why it was passed by."""
     rows = [
         (
-            f"{report.name}, {len(report.in_float)} in float32" if report.in_float else report.name,
+            f"{report.name}, {len(report.float_layers)} in float32"
+            if report.float_layers
+            else report.name,
             f"{report.size / 1000:.1f}",
             f"{report.validation.accuracy.value:.2%}",
             f"{100 * report.drop:+.2f}",
-            "chosen" if report.objection is None else "passed by",
+            "chosen" if report.rejection_reason is None else "passed by",
         )
         for report in reports
     ]
     print(table(("tried, cheapest first", "KB", "validation accuracy", "points lost", ""), rows))
     for report in reports:
-        if report.objection is None and report.name.startswith("float32"):
+        if report.rejection_reason is None and report.name.startswith("float32"):
             print(f"{report.name}: nothing cheaper keeps within {100 * max_drop:g} points.")
-        elif report.objection is None and report.in_float:
-            print(f"{report.name} leaves in float32: {', '.join(report.in_float)}")
+        elif report.rejection_reason is None and report.float_layers:
+            print(f"{report.name} leaves in float32: {', '.join(report.float_layers)}")
     print()
 
 
@@ -155,7 +159,7 @@ def _tell_search(report: "Report") -> None:
     header = ("in float32", "us", "ratio to the best so far (95 %)", "verdict")
     print(f"\n{report.name}, timed whole, in turns:\n")
     print(table(header, explain(report.settings)))
-    print(f"\nin float32: {', '.join(report.in_float) or 'no layer, it is static_w8a8'}")
+    print(f"\nin float32: {', '.join(report.float_layers) or 'no layer, it is static_w8a8'}")
 
 
 def _default_recipes(*, bounded: bool) -> tuple[str, ...]:

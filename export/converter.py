@@ -17,12 +17,12 @@ from export.formats import tflite
 from export.formats.fusion_check import require_fused
 from export.formats.onnx import aware_to_onnx, keras_to_onnx
 from export.formats.onnx_float16 import float16
-from export.passes import ExportError, take_uint8
+from export.passes import ExportError, uint8_input
 from export.quantization import post_training
 from export.quantization.finetune import finetune
 from export.recipes import Arithmetic, Calibration, Finetuning, Format, Recipe
 from training.data import Dataset, Splits, hash_indices
-from training.progress import Count
+from training.progress import ProgressCallback
 from training.run_folder import Run
 from training.tf_keras_setup import keras
 
@@ -83,7 +83,7 @@ class Converter:
         calibration: NDArray[np.int64],
         *,
         finetune_epochs: float | None = None,
-        count: Count = lambda what, done, total: None,  # noqa: ARG005
+        count: ProgressCallback = lambda what, done, total: None,  # noqa: ARG005
     ) -> None:
         """Makes nothing yet.
 
@@ -99,7 +99,9 @@ class Converter:
         """The names of the layers that can be left in float32, in the graph's order."""
         return post_training.quantizable(self._source(None).graph)
 
-    def convert(self, recipe: Recipe, format_: Format, in_float: Sequence[str] = ()) -> Candidate:
+    def convert(
+        self, recipe: Recipe, format_: Format, float_layers: Sequence[str] = ()
+    ) -> Candidate:
         """Makes one artifact.
 
         Args:
@@ -109,23 +111,23 @@ class Converter:
         Raises:
             ExportError: the model cannot be converted so.
         """
-        if in_float and (recipe.arithmetic, format_) != ("static_w8a8", "onnx"):
+        if float_layers and (recipe.arithmetic, format_) != ("static_w8a8", "onnx"):
             raise ExportError(f"no layer of {recipe.name}.{format_} can be left in float32")
         if self._epochs is not None and recipe.finetuning is not None:
             finetuning = dataclasses.replace(recipe.finetuning, epochs=self._epochs)
             recipe = dataclasses.replace(recipe, finetuning=finetuning)
         source = self._source(recipe.finetuning)
         self._count(f"converting to {recipe.name}.{format_}:", 0, 0)
-        if in_float:
+        if float_layers:
             assert recipe.calibration is not None
             ranges = source.ranges(recipe.calibration)
             content = post_training.w8a8(
-                source.graph, ranges, in_float=in_float
+                source.graph, ranges, float_layers=float_layers
             ).SerializeToString()
             recipe = dataclasses.replace(recipe, name=f"{recipe.name}_partial")
         else:
             content = _CONVERSIONS[recipe.arithmetic, format_](source, recipe)
-        return Candidate(recipe, format_, content, self._settings(recipe, source, in_float))
+        return Candidate(recipe, format_, content, self._settings(recipe, source, float_layers))
 
     def _source(self, finetuning: Finetuning | None) -> _Source:
         if finetuning not in self._sources:
@@ -145,7 +147,9 @@ class Converter:
             self._sources[finetuning] = source
         return self._sources[finetuning]
 
-    def _settings(self, recipe: Recipe, source: _Source, in_float: Sequence[str]) -> dict[str, Any]:
+    def _settings(
+        self, recipe: Recipe, source: _Source, float_layers: Sequence[str]
+    ) -> dict[str, Any]:
         settings = recipe.as_json()
         settings["finetuning"] = dict(source.record) or None
         if recipe.calibration is not None or recipe.arithmetic == "qat_w8a8":
@@ -154,14 +158,16 @@ class Converter:
                 "n": len(self._calibration),
                 "sha256": hash_indices(self._calibration),
             }
-        if in_float:
-            settings["in_float"] = list(in_float)
+        if float_layers:
+            settings["float_layers"] = list(float_layers)
         settings["model_sha256"] = hashlib.sha256(self._run.model_file.read_bytes()).hexdigest()
         return settings
 
 
 def _qat_onnx(source: _Source, recipe: Recipe) -> bytes:
-    content: bytes = post_training.portable(aware_to_onnx(source.model)).SerializeToString()
+    content: bytes = post_training.reduce_first_layer_range(
+        aware_to_onnx(source.model)
+    ).SerializeToString()
     require_fused(content, recipe.name)
     return content
 
@@ -181,7 +187,7 @@ def _calibrated(
 
 
 _CONVERSIONS: Mapping[tuple[Arithmetic, Format], Callable[[_Source, Recipe], bytes]] = {
-    ("float32", "onnx"): lambda source, _: take_uint8(source.graph).SerializeToString(),
+    ("float32", "onnx"): lambda source, _: uint8_input(source.graph).SerializeToString(),
     ("float16", "onnx"): lambda source, _: float16(source.graph).SerializeToString(),
     ("dynamic_w8", "onnx"): lambda source, _: post_training.dynamic_w8(
         source.graph

@@ -58,7 +58,7 @@ class Tolerance:
     golden: float
     """For `tinysight verify` on another device: as `max_relative`."""
 
-    def objection(self, parity: "Parity", reference: "Parity") -> str | None:
+    def rejection_reason(self, parity: "Parity", reference: "Parity") -> str | None:
         """What is wrong with an artifact, in words; None where nothing is."""
         limit = math.inf if self.max_relative is None else self.max_relative
         if not parity.max_relative <= limit:  # so that NaN, too, is objected to
@@ -121,8 +121,10 @@ class Recipe:
             raise ValueError(f"{self.name}: static quantization, and it alone, needs a calibration")
         if not self.formats or not set(self.formats) <= set(FORMATS):
             raise ValueError(f"{self.name}: its formats must be among {', '.join(FORMATS)}")
-        aware = self.finetuning is not None and self.finetuning.method == "quantization_aware"
-        if aware != (self.arithmetic == "qat_w8a8"):
+        quantization_aware = (
+            self.finetuning is not None and self.finetuning.method == "quantization_aware"
+        )
+        if quantization_aware != (self.arithmetic == "qat_w8a8"):
             raise ValueError(f"{self.name}: qat_w8a8 comes from quantization-aware training alone")
 
     def as_json(self) -> dict[str, Any]:

@@ -68,12 +68,12 @@ class Confidence:
     """None where no threshold keeps the rule."""
 
     @classmethod
-    def fitted(cls, logits: Logits, targets: Targets) -> "Confidence":
+    def fit(cls, logits: Logits, targets: Targets) -> "Confidence":
         """Chosen on validation images."""
         temperature = fit_temperature(logits, targets)
         return cls(temperature, choose_threshold(*_judged(logits, targets, temperature)))
 
-    def seen_on(self, logits: Logits, targets: Targets) -> dict[str, Any]:
+    def evaluate(self, logits: Logits, targets: Targets) -> dict[str, Any]:
         """What it gives on images that chose nothing, as JSON.
 
         The calibration error with temperature 1 and with its own; coverage and accuracy at the

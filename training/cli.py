@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinysight.console import guarded, need
+from tinysight.console import require_extra, run_cli
 from training.conv_stack import Stack
-from training.recipes import RECIPES, TAUGHT_ONLY, Recipe, recipe_of
+from training.recipes import DISTILL_ONLY, RECIPES, Recipe, recipe_of
 
 if TYPE_CHECKING:
     from training.data import Dataset
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    return guarded("training", lambda: int(args.run(args)))
+    return run_cli("training", lambda: int(args.run(args)))
 
 
 def _add_run(commands: Any) -> None:
@@ -57,7 +57,7 @@ def _add_run(commands: Any) -> None:
         f"{_DATA_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_training(run, sorted(RECIPES.keys() - TAUGHT_ONLY))
+    _add_training(run, sorted(RECIPES.keys() - DISTILL_ONLY))
     run.set_defaults(run=run_model)
 
 
@@ -96,7 +96,7 @@ def _add_crossval(commands: Any) -> None:
         f"{_DATA_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_training(crossval, sorted(RECIPES.keys() - TAUGHT_ONLY))
+    _add_training(crossval, sorted(RECIPES.keys() - DISTILL_ONLY))
     crossval.add_argument("--folds", type=int, default=5, help="how many (5)")
     crossval.set_defaults(run=run_crossval)
 
@@ -161,23 +161,23 @@ def run_model(args: argparse.Namespace) -> int:
     """`run`, and `distill`, which names a teacher."""
     recipe = _recipe(args)
     _need_training()
-    from training.console import Screen
+    from training.console import TrainingConsole
     from training.data import load_dataset
 
-    with Screen() as screen:
+    with TrainingConsole() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
         if note := _note_on_steps(recipe, dataset):
             screen.say(note)
         from training.distillation.teacher import (  # here, since it takes three seconds
             read_teacher,
-            taught,
+            student_recipe,
         )
         from training.train import train
 
         teachers = [read_teacher(folder) for folder in getattr(args, "teachers", ())]
         if teachers:
-            recipe = taught(recipe, teachers, val_fraction=args.val_fraction)
+            recipe = student_recipe(recipe, teachers, val_fraction=args.val_fraction)
         run = train(
             recipe,
             dataset,
@@ -198,10 +198,10 @@ def run_crossval(args: argparse.Namespace) -> int:
     if args.folds < 2:
         parser().error("cross-validation needs at least 2 folds")
     _need_training()
-    from training.console import Screen
+    from training.console import TrainingConsole
     from training.data import load_dataset
 
-    with Screen() as screen:
+    with TrainingConsole() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
         from training.crossval import cross_validate
@@ -223,10 +223,10 @@ def run_crossval(args: argparse.Namespace) -> int:
 
 def run_compare(args: argparse.Namespace) -> int:
     _need_training()
-    from training.console import Screen
+    from training.console import TrainingConsole
     from training.data import load_dataset
 
-    with Screen() as screen:
+    with TrainingConsole() as screen:
         dataset = load_dataset(args.data, progress=screen.count)
         screen.say_data(dataset)
         from training.compare.report import write_report
@@ -269,7 +269,7 @@ def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
 
 
 def _need_training() -> None:
-    need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
+    require_extra("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
 
 
 def _shown(words: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from training.data import Dataset
 from training.run_folder import Run
 
 
-class Screen:
+class TrainingConsole:
     """Implements `training.progress.Progress` with rich."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Screen:
         self._task: TaskID | None = None
         self._training = False
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "TrainingConsole":
         self._bar.start()
         return self
 

@@ -19,7 +19,7 @@ from training.data import Dataset, Indices, Splits
 from training.data.pipeline import batches
 from training.environment import versions
 from training.plots import draw_confusion, draw_curves
-from training.progress import Count
+from training.progress import ProgressCallback
 from training.run_folder import write_record
 from training.tf_keras_setup import keras
 
@@ -44,7 +44,7 @@ class Trained:
     """What computed it, and in which precision."""
 
 
-def finish(
+def finalize(
     trained: Trained,
     dataset: Dataset,
     splits: Splits,
@@ -100,19 +100,19 @@ def _confidence(
     logits: Mapping[str, NDArray[np.float32]], dataset: Dataset, splits: Splits
 ) -> dict[str, Any]:
     """Chosen on the validation images, shown on the test images."""
-    confidence = Confidence.fitted(logits["val"], dataset.targets[splits.val])
+    confidence = Confidence.fit(logits["val"], dataset.targets[splits.val])
     abstention = confidence.abstention
     return {
         "temperature": confidence.temperature,
         "abstain": None if abstention is None else abstention.as_json(),
-        "test": confidence.seen_on(logits["test"], dataset.targets[splits.test])
+        "test": confidence.evaluate(logits["test"], dataset.targets[splits.test])
         if "test" in logits
         else None,
     }
 
 
 def predict(
-    model: Any, values: NDArray[Any], indices: Indices, count: Count, what: str
+    model: Any, values: NDArray[Any], indices: Indices, count: ProgressCallback, what: str
 ) -> NDArray[np.float32]:
     """What the model makes of images or features, float32 (n, …), in the order of `indices`."""
     steps = -(-len(indices) // EVALUATION_BATCH)

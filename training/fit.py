@@ -12,12 +12,12 @@ from training import checkpoint
 from training.data import Splits
 from training.data.augment import Augmentation
 from training.data.pipeline import batches, epoch_order
-from training.distillation.loss import accuracy, with_answers
-from training.distillation.teacher import Lessons
+from training.distillation.loss import accuracy, with_teacher_logits
+from training.distillation.teacher import TeacherLogits
 from training.distribute import own_folder
 from training.finalize import EVALUATION_BATCH
 from training.optim.build import loss, optimizer
-from training.optim.ema import Average
+from training.optim.ema import WeightEma
 from training.progress import Progress
 from training.recipes import Recipe
 from training.tf_keras_setup import keras
@@ -33,13 +33,13 @@ def fit(
     progress: Progress,
     on_epoch: Callable[[int], None],
     devices: Any,
-    lessons: Lessons | None = None,
+    teacher_logits: TeacherLogits | None = None,
 ) -> list[dict[str, float]]:
     """Trains `model` on images or features by the recipe; returns a row of metrics an epoch.
 
     Goes on from the newest checkpoint in `checkpoints`, and leaves one after each epoch, before
     `on_epoch` is told how many are done. `devices` is the strategy whose scope made the model,
-    `lessons` what a teacher answers. Where the recipe averages weights, the model ends with the
+    `teacher_logits` what a teacher answers. Where the recipe averages weights, the model ends with the
     average.
     """
     steps = -(-len(splits.train) // recipe.batch_size)
@@ -50,30 +50,30 @@ def fit(
             metrics=[accuracy],
             jit_compile=recipe.xla,
         )
-        average = Average(model, recipe.average) if recipe.average else None
-        history = checkpoint.restore(checkpoints, model, average)
+        ema_decay = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None
+        history = checkpoint.restore(checkpoints, model, ema_decay)
     progress.started(len(history), recipe.epochs)
     validation = batches(values, targets, splits.val, EVALUATION_BATCH)
     for epoch in range(len(history), recipe.epochs):
         start = time.perf_counter()
         metrics = model.fit(
-            _training_batches(recipe, values, targets, splits, epoch, lessons),
+            _training_batches(recipe, values, targets, splits, epoch, teacher_logits),
             validation_data=validation,
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[
                 _report(progress, f"epoch {epoch + 1} of {recipe.epochs}", steps),
-                *([] if average is None else [average]),
+                *([] if ema_decay is None else [ema_decay]),
             ],
             verbose=0,
         ).history
         row = {name: float(figures[-1]) for name, figures in metrics.items()}
         history.append({**row, "seconds": time.perf_counter() - start})
-        checkpoint.save(own_folder(checkpoints), model, average, history)
+        checkpoint.save(own_folder(checkpoints), model, ema_decay, history)
         on_epoch(len(history))
         progress.finished_epoch(epoch, history[-1])
-    if average is not None:
-        average.swap()
+    if ema_decay is not None:
+        ema_decay.swap()
     return history
 
 
@@ -83,17 +83,19 @@ def _training_batches(
     targets: NDArray[np.int64],
     splits: Splits,
     epoch: int,
-    lessons: Lessons | None,
+    teacher_logits: TeacherLogits | None,
 ) -> Any:
     augmentation = Augmentation.of(recipe)
     small = epoch < recipe.small_epochs
     height, width = values.shape[1:3] if values.ndim == 4 else (0, 0)
     return batches(
         values,
-        targets if lessons is None else with_answers(targets, splits.train, lessons(epoch)),
+        targets
+        if teacher_logits is None
+        else with_teacher_logits(targets, splits.train, teacher_logits(epoch)),
         epoch_order(splits.train, recipe.seed, epoch),
         recipe.batch_size,
-        draws=augmentation.draw(recipe.copy(epoch), values.shape, splits.train)
+        params=augmentation.draw(recipe.copy(epoch), values.shape, splits.train)
         if augmentation
         else None,
         size=(3 * height // 4, 3 * width // 4) if small else None,

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from tinysight.files import cache_folder, new_folder
 from training.data import Dataset
 from training.finalize import predict
-from training.progress import Count
+from training.progress import ProgressCallback
 from training.recipes import Recipe
 from training.tf_keras_setup import keras
 
 
 def cached_features(
-    base: Any, weights: str, recipe: Recipe, dataset: Dataset, count: Count
+    base: Any, weights: str, recipe: Recipe, dataset: Dataset, count: ProgressCallback
 ) -> tuple[NDArray[np.float32], float]:
     """The base's output for every image of the data, and the seconds that took.
 

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import Protocol
 
-Count = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Told what advances, how much is done, and how much there is; a total of 0 is an unknown one."""
 
 
 class Progress(Protocol):
-    """Implemented by `training.console.Screen`."""
+    """Implemented by `training.console.TrainingConsole`."""
 
     def count(self, what: str, done: int, total: int) -> None:
-        """A `Count`."""
+        """A `ProgressCallback`."""
 
     def started(self, done: int, epochs: int) -> None:
         """The epochs begin, after `done` of them were found finished."""

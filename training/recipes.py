@@ -39,7 +39,7 @@ class Recipe:
     """Erases a square of this part of the side from each training image."""
     small_epochs: int = 0
     """So many first epochs see images of three quarters the side, at less work."""
-    average: float = 0.0
+    ema_decay: float = 0.0
     """What a step leaves of the moving average of all weights, which is evaluated and saved
     in place of the last ones; 0 for none."""
     teacher: str | None = None
@@ -49,10 +49,10 @@ class Recipe:
     """Teacher's and student's logits are divided by it; see `training.distillation.loss`."""
     teacher_weight: float = 0.9
     """Of the teacher in the loss; the labels have the rest."""
-    mixed: float = 0.0
+    mixup: float = 0.0
     """The part of the images that are blended with another one, whose label says nothing then:
     with a teacher's weight of 1."""
-    copies: int = 16
+    teacher_views: int = 16
     """So many augmented copies of the training images the teacher answers for; the epochs go
     round in them."""
     preprocessing: Literal["unit", "imagenet"] = "unit"
@@ -81,14 +81,14 @@ class Recipe:
             raise ValueError("the seed must not be negative")
         if self.alternate_flips and not self.augment:
             raise ValueError("alternate flips must come with augmentation")
-        if not 0 <= self.average < 1:
+        if not 0 <= self.ema_decay < 1:
             raise ValueError("what a step leaves of the average must lie in [0, 1)")
-        if not 0 <= self.mixed <= 1 or (self.mixed and self.teacher_weight < 1):
+        if not 0 <= self.mixup <= 1 or (self.mixup and self.teacher_weight < 1):
             raise ValueError(
                 "the part of blended images must lie in [0, 1], and above 0 the teacher's weight "
                 "must be 1"
             )
-        if not self.temperature > 0 or not 0 <= self.teacher_weight <= 1 or self.copies < 1:
+        if not self.temperature > 0 or not 0 <= self.teacher_weight <= 1 or self.teacher_views < 1:
             raise ValueError(
                 "the temperature must be above 0, the teacher's weight in [0, 1], and copies at "
                 "least 1"
@@ -101,7 +101,7 @@ class Recipe:
 
     def copy(self, epoch: int) -> int:
         """Which augmentation `epoch`, counted from 0, sees: its own, or one of the teacher's."""
-        return epoch if self.teacher is None else epoch % self.copies
+        return epoch if self.teacher is None else epoch % self.teacher_views
 
     def as_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -117,9 +117,9 @@ _SMALL = Recipe(
     l2=2.5e-4,
     augment=True,
     alternate_flips=True,
-    average=0.99,
+    ema_decay=0.99,
     teacher_weight=1.0,
-    mixed=0.5,
+    mixup=0.5,
     val_fraction=0.1,
     precision="auto",
 )
@@ -178,7 +178,7 @@ RECIPES = {
 }
 """The default settings by model."""
 
-TAUGHT_ONLY = frozenset({"baseline_distilled"})
+DISTILL_ONLY = frozenset({"baseline_distilled"})
 """What is nothing without a teacher."""
 
 

@@ -7,14 +7,14 @@ uses tf_keras, and never `tf.keras`.
 
 import os
 
-from tinysight.console import native_stderr_held_back
+from tinysight.console import captured_native_stderr
 
 # Read by TensorFlow when it is imported, so they must stand before the import.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-with native_stderr_held_back():
+with captured_native_stderr():
     import tensorflow as tf
     import tf_keras as keras
 

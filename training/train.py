@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from training import checkpoint
 from training.data import Dataset, Indices, Splits, split
-from training.distillation.teacher import Lessons, Teacher, lessons
+from training.distillation.teacher import Teacher, TeacherLogits, teacher_logits
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
-from training.finalize import Trained, finish, predict
+from training.finalize import Trained, finalize, predict
 from training.fit import fit
 from training.frozen_features import cached_features
 from training.models import airbench, vgg16
@@ -82,7 +82,7 @@ def train(
         keras.mixed_precision.set_global_policy("float32")
     if not is_chief():
         return None
-    finish(trained, dataset, splits, record, out)
+    finalize(trained, dataset, splits, record, out)
     return Run(out, read_record(out))
 
 
@@ -104,7 +104,11 @@ class Job:
         return len(self.dataset.labels)
 
     def fit(
-        self, model: Any, values: NDArray[Any], devices: Any, lessons: Lessons | None = None
+        self,
+        model: Any,
+        values: NDArray[Any],
+        devices: Any,
+        teacher_logits: TeacherLogits | None = None,
     ) -> list[dict[str, float]]:
         """The epochs, on images or features, with the record kept up to date."""
 
@@ -122,7 +126,7 @@ class Job:
             self.progress,
             on_epoch,
             devices,
-            lessons,
+            teacher_logits,
         )
 
 
@@ -135,14 +139,14 @@ def _train_whole(job: Job, devices: Any) -> Trained:
         model = build(recipe, free if recipe.small_epochs else fixed, job.classes)
         if job.imagenet is not None and recipe.model == "vgg16_enlarged":
             some = job.splits.train[: vgg16.LIKENED]
-            vgg16.begin_as_imagenet(model, job.imagenet, job.dataset.images[some])
+            vgg16.init_from_imagenet(model, job.imagenet, job.dataset.images[some])
         elif job.imagenet is not None:
-            job.imagenet.put(model, rgb=True)
+            job.imagenet.load_into(model, rgb=True)
         if recipe.model == "airbench":
             airbench.whiten(model, job.dataset.images[job.splits.train[: airbench.WHITENED]])
     taught, teacher_seconds = None, 0.0
     if job.teachers:
-        taught, teacher_seconds = lessons(
+        taught, teacher_seconds = teacher_logits(
             job.teachers, recipe, job.dataset, job.splits, job.progress.count
         )
     history = job.fit(model, job.dataset.images, devices, taught)
@@ -164,7 +168,7 @@ def _train_frozen(job: Job, devices: Any) -> Trained:
     shape = job.dataset.images.shape[1:]
     assert job.imagenet is not None
     base = vgg16.frozen_base(shape, job.recipe.preprocessing)
-    job.imagenet.put(base)
+    job.imagenet.load_into(base)
     features, feature_seconds = cached_features(
         base, job.imagenet.fingerprint(), job.recipe, job.dataset, job.progress.count
     )

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import Counter, need
+from tinysight.console import ProgressLine, require_extra
 from tinysight.errors import TinysightError
 
 
@@ -22,14 +22,14 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("train", "sklearn")
+    require_extra("train", "sklearn")
     from benchmarks.publish.model_card import FILE, card
     from tinysight.bundle import load_bundle
     from tinysight.files import write_bytes
     from training.data import load_dataset
 
     bundle = load_bundle(args.bundle)
-    counter = Counter()
+    counter = ProgressLine()
     dataset = load_dataset(args.data, size=(bundle.height, bundle.width), progress=counter)
     counter.clear()
     if dataset.fingerprint != bundle.data.get("fingerprint"):

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import need, table
+from tinysight.console import require_extra, table
 from tinysight.errors import TinysightError
 
 
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("bench", "jsonschema")
+    require_extra("bench", "jsonschema")
     from benchmarks.sweep.compare import AGREEING, agreement, clock_note, pair
     from benchmarks.sweep.result_io import read
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     header = ("cell (threads x batch)", "first us", "second us", "ratio", "95 %", "agree")
     rows = [
         (
-            f"{p.first.entry} ({p.first.threads} x {p.first.batch})",
+            f"{p.first.variant} ({p.first.threads} x {p.first.batch})",
             f"{p.first.median:.1f}",
             f"{p.second.median:.1f}",
             f"{p.ratio:.3f}",

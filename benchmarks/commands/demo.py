@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import need
+from tinysight.console import require_extra
 
 
 def add(commands: Any) -> None:
@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich")
-    need("export", "onnx", "tf2onnx", "ai_edge_litert")
+    require_extra("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich")
+    require_extra("export", "onnx", "tf2onnx", "ai_edge_litert")
     from benchmarks.publish.demo import demo
 
     return demo(args.data, args.out)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import Counter, need
+from tinysight.console import ProgressLine, require_extra
 
 
 def add(commands: Any) -> None:
@@ -29,11 +29,11 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("export", "tensorflow", "tf2onnx", "onnx")
-    need("peers", "openvino", "nncf", "ncnn", "pnnx")
+    require_extra("export", "tensorflow", "tf2onnx", "onnx")
+    require_extra("peers", "openvino", "nncf", "ncnn", "pnnx")
     from benchmarks.sweep.other_toolchains import convert
 
-    counter = Counter()
+    counter = ProgressLine()
     convert(args.trained, args.data, args.out, overwrite=args.overwrite, count=counter)
     counter.clear()
     print(f"Written to {args.out}/. Next: python -m benchmarks sweep BUNDLE --peers {args.out} …")

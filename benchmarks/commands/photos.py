@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import Counter, need, table
+from tinysight.console import ProgressLine, require_extra, table
 from tinysight.errors import TinysightError
 
 
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("train", "sklearn")
+    require_extra("train", "sklearn")
     import numpy as np
 
     from benchmarks.studies.resampling import by_resampling
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from training.data import load_dataset, split
     from training.recipes import Recipe
 
-    counter = Counter()
+    counter = ProgressLine()
     classifier = Classifier.load(args.bundle)
     dataset = load_dataset(args.data, progress=counter)
     bundle = classifier.bundle

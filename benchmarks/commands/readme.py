@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import need
+from tinysight.console import require_extra
 from tinysight.errors import TinysightError
 
 
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("bench", "jsonschema")
+    require_extra("bench", "jsonschema")
     from benchmarks.publish.readme_figures import renewed
     from tinysight.files import write_bytes
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import Counter, need
+from tinysight.console import ProgressLine, require_extra
 from tinysight.errors import TinysightError
 
 
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("bench", "matplotlib", "jsonschema", "jinja2")
+    require_extra("bench", "matplotlib", "jsonschema", "jinja2")
     from benchmarks.report.html_page import page
     from benchmarks.report.markdown import markdown
     from benchmarks.sweep.plot import draw
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None:
         from training.data import load_dataset
 
-        dataset = load_dataset(args.data, progress=Counter())
+        dataset = load_dataset(args.data, progress=ProgressLine())
         prints = {result.data.fingerprint for result in results if result.data is not None}
         if prints != {dataset.fingerprint}:
             raise TinysightError(f"{args.data} is not the data that these results answered")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import need
+from tinysight.console import require_extra
 
 
 def add(commands: Any) -> None:
@@ -36,12 +36,12 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("train", "tensorflow", "tf_keras", "sklearn", "rich")
-    need("export", "tf2onnx", "onnx", "ai_edge_litert")
+    require_extra("train", "tensorflow", "tf_keras", "sklearn", "rich")
+    require_extra("export", "tf2onnx", "onnx", "ai_edge_litert")
     from benchmarks.studies.architecture_search import PLACES, Found, costs, table, validated
     from tinysight.errors import TinysightError
     from tinysight.files import write_bytes
-    from training.console import Screen
+    from training.console import TrainingConsole
     from training.data import load_dataset
     from training.distillation.teacher import read_teacher
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if unknown := set(places) - set(PLACES):
         raise TinysightError(f"no member {', '.join(sorted(unknown))}: {', '.join(PLACES)}")
     args.out.mkdir(parents=True, exist_ok=True)
-    with Screen() as screen:
+    with TrainingConsole() as screen:
         found = []
         for place in places:  # all latencies first: nothing else may run meanwhile
             microseconds, timed = costs(PLACES[place], args.calls, screen.count)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
                         cost.stack, dataset, args.runs, screen,
                         epochs=args.epochs, teachers=teachers,
                     )  # fmt: skip
-        text = table(found, epochs=args.epochs, taught=bool(args.teachers))
+        text = table(found, epochs=args.epochs, distilled=bool(args.teachers))
         write_bytes(args.out / "search.md", text.encode())
         record = [one.as_json() for one in found]
         write_bytes(args.out / "search.json", (json.dumps(record, indent=1) + "\n").encode())

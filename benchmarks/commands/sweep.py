@@ -5,12 +5,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinysight.console import Counter, need, positive, table
+from tinysight.console import ProgressLine, positive, require_extra, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
     from benchmarks.sweep.result import Result
-    from benchmarks.sweep.targets import Entrant
+    from benchmarks.sweep.targets import Target
 
 
 _USUAL = {"samples": 3000, "passes": 10, "seconds": 0.5, "spread": 60.0}
@@ -89,7 +89,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need("bench", "matplotlib", "ai_edge_litert", "jsonschema")
+    require_extra("bench", "matplotlib", "ai_edge_litert", "jsonschema")
     from benchmarks.sweep import result_io
     from benchmarks.sweep.plot import draw
     from benchmarks.sweep.runner import Settings, sweep
@@ -103,16 +103,16 @@ def run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise TinysightError(str(error)) from None
-    entrants = _entrants(args)
-    counter = Counter()
+    sweep_targets = _entrants(args)
+    counter = ProgressLine()
     dataset = None
     if args.data is not None:
         from training.data import load_dataset
 
-        dataset = load_dataset(args.data, size=entrants[0].shape, progress=counter)
+        dataset = load_dataset(args.data, size=sweep_targets[0].shape, progress=counter)
     out.mkdir(parents=True, exist_ok=True)
     result = sweep(
-        entrants,
+        sweep_targets,
         dataset,
         settings,
         out,
@@ -139,21 +139,21 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(positive(part) for part in text.split(","))
 
 
-def _entrants(args: argparse.Namespace) -> "list[Entrant]":
+def _entrants(args: argparse.Namespace) -> "list[Target]":
     """All that is to be measured: every bundle's artifacts, then other tools' peers of them."""
     from benchmarks.sweep.targets import checked, of_bundle
     from tinysight.bundle import load_bundle
 
     bundles = [load_bundle(path) for path in args.bundles]
-    entrants = [entrant for bundle in bundles for entrant in of_bundle(bundle)]
+    sweep_targets = [target for bundle in bundles for target in of_bundle(bundle)]
     if len(args.peers) > len(bundles):
         raise TinysightError("more --peers than bundles: each belongs to one")
     if args.peers:
         from benchmarks.sweep.other_toolchains import of_folder
 
         for bundle, folder in zip(bundles, args.peers, strict=False):
-            entrants += of_folder(folder, bundle.name)
-    return checked(entrants)
+            sweep_targets += of_folder(folder, bundle.name)
+    return checked(sweep_targets)
 
 
 def _layers(files: list[Path]) -> dict[str, Any]:
@@ -195,20 +195,22 @@ def _shown(path: Path) -> str:
 def _table(result: "Result") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     from benchmarks.sweep.result import front
 
-    cells = result.base
-    best = front(result, cells)
+    measurements = result.base
+    best = front(result, measurements)
     rows = []
-    for cell in cells:
-        entry = result.entry(cell.entry)
+    for measurement in measurements:
+        variant = result.variant(measurement.variant)
         rows.append(
             (
-                entry.key,
-                f"{cell.median:.1f}",
-                "too few" if cell.interval is None else "{:.1f} to {:.1f}".format(*cell.interval),
-                *(_percentile(cell.latency.percentile(p)) for p in (90, 99)),
-                f"{entry.bytes / 1000:.0f}",
-                str(entry.accuracy),
-                "yes" if cell in best else "no",
+                variant.key,
+                f"{measurement.median:.1f}",
+                "too few"
+                if measurement.interval is None
+                else "{:.1f} to {:.1f}".format(*measurement.interval),
+                *(_percentile(measurement.latency.percentile(p)) for p in (90, 99)),
+                f"{variant.bytes / 1000:.0f}",
+                str(variant.accuracy),
+                "yes" if measurement in best else "no",
             )
         )
     header = ("artifact", "median us", "95 %", "p90", "p99", "KB", "test accuracy", "on the front")

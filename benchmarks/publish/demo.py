@@ -67,8 +67,8 @@ def _say(line: str) -> None:
 def _type(module: str, *arguments: object) -> int:
     """Prints the command and runs it in a process of its own, as a user would."""
     words = [str(argument) for argument in arguments]
-    shown = ["tinysight"] if module == "tinysight" else ["python", "-m", module]
-    print(f"$ {shlex.join([*shown, *words])}", flush=True)
+    display_name = ["tinysight"] if module == "tinysight" else ["python", "-m", module]
+    print(f"$ {shlex.join([*display_name, *words])}", flush=True)
     return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
 
 

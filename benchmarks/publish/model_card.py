@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.studies.out_of_distribution import Reaction, react, strangers
+from benchmarks.studies.out_of_distribution import Reaction, ood_images, react
 from tinysight import Bundle, Classifier
 from tinysight.stats import Accuracy
 from training.data import Dataset
@@ -33,7 +33,7 @@ def card(bundle: Bundle, dataset: Dataset) -> str:
     ).argmax(axis=1)
     seen = {
         kind: react(classifier, images)
-        for kind, images in strangers(bundle.height, bundle.width).items()
+        for kind, images in ood_images(bundle.height, bundle.width).items()
     }
     return "\n".join(_lines(bundle, answers, dataset.targets[test], seen)) + "\n"
 

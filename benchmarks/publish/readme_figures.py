@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.report.markdown import table
-from benchmarks.sweep.result import Entry, Result
+from benchmarks.sweep.result import ModelVariant, Result
 from benchmarks.sweep.result_io import ResultError, read
 from tinysight.errors import TinysightError
 
@@ -60,29 +60,33 @@ def _figure(name: str, load: Callable[[str], Result]) -> str:
     if kind not in _SINGLE:
         known = ", ".join([*_WHOLE, *(f"{kind}/…" for kind in _SINGLE)])
         raise TinysightError(f"figures:{name}: no such figure; there are {known}")
-    entry = next((entry for entry in result.entries if entry.key == key), None)
-    if entry is None:
-        known = ", ".join(entry.key for entry in result.entries)
+    variant = next((variant for variant in result.variants if variant.key == key), None)
+    if variant is None:
+        known = ", ".join(variant.key for variant in result.variants)
         raise ResultError(f"figures:{name}: that result has no {key}; it has {known}")
-    return _SINGLE[kind](result, entry)
+    return _SINGLE[kind](result, variant)
 
 
-def _accuracy(result: Result, entry: Entry) -> str:  # noqa: ARG001
-    return "unknown" if entry.accuracy is None else f"{entry.accuracy.value:.2%}"
+def _accuracy(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+    return "unknown" if variant.accuracy is None else f"{variant.accuracy.value:.2%}"
 
 
-def _interval(result: Result, entry: Entry) -> str:  # noqa: ARG001
-    if entry.accuracy is None:
+def _interval(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+    if variant.accuracy is None:
         return "unknown"
-    return "{:.1%} to {:.1%}".format(*entry.accuracy.interval)
+    return "{:.1%} to {:.1%}".format(*variant.accuracy.interval)
 
 
-def _median(result: Result, entry: Entry) -> str:
-    return next(f"{cell.median:.1f}" for cell in result.base if cell.entry == entry.key)
+def _median(result: Result, variant: ModelVariant) -> str:
+    return next(
+        f"{measurement.median:.1f}"
+        for measurement in result.base
+        if measurement.variant == variant.key
+    )
 
 
-def _kb(result: Result, entry: Entry) -> str:  # noqa: ARG001
-    return f"{entry.bytes / 1000:,.0f}"
+def _kb(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+    return f"{variant.bytes / 1000:,.0f}"
 
 
 _WHOLE: dict[str, Callable[[Result], str]] = {

@@ -16,10 +16,18 @@ from PIL import Image
 from benchmarks.report import analysis, svg
 from benchmarks.report.device_section import device_side
 from benchmarks.report.layer_charts import charts
-from benchmarks.report.text import cell_name, device_name, facts, how, shown, subtitle, tiles
+from benchmarks.report.text import (
+    cell_name,
+    device_name,
+    display_name,
+    metadata,
+    methodology,
+    subtitle,
+    summary_cards,
+)
 from benchmarks.sweep.compare import Pair, agreement, clock_note, pair
 from benchmarks.sweep.result import Result
-from tinysight.benchmark.results import Cell
+from tinysight.benchmark.results import Measurement
 
 FLIPS_SHOWN = 24
 """For each pair; the result file has them all."""
@@ -47,25 +55,25 @@ def page(results: Sequence[Result], title: str, images: NDArray[np.uint8] | None
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters["shown"] = shown
+    environment.filters["shown"] = display_name
     names = [device_name(result, results) for result in results]
-    engines = sorted({entry.engine for result in results for entry in result.entries})
+    engines = sorted({variant.engine for result in results for variant in result.variants})
     colours = {engine: number % _COLOURS + 1 for number, engine in enumerate(engines)}
-    flips = [f for result in results for f in _flips(result)]
-    thumbnails = {} if images is None else _thumbnails(flips, images)
+    disagreements = [f for result in results for f in _flips(result)]
+    thumbnails = {} if images is None else _thumbnails(disagreements, images)
     confused = _confusions(results, names)
     diff = _diff(results, names) if len(results) == 2 else None
     return environment.get_template("page.html.jinja").render(
         title=title,
         subtitle=subtitle(results),
-        sections=_sections(results, names, diff is not None, bool(confused), bool(flips)),
-        tiles=tiles(results[0]),
+        sections=_sections(results, names, diff is not None, bool(confused), bool(disagreements)),
+        summary_cards=summary_cards(results[0]),
         results=[_view(result, name, colours) for result, name in zip(results, names, strict=True)],
         diff=diff,
         confusions=[name for name, _ in confused],
-        flips=flips,
+        disagreements=disagreements,
         images=thumbnails,
-        how=how(results),
+        methodology=methodology(results),
         commands="\n".join(dict.fromkeys(result.command for result in results)),
         css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         js=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
@@ -80,7 +88,7 @@ def page(results: Sequence[Result], title: str, images: NDArray[np.uint8] | None
                     dict.fromkeys(cell_name(c) for result in results for c in _ordered(result))
                 ),
                 "engines": engines,
-                "models": list(dict.fromkeys(e.model for r in results for e in r.entries)),
+                "models": list(dict.fromkeys(e.model for r in results for e in r.variants)),
                 "devices": names,
                 "colours": colours,
                 "confusions": [content for _, content in confused],
@@ -97,45 +105,47 @@ def _embedded(content: Mapping[str, Any]) -> Markup:
 
 
 def _sections(
-    results: Sequence[Result], names: Sequence[str], diff: bool, confused: bool, flips: bool
+    results: Sequence[Result], names: Sequence[str], diff: bool, confused: bool, disagreements: bool
 ) -> list[tuple[str, str]]:
     found = [("front-section", "Front")]
     for number, name in enumerate(names, 1):
         found.append((f"result-{number}", "What it says" if len(results) == 1 else name))
     optional = ((diff, "diff", "Differences"), (confused, "confusions", "Confusions"),
-                (flips, "flips", "Changed sides"))  # fmt: skip
+                (disagreements, "flips", "Changed sides"))  # fmt: skip
     found += [(id_, words) for there, id_, words in optional if there]
     return [*found, ("how", "How it was measured")]
 
 
-def _ordered(result: Result) -> list[Cell]:
-    return sorted(result.cells, key=lambda cell: (cell.threads, cell.batch))
+def _ordered(result: Result) -> list[Measurement]:
+    return sorted(
+        result.measurements, key=lambda measurement: (measurement.threads, measurement.batch)
+    )
 
 
 def _points(result: Result, name: str, colours: Mapping[str, int]) -> list[dict[str, Any]]:
     points = []
-    for cell in result.cells:
-        entry = result.entry(cell.entry)
-        accuracy = entry.accuracy
-        low, high = cell.interval or (cell.median, cell.median)
+    for measurement in result.measurements:
+        variant = result.variant(measurement.variant)
+        accuracy = variant.accuracy
+        low, high = measurement.interval or (measurement.median, measurement.median)
         worst, best = accuracy.interval if accuracy else (None, None)
         points.append(
             {
-                "key": entry.key,
-                "cell": cell_name(cell),
+                "key": variant.key,
+                "cell": cell_name(measurement),
                 "device": name,
-                "model": entry.model,
-                "recipe": entry.recipe,
-                "engine": entry.engine,
-                "colour": colours[entry.engine],
-                "median": cell.median,
+                "model": variant.model,
+                "recipe": variant.recipe,
+                "engine": variant.engine,
+                "colour": colours[variant.engine],
+                "median": measurement.median,
                 "low": low,
                 "high": high,
-                "p99": cell.latency.percentile(99),
+                "p99": measurement.latency.percentile(99),
                 "accuracy": accuracy and accuracy.value,
                 "worst": worst,
                 "best": best,
-                "kb": round(entry.bytes / 1000),
+                "kb": round(variant.bytes / 1000),
             }
         )
     return points
@@ -146,62 +156,64 @@ def _view(result: Result, name: str, colours: Mapping[str, int]) -> dict[str, An
     return {
         "name": name,
         "sentences": analysis.sentences(found),
-        "base": f"One call at a time, {cell_name(found[0].cell)}",
+        "base": f"One call at a time, {cell_name(found[0].measurement)}",
         "rows": [
             {
-                "key": row.entry.key,
-                "model": row.entry.model,
-                "recipe": row.entry.recipe,
-                "engine": row.entry.engine,
-                "colour": colours[row.entry.engine],
+                "key": row.variant.key,
+                "model": row.variant.model,
+                "recipe": row.variant.recipe,
+                "engine": row.variant.engine,
+                "colour": colours[row.variant.engine],
                 "on_front": row.on_front,
-                "is_reference": row.reference.key == row.entry.key,
-                "median": row.cell.median,
-                "interval": interval(row.cell),
-                "p90": row.cell.latency.percentile(90),
-                "p99": row.cell.latency.percentile(99),
+                "is_reference": row.reference.key == row.variant.key,
+                "median": row.measurement.median,
+                "interval": interval(row.measurement),
+                "p90": row.measurement.latency.percentile(90),
+                "p99": row.measurement.latency.percentile(99),
                 "ratio": row.ratio,
-                "accuracy": row.entry.accuracy,
-                "flips": row.flips,
+                "accuracy": row.variant.accuracy,
+                "flips": row.disagreements,
                 "same_accuracy": row.same_accuracy,
-                "odds": row.flips and analysis.odds(row.flips.p),
-                "bytes": row.entry.bytes,
+                "odds": row.disagreements and analysis.format_p(row.disagreements.p),
+                "bytes": row.variant.bytes,
             }
             for row in found
         ],
         "distributions": svg.distributions(
-            [row.cell for row in found], lambda key: colours[result.entry(key).engine]
+            [row.measurement for row in found], lambda key: colours[result.variant(key).engine]
         ),
         "throughput": _throughput(result),
         "layers": charts(result.layers),
         "device_side": None if result.bench is None else device_side(result.bench),
-        "facts": facts(result),
+        "facts": metadata(result),
     }
 
 
-def interval(cell: Cell) -> str:
-    return "" if cell.interval is None else "{:.1f} to {:.1f}".format(*cell.interval)
+def interval(measurement: Measurement) -> str:
+    return "" if measurement.interval is None else "{:.1f} to {:.1f}".format(*measurement.interval)
 
 
 def _throughput(result: Result) -> dict[str, Any] | None:
     """Images a second of every cell; None where there is but one for each entry."""
-    grid = list(dict.fromkeys((cell.threads, cell.batch) for cell in _ordered(result)))
+    grid = list(
+        dict.fromkeys((measurement.threads, measurement.batch) for measurement in _ordered(result))
+    )
     if len(grid) < 2:
         return None
-    by_place = {cell.place: cell for cell in result.cells}
-    header = {(c.threads, c.batch): cell_name(c) for c in result.cells}
-    most = max(cell.images_per_second for cell in result.cells)
+    by_place = {measurement.place: measurement for measurement in result.measurements}
+    header = {(c.threads, c.batch): cell_name(c) for c in result.measurements}
+    most = max(measurement.images_per_second for measurement in result.measurements)
     rows = []
-    for cell in result.base:
-        cells = [by_place.get((cell.entry, *place)) for place in grid]
+    for measurement in result.base:
+        measurements = [by_place.get((measurement.variant, *place)) for place in grid]
         rows.append(
             (
-                cell.entry,
+                measurement.variant,
                 [
                     (f"{c.images_per_second:,.0f}", f"{0.32 * c.images_per_second / most:.2f}")
                     if c is not None
                     else ("", "0")
-                    for c in cells
+                    for c in measurements
                 ],
             )
         )
@@ -212,15 +224,15 @@ def _flips(result: Result) -> list[dict[str, Any]]:
     """For each entry, which images it and its reference disagree on."""
     pairs = []
     for row in analysis.rows(result):
-        if row.flips is None or result.data is None:
+        if row.disagreements is None or result.data is None:
             continue
-        first, second = row.reference, row.entry
+        first, second = row.reference, row.variant
         places = analysis.flipped(result, first, second)
         if not len(places) or first.answers is None or second.answers is None:
             continue
         labels, targets = result.data.labels, result.data.targets
         # As many that were won as lost, where there are so many: else the one hides the other.
-        lost, won = places[: row.flips.only_first], places[row.flips.only_first :]
+        lost, won = places[: row.disagreements.only_first], places[row.disagreements.only_first :]
         half = FLIPS_SHOWN // 2
         chosen = [*lost[: FLIPS_SHOWN - min(half, len(won))]]
         chosen += [*won[: FLIPS_SHOWN - len(chosen)]]
@@ -228,9 +240,9 @@ def _flips(result: Result) -> list[dict[str, Any]]:
             {
                 "name": second.key,
                 "reference": first.key,
-                "lost": row.flips.only_first,
-                "won": row.flips.only_second,
-                "odds": analysis.odds(row.flips.p),
+                "lost": row.disagreements.only_first,
+                "won": row.disagreements.only_second,
+                "odds": analysis.format_p(row.disagreements.p),
                 "noise": row.same_accuracy,
                 "more": len(places) - len(chosen),
                 "shown": [
@@ -247,10 +259,12 @@ def _flips(result: Result) -> list[dict[str, Any]]:
     return pairs
 
 
-def _thumbnails(flips: Sequence[Mapping[str, Any]], images: NDArray[np.uint8]) -> dict[int, str]:
+def _thumbnails(
+    disagreements: Sequence[Mapping[str, Any]], images: NDArray[np.uint8]
+) -> dict[int, str]:
     """Each image that is shown, once, as a PNG in a URL of its own."""
     found = {}
-    for index in sorted({flip["index"] for one in flips for flip in one["shown"]}):
+    for index in sorted({flip["index"] for one in disagreements for flip in one["shown"]}):
         stream = io.BytesIO()
         Image.fromarray(np.asarray(images[index])).save(stream, "PNG", optimize=True)
         found[index] = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
@@ -264,10 +278,12 @@ def _confusions(
     for result, name in zip(results, names, strict=True):
         if result.data is None or len(result.data.labels) > CONFUSED_CLASSES:
             continue
-        for entry in sorted(result.entries, key=lambda e: -(e.accuracy.value if e.accuracy else 0)):
-            counts = analysis.confusion(result, entry)
+        for variant in sorted(
+            result.variants, key=lambda e: -(e.accuracy.value if e.accuracy else 0)
+        ):
+            counts = analysis.confusion(result, variant)
             if counts is not None:
-                title = entry.key if len(results) == 1 else f"{entry.key}, {name}"
+                title = variant.key if len(results) == 1 else f"{variant.key}, {name}"
                 content = {"labels": result.data.labels, "counts": counts.tolist()}
                 found.append((title, content))
     return found
@@ -287,14 +303,14 @@ def _diff(results: Sequence[Result], names: Sequence[str]) -> dict[str, Any] | N
         sentence += f" {agreeing} of {told} medians agree: "
         sentence += "the 95 % interval of their ratio holds 1."
         sentence += f" {clock_note(pairs)}".rstrip()
-    base = {cell.place for cell in first.base}
+    base = {measurement.place for measurement in first.base}
     drawn = [p for p in pairs if p.first.place in base] or pairs
     return {
         "title": "Two dates, one device" if same else "Two devices",
         "names": names,
         "sentence": sentence,
         "picture": svg.dumbbells(
-            [p.first.entry for p in drawn],
+            [p.first.variant for p in drawn],
             [p.first.median for p in drawn],
             [p.second.median for p in drawn],
         ),
@@ -303,10 +319,13 @@ def _diff(results: Sequence[Result], names: Sequence[str]) -> dict[str, Any] | N
 
 
 def _diff_row(first: Result, second: Result, one: Pair) -> dict[str, Any]:
-    before, after = first.entry(one.first.entry).accuracy, second.entry(one.first.entry).accuracy
+    before, after = (
+        first.variant(one.first.variant).accuracy,
+        second.variant(one.first.variant).accuracy,
+    )
     change = after.value - before.value if before and after else None
     return {
-        "name": f"{one.first.entry}, {cell_name(one.first)}",
+        "name": f"{one.first.variant}, {cell_name(one.first)}",
         "first": one.first.median,
         "first_interval": interval(one.first),
         "second": one.second.median,

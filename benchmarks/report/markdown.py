@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.report import analysis
 from benchmarks.report.device_section import header, preparation, rows
-from benchmarks.report.text import cell_name, device_name, facts, how, subtitle
+from benchmarks.report.text import cell_name, device_name, metadata, methodology, subtitle
 from benchmarks.sweep.compare import agreement, clock_note, pair
 from benchmarks.sweep.result import Result, rated
 
@@ -26,7 +26,7 @@ def markdown(results: Sequence[Result], title: str) -> str:
         agreeing, told = agreement(p.agree for p in pairs)
         verdict = f"{agreeing} of {told} medians agree: the 95 % interval of their ratio holds 1."
         lines = [
-            f"| {p.first.entry} | {cell_name(p.first)} | {p.first.median:.1f} | "
+            f"| {p.first.variant} | {cell_name(p.first)} | {p.first.median:.1f} | "
             f"{p.second.median:.1f} | {p.ratio:.3f} |"
             for p in pairs
         ]
@@ -36,9 +36,9 @@ def markdown(results: Sequence[Result], title: str) -> str:
             f"{verdict} {clock_note(pairs)}".strip(),
             "\n".join([head, *lines]),
         ]
-    parts += ["## How it was measured", how(results)]
+    parts += ["## How it was measured", methodology(results)]
     for result in results:
-        parts.append("\n".join(f"- {name}: {value}" for name, value in facts(result)))
+        parts.append("\n".join(f"- {name}: {value}" for name, value in metadata(result)))
     commands = "\n".join(dict.fromkeys(result.command for result in results))
     return "\n\n".join([*parts, f"```\n{commands}\n```"]) + "\n"
 
@@ -56,26 +56,26 @@ def table(result: Result) -> str:
         "|:--|--:|--:|--:|--:|--:|--:|",
     ]
     for row in analysis.rows(result):
-        p99 = row.cell.latency.percentile(99)
-        ratio, flips, accuracy = row.ratio, row.flips, row.entry.accuracy
-        cells = (
-            f"{row.entry.model}/`{row.entry.recipe}`, {row.entry.engine}"
+        p99 = row.measurement.latency.percentile(99)
+        ratio, disagreements, accuracy = row.ratio, row.disagreements, row.variant.accuracy
+        measurements = (
+            f"{row.variant.model}/`{row.variant.recipe}`, {row.variant.engine}"
             + (" (front)" if row.on_front else ""),
             "unknown"
             if accuracy is None
             else "{:.2f}% ({:.1f}% to {:.1f}%)".format(
                 100 * accuracy.value, *(100 * end for end in accuracy.interval)
             ),
-            f"{row.cell.median:.1f}",
+            f"{row.measurement.median:.1f}",
             "too few" if p99 is None else f"{p99:.1f}",
-            f"{row.entry.bytes / 1000:,.0f} KB",
+            f"{row.variant.bytes / 1000:,.0f} KB",
             "–"
             if ratio is None
             else f"× {ratio.value:.2f}" + (", within noise" if ratio.within_noise else ""),
             "–"
-            if flips is None
-            else f"{flips.only_first} / {flips.only_second}, "
-            + ("within noise" if row.same_accuracy else f"p {analysis.odds(flips.p)}"),
+            if disagreements is None
+            else f"{disagreements.only_first} / {disagreements.only_second}, "
+            + ("within noise" if row.same_accuracy else f"p {analysis.format_p(disagreements.p)}"),
         )
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(measurements) + " |")
     return "\n".join(lines)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from benchmarks.report.text import shown
-from tinysight.benchmark.results import Cell
+from benchmarks.report.text import display_name
+from tinysight.benchmark.results import Measurement
 
 WIDTH = 1040
 LEFT = 300
@@ -55,22 +55,22 @@ def _axis(scale: Callable[[float], float], low: float, high: float, height: floa
     return parts
 
 
-def distributions(cells: Sequence[Cell], colour: Callable[[str], int]) -> Markup:
+def distributions(measurements: Sequence[Measurement], colour: Callable[[str], int]) -> Markup:
     """A histogram of every single call, a row for each cell, on one logarithmic axis.
 
     Args:
         cells: quickest first.
         colour: the number of a cell's series colour, by its entry.
     """
-    samples = [cell.latency.samples / 1e3 for cell in cells]
+    samples = [measurement.latency.samples / 1e3 for measurement in measurements]
     low = 0.92 * min(float(s.min()) for s in samples)
     # One call in a thousand may wait for another process: it would squeeze all else to the left.
     high = 1.05 * max(min(float(np.percentile(s, 99.5)), 4 * float(np.median(s))) for s in samples)
     scale = _log_scale(low, high)
     edges = np.geomspace(low, high, _BINS + 1)
-    height = len(cells) * ROW + 6
+    height = len(measurements) * ROW + 6
     parts = _axis(scale, low, high, height)
-    for number, (cell, times) in enumerate(zip(cells, samples, strict=True)):
+    for number, (measurement, times) in enumerate(zip(measurements, samples, strict=True)):
         base = (number + 1) * ROW
         counts, _ = np.histogram(times, edges)
         # The square root keeps a thin tail in sight beside a sharp peak.
@@ -79,21 +79,25 @@ def distributions(cells: Sequence[Cell], colour: Callable[[str], int]) -> Markup
             f"{scale(math.sqrt(a * b)):.1f},{base - y:.1f}"
             for a, b, y in zip(edges[:-1], edges[1:], tall, strict=True)
         )
-        title = f"{cell.entry}: median {cell.median:.1f} µs"
+        title = f"{measurement.variant}: median {measurement.median:.1f} µs"
         parts.append(
-            f'<g class="s{colour(cell.entry)}"><title>{escape(title)}</title>'
+            f'<g class="s{colour(measurement.variant)}"><title>{escape(title)}</title>'
             f'<polygon class="area" points="{scale(low):.1f},{base} {points} '
             f'{scale(high):.1f},{base}"/></g>'
         )
         for percent, kind in ((50, "median"), (90, "tail"), (99, "tail")):
-            value = cell.latency.percentile(percent)
+            value = measurement.latency.percentile(percent)
             if value is not None and low < value < high:
                 x = scale(value)
                 parts.append(
                     f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{base - ROW + 8}" y2="{base}" '
                     f'class="{kind}"><title>p{percent} {value:.1f} µs</title></line>'
                 )
-        parts.append(_text(LEFT - 12, base - 6, shown(cell.entry), kind="label", anchor="end"))
+        parts.append(
+            _text(
+                LEFT - 12, base - 6, display_name(measurement.variant), kind="label", anchor="end"
+            )
+        )
     return _svg(height + 42, parts, "distribution of latency")
 
 
@@ -113,7 +117,7 @@ def dumbbells(names: Sequence[str], first: Sequence[float], second: Sequence[flo
                 f'<circle cx="{scale(value):.1f}" cy="{y}" r="6" class="s{series} dot">'
                 f"<title>{escape(name)}, {which}: {value:.1f} µs</title></circle>"
             )
-        parts.append(_text(LEFT - 12, y + 4, shown(name), kind="label", anchor="end"))
+        parts.append(_text(LEFT - 12, y + 4, display_name(name), kind="label", anchor="end"))
     return _svg(height + 42, parts, "two results side by side")
 
 

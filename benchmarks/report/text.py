@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from benchmarks.sweep.result import Result
-from tinysight.benchmark.results import Bench, Cell
+from tinysight.benchmark.results import BenchmarkResult, Measurement
 
 
-def shown(key: str) -> str:
+def display_name(key: str) -> str:
     """An entry's key as a person reads it."""
     return key.replace("@", " · ")
 
 
-def cell_name(cell: Cell) -> str:
-    return f"{_threads(cell.threads)}, batch {cell.batch}"
+def cell_name(measurement: Measurement) -> str:
+    return f"{_threads(measurement.threads)}, batch {measurement.batch}"
 
 
 def _threads(count: int) -> str:
@@ -38,7 +38,7 @@ def subtitle(results: Sequence[Result]) -> str:
         " and ".join(dict.fromkeys(str(result.device["cpu"]) for result in results)),
         " and ".join(dict.fromkeys(result.measured[:10] for result in results)),
         f"{data.title}, {len(data.targets):,} test images" if data else _worth(first),
-        f"{sum(len(p) for r in results for c in r.cells for p in c.passes):,} timed calls",
+        f"{sum(len(p) for r in results for c in r.measurements for p in c.passes):,} timed calls",
     ]
     return " · ".join(parts)
 
@@ -46,33 +46,38 @@ def subtitle(results: Sequence[Result]) -> str:
 def _worth(result: Result) -> str:
     """Where the accuracies are from, when there are no answers to single images."""
     here = result.bench is not None and any(
-        entry.accuracy_from == "measured here" for entry in result.bench.entries
+        variant.accuracy_from == "measured here" for variant in result.bench.variants
     )
     return "accuracy measured there" if here else "accuracy as exported"
 
 
-def tiles(result: Result) -> list[tuple[str, str]]:
+def summary_cards(result: Result) -> list[tuple[str, str]]:
     """The figures that one looks for first."""
-    cells = result.base
-    found = [(f"{cells[0].median:.1f} µs", f"the quickest: {shown(cells[0].entry)}")]
-    rated = [entry for entry in result.entries if entry.accuracy is not None]
+    measurements = result.base
+    found = [
+        (
+            f"{measurements[0].median:.1f} µs",
+            f"the quickest: {display_name(measurements[0].variant)}",
+        )
+    ]
+    rated = [variant for variant in result.variants if variant.accuracy is not None]
     if rated:
-        best = max(rated, key=lambda entry: entry.accuracy.value if entry.accuracy else 0)
+        best = max(rated, key=lambda variant: variant.accuracy.value if variant.accuracy else 0)
         value = best.accuracy.value if best.accuracy else 0
-        found.append((f"{100 * value:.2f} %", f"the most accurate: {shown(best.key)}"))
-    small = min(result.entries, key=lambda entry: entry.bytes)
-    found.append((f"{small.bytes / 1000:,.0f} KB", f"the smallest: {shown(small.key)}"))
-    most = max(result.cells, key=lambda cell: cell.images_per_second)
+        found.append((f"{100 * value:.2f} %", f"the most accurate: {display_name(best.key)}"))
+    small = min(result.variants, key=lambda variant: variant.bytes)
+    found.append((f"{small.bytes / 1000:,.0f} KB", f"the smallest: {display_name(small.key)}"))
+    most = max(result.measurements, key=lambda measurement: measurement.images_per_second)
     found.append(
         (
             f"{most.images_per_second:,.0f}/s",
-            f"the most images: {shown(most.entry)}, {cell_name(most)}",
+            f"the most images: {display_name(most.variant)}, {cell_name(most)}",
         )
     )
     return found
 
 
-def facts(result: Result) -> list[tuple[str, str]]:
+def metadata(result: Result) -> list[tuple[str, str]]:
     device = result.device
     found = [
         ("measured", result.measured.replace("T", " ")),
@@ -90,9 +95,11 @@ def facts(result: Result) -> list[tuple[str, str]]:
     return found
 
 
-def _state(bench: Bench) -> list[tuple[str, str]]:
+def _state(bench: BenchmarkResult) -> list[tuple[str, str]]:
     """What only the device itself can tell."""
-    floors = ", ".join(f"{f.median:.1f} µs on {_threads(f.threads)}" for f in bench.floors)
+    identity_latencies = ", ".join(
+        f"{f.median:.1f} µs on {_threads(f.threads)}" for f in bench.identity_latencies
+    )
     cores = "one core" if bench.peak.cores < 1.2 else f"{bench.peak.cores:.1f} cores"
     found = []
     for what, name, unit in (
@@ -104,17 +111,17 @@ def _state(bench: Bench) -> list[tuple[str, str]]:
         if before is not None and after is not None:
             found.append((what, f"{before:.1f}{unit} before, {after:.1f}{unit} after"))
     found += [
-        ("empty graph", floors),
+        ("empty graph", identity_latencies),
         (
             "float32 arithmetic",
-            f"{bench.peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, by {bench.peak.by}",
+            f"{bench.peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, by {bench.peak.backend}",
         ),
         ("energy", bench.counter),
     ]
     return found + [("warning", warning) for warning in bench.warnings]
 
 
-def how(results: Sequence[Result]) -> str:
+def methodology(results: Sequence[Result]) -> str:
     settings = results[0].settings
     passes = int(settings["passes"])
     interval = (

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from tinysight import Classifier
-from tinysight.benchmark.timing import Latency, in_turns
+from tinysight.benchmark.timing import Latency, time_interleaved
 from tinysight.bundle import load_bundle
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 
 SECONDS = 10.0
 """For each of the two, at most."""
@@ -20,14 +20,14 @@ def overhead(bundle: Path | None, samples: int) -> dict[str, float]:
     The difference is that of the pairs, each call against that of the same burst.
     """
     description = load_bundle(bundle)
-    session = Session.open(description, description.artifact()).onnx
+    session = OnnxRuntimeEngine.open(description, description.artifact()).onnx
     classifier = Classifier.load(bundle)
     image = np.random.default_rng(0).integers(
         0, 256, (description.height, description.width, 3), dtype=np.uint8
     )
     names = [session.get_outputs()[0].name]
     feed = {session.get_inputs()[0].name: image[None]}
-    times = in_turns(
+    times = time_interleaved(
         {"run": lambda: session.run(names, feed), "classify": lambda: classifier.classify(image)},
         samples,
         SECONDS,

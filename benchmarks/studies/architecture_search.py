@@ -16,19 +16,19 @@ import numpy as np
 
 from export.formats import tflite
 from export.formats.onnx import keras_to_onnx
-from export.passes import take_uint8
+from export.passes import uint8_input
 from export.quantization.post_training import static_w8a8
-from tinysight.benchmark.timing import in_turns
-from tinysight.engines.litert import LiteRT
-from tinysight.engines.ort import Session
+from tinysight.benchmark.timing import time_interleaved
+from tinysight.engines.litert import LiteRTEngine
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import Engine
 from tinysight.preprocess import Pixels
 from tinysight.stats import Accuracy, PairedRatio, paired_ratio
 from training.data import Dataset, split
-from training.distillation.teacher import Teacher, taught
+from training.distillation.teacher import Teacher, student_recipe
 from training.models.macs import multiply_accumulates
 from training.models.registry import build
-from training.progress import Count, Progress
+from training.progress import Progress, ProgressCallback
 from training.recipes import recipe_of
 from training.tf_keras_setup import keras
 from training.train import train
@@ -40,7 +40,7 @@ SIDE, CLASSES = 32, 10
 class Place:
     """A place in the family: what its member may cost, and who applies for it."""
 
-    yardstick: str
+    clock_probe: str
     """The model, a plain export of which may not be quicker."""
     quantized: bool
     """Whether that export is the int8 one."""
@@ -118,7 +118,7 @@ class Found:
     def as_json(self) -> dict[str, Any]:
         return {
             "member": self.name,
-            "yardstick": self.place.yardstick,
+            "clock_probe": self.place.clock_probe,
             "yardstick_us": self.yardstick_us,
             "candidates": [
                 {
@@ -130,30 +130,30 @@ class Found:
         }
 
 
-def costs(place: Place, calls: int, count: Count) -> tuple[float, list[Cost]]:
+def costs(place: Place, calls: int, count: ProgressCallback) -> tuple[float, list[Cost]]:
     """The yardstick's microseconds, and every candidate's cost: random weights, timed in turns."""
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (64, SIDE, SIDE, 3), dtype=np.uint8)
-    names = (place.yardstick, *place.candidates)
+    names = (place.clock_probe, *place.candidates)
     models, artifacts = {}, {}
     for done, name in enumerate(names):
         count("converting random weights", done, len(names))
         model = models[name] = _random(name)
         graph = keras_to_onnx(model)
-        quantized = name != place.yardstick or place.quantized
-        made = static_w8a8(graph, images) if quantized else take_uint8(graph)
+        quantized = name != place.clock_probe or place.quantized
+        made = static_w8a8(graph, images) if quantized else uint8_input(graph)
         artifacts[name, "onnxruntime"] = made.SerializeToString()
-        if name != place.yardstick:
+        if name != place.clock_probe:
             artifacts[name, "litert"] = tflite.static_w8a8(model, images)
     passes = []
     for done in range(PASSES):
         count("timing, in turns", done, PASSES)
         runs = {" ".join(key): partial(_run(key[1], made), images[:1])
                 for key, made in artifacts.items()}  # fmt: skip
-        passes.append(in_turns(runs, calls // PASSES, math.inf))
+        passes.append(time_interleaved(runs, calls // PASSES, math.inf))
     times = {" ".join(key): np.concatenate([one[" ".join(key)] for one in passes])
              for key in artifacts}  # fmt: skip
-    reference = times[f"{place.yardstick} onnxruntime"]
+    reference = times[f"{place.clock_probe} onnxruntime"]
     return float(np.median(reference)) / 1e3, [
         Cost(
             stack=name,
@@ -183,7 +183,7 @@ def validated(
     """
     recipe = replace(recipe_of(stack), epochs=epochs)
     if teachers:
-        recipe = taught(recipe, teachers)
+        recipe = student_recipe(recipe, teachers)
     parts = split(dataset, recipe.data_seed, recipe.val_fraction)
     run = train(
         recipe,
@@ -215,20 +215,22 @@ def _random(name: str) -> Any:
 
 
 def _run(engine: str, artifact: bytes) -> Callable[[Pixels], object]:
-    opened: Engine = (LiteRT if engine == "litert" else Session)(artifact, (SIDE, SIDE), CLASSES)
+    opened: Engine = (LiteRTEngine if engine == "litert" else OnnxRuntimeEngine)(
+        artifact, (SIDE, SIDE), CLASSES
+    )
     return opened.run
 
 
-def table(found: Sequence[Found], *, epochs: int, taught: bool) -> str:
+def table(found: Sequence[Found], *, epochs: int, distilled: bool) -> str:
     """Markdown, a table for each place."""
-    how = "taught" if taught else "from the labels alone"
+    how = "taught" if distilled else "from the labels alone"
     trained = any(one.validation for one in found)
     accuracy = f"; accuracy after {epochs} epochs, {how}, on the validation images" * trained
     parts = ["# The search for the edge family", ""]
     for one in found:
         kind = "int8" if one.place.quantized else "float32"
         parts += [
-            f"## {one.name}: no slower than {one.place.yardstick}'s plain {kind} export, "
+            f"## {one.name}: no slower than {one.place.clock_probe}'s plain {kind} export, "
             f"{one.yardstick_us:.1f} us",
             "",
             f"Int8 artifacts of random weights, batch 1, one thread, timed in turns{accuracy}.",
@@ -243,7 +245,7 @@ def table(found: Sequence[Found], *, epochs: int, taught: bool) -> str:
 
 def _row(cost: Cost, validation: Accuracy | None) -> str:
     ratio = cost.ratio
-    cells = (
+    measurements = (
         cost.stack,
         f"{cost.macs / 1e6:.1f}",
         f"{cost.parameters:,}",
@@ -253,4 +255,4 @@ def _row(cost: Cost, validation: Accuracy | None) -> str:
         f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})",
         "not trained" if validation is None else str(validation),
     )
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(measurements)} |"

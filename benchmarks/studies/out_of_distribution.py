@@ -37,7 +37,7 @@ def react(classifier: Classifier, images: Pixels) -> Reaction:
     )
 
 
-def strangers(height: int, width: int, seed: int = 0) -> Mapping[str, Pixels]:
+def ood_images(height: int, width: int, seed: int = 0) -> Mapping[str, Pixels]:
     """Images of no class, by kind, each uint8 (n, height, width, 3)."""
     random = np.random.default_rng(seed)
     shape = (IMAGES, height, width, 3)
@@ -57,11 +57,11 @@ def _digits(height: int, width: int) -> Pixels:
     from sklearn.datasets import load_digits
 
     images = np.round(load_digits().images[:IMAGES] * (255 / 16)).astype(np.uint8)
-    enlarged = [
+    upsampled = [
         Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR).convert("RGB")
         for image in images
     ]
-    return np.stack([np.asarray(image) for image in enlarged])
+    return np.stack([np.asarray(image) for image in upsampled])
 
 
 def _gratings(random: np.random.Generator, height: int, width: int) -> Pixels:

@@ -15,7 +15,7 @@ from PIL import Image
 from tinysight import Classifier
 from tinysight.preprocess import RESAMPLING, Pixels, open_image, to_pixels
 from tinysight.stats import Accuracy
-from training.progress import Count
+from training.progress import ProgressCallback
 
 QUALITY = (80, 96)
 """Of the JPEG files: what cameras and telephones write."""
@@ -30,19 +30,22 @@ def photo(image: Pixels, random: np.random.Generator) -> bytes:
     size = round(times * width), round(times * height)
     # The enlarging filter is drawn too: a photo's own sharpness is not ours to choose.
     method = random.choice([Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
-    enlarged = Image.fromarray(image).resize(size, Image.Resampling(method))
+    upsampled = Image.fromarray(image).resize(size, Image.Resampling(method))
     canvas = [size[0], size[1]]
     canvas[random.integers(2)] *= random.uniform(1, WIDEST)
     around = tuple(int(value) for value in image.mean(axis=(0, 1)))
     picture = Image.new("RGB", (round(canvas[0]), round(canvas[1])), around)
-    picture.paste(enlarged, ((picture.width - size[0]) // 2, (picture.height - size[1]) // 2))
+    picture.paste(upsampled, ((picture.width - size[0]) // 2, (picture.height - size[1]) // 2))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=int(random.integers(*QUALITY)))
     return stream.getvalue()
 
 
 def by_resampling(
-    classifier: Classifier, images: Sequence[Pixels], targets: NDArray[np.int64], count: Count
+    classifier: Classifier,
+    images: Sequence[Pixels],
+    targets: NDArray[np.int64],
+    count: ProgressCallback,
 ) -> Iterator[tuple[str, Accuracy]]:
     """The accuracy on the images as they are, and as photos by each of Pillow's filters."""
     height, width = classifier.bundle.height, classifier.bundle.width

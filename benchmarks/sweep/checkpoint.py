@@ -16,7 +16,7 @@ from tinysight.files import write_bytes
 FOLDER = ".unfinished"
 
 
-class Parts:
+class SweepCheckpoint:
     """Arrays by name, each in a file that is there whole or not at all.
 
     They lie in `out/.unfinished/<identity>/`: a sweep of other models, settings or versions has

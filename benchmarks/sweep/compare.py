@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sweep.result import Result
-from tinysight.benchmark.results import Cell
+from tinysight.benchmark.results import Measurement
 
 AGREEING = 0.95
 """The part of the cells that must agree when the same sweep is measured twice."""
@@ -17,8 +17,8 @@ AGREEING = 0.95
 class Pair:
     """The same cell in two results."""
 
-    first: Cell
-    second: Cell
+    first: Measurement
+    second: Measurement
 
     @property
     def ratio(self) -> float:
@@ -38,16 +38,16 @@ class Pair:
     @property
     def clocks(self) -> float | None:
         """How long a fixed piece of work took in the second, over the first; None if unknown."""
-        if not (self.first.yardsticks and self.second.yardsticks):
+        if not (self.first.clock_probes and self.second.clock_probes):
             return None
-        return float(np.median(self.second.yardsticks) / np.median(self.first.yardsticks))
+        return float(np.median(self.second.clock_probes) / np.median(self.first.clock_probes))
 
     @property
     def agree_at_one_clock(self) -> bool | None:
         """The same, of what each pass would have taken at the clock of the first's median pass."""
         if self.clocks is None:
             return None
-        clock = float(np.median(self.first.yardsticks))
+        clock = float(np.median(self.first.clock_probes))
         return _holds_one(
             ratio_interval(self.first.medians_at(clock), self.second.medians_at(clock))
         )
@@ -99,8 +99,12 @@ def _holds_one(interval: tuple[float, float] | None) -> bool | None:
 
 def pair(first: Result, second: Result) -> list[Pair]:
     """The cells that both have, in the order of the first."""
-    theirs = {cell.place: cell for cell in second.cells}
-    return [Pair(cell, theirs[cell.place]) for cell in first.cells if cell.place in theirs]
+    theirs = {measurement.place: measurement for measurement in second.measurements}
+    return [
+        Pair(measurement, theirs[measurement.place])
+        for measurement in first.measurements
+        if measurement.place in theirs
+    ]
 
 
 def agreement(verdicts: Iterable[bool | None]) -> tuple[int, int]:

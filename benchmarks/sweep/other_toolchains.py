@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.sweep.targets import Entrant, Run
-from tinysight.console import native_stderr_held_back
+from benchmarks.sweep.targets import Run, Target
+from tinysight.console import captured_native_stderr
 from tinysight.errors import TinysightError
 from tinysight.files import new_folder
 from tinysight.preprocess import Pixels
@@ -38,7 +38,7 @@ Prepare = Callable[[Pixels], NDArray[Any]]
 Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
-class Plain:
+class FloatInputRunner:
     """A peer that is ready to run.
 
     What it is fed has to be scaled first, and some want it quantized. That is left out of its
@@ -79,13 +79,13 @@ def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, c
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     calibration = _scaled(dataset.images[calibration_indices(splits, recipe.seed)])
     model = keras.models.load_model(run.model_file)
-    entries = []
+    variants = []
     with new_folder(out, overwrite=overwrite) as folder:
         for name, engine, files in _roads(model, calibration, count):
             for suffix, content in files.items():
                 (folder / f"{name}{suffix}").write_bytes(content)
             main = next(iter(files))
-            entries.append(
+            variants.append(
                 {
                     "recipe": name,
                     "engine": engine,
@@ -99,12 +99,12 @@ def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, c
             "model": run.record["recipe"]["model"],
             "labels": recorded["labels"],
             "shape": list(size),
-            "peers": entries,
+            "peers": variants,
         }
         (folder / NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
-def of_folder(folder: Path, model: str | None = None) -> Iterator[Entrant]:
+def of_folder(folder: Path, model: str | None = None) -> Iterator[Target]:
     """The peers in a folder as entrants of a sweep. Raises TinysightError where it holds none.
 
     Args:
@@ -116,16 +116,16 @@ def of_folder(folder: Path, model: str | None = None) -> Iterator[Entrant]:
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}")
         height, width = content["shape"]
-        for entry in content["peers"]:
-            yield Entrant(
+        for variant in content["peers"]:
+            yield Target(
                 model=model or content["model"],
-                recipe=entry["recipe"],
-                engine=entry["engine"],
-                bytes=entry["bytes"],
-                sha256=entry["sha256"],
+                recipe=variant["recipe"],
+                engine=variant["engine"],
+                bytes=variant["bytes"],
+                sha256=variant["sha256"],
                 labels=tuple(content["labels"]),
                 shape=(height, width),
-                open=partial(_open, entry["engine"], folder / entry["file"]),
+                open=partial(_open, variant["engine"], folder / variant["file"]),
             )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise TinysightError(f"{folder} holds no peers of format {FORMAT}: {error}") from None
@@ -160,7 +160,7 @@ def _tf2onnx(model: Any) -> bytes:
     import tf2onnx  # isort: skip
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="image")]
-    with native_stderr_held_back():
+    with captured_native_stderr():
         proto, _ = tf2onnx.convert.from_keras(model, input_signature=signature, opset=OPSET)
     return bytes(proto.SerializeToString())
 
@@ -175,7 +175,7 @@ def _quantize_static(source: Path, target: Path, calibration: NDArray[np.float32
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             return next(self._feeds, None)
 
-    with native_stderr_held_back():
+    with captured_native_stderr():
         q.quantize_static(
             source,
             target,
@@ -195,7 +195,7 @@ def _tflite(model: Any, calibration: NDArray[np.float32]) -> bytes:
     converter.representative_dataset = lambda: ([image[None]] for image in calibration)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    with native_stderr_held_back():
+    with captured_native_stderr():
         return bytes(converter.convert())
 
 
@@ -253,13 +253,13 @@ def _onnxruntime(path: Path, threads: int) -> Run:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     image, logits = session.get_inputs()[0].name, session.get_outputs()[0].name
-    return Plain(_scaled, lambda ready: session.run([logits], {image: ready})[0])
+    return FloatInputRunner(_scaled, lambda ready: session.run([logits], {image: ready})[0])
 
 
 def _litert(path: Path, threads: int) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    with native_stderr_held_back():
+    with captured_native_stderr():
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     (image,), (logits,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -280,7 +280,7 @@ def _litert(path: Path, threads: int) -> Run:
         answers: NDArray[np.float32] = (steps.astype(np.float32) - origin) * np.float32(unit)
         return answers
 
-    return Plain(prepare, answer)
+    return FloatInputRunner(prepare, answer)
 
 
 def _run_openvino(path: Path, threads: int) -> Run:
@@ -289,7 +289,7 @@ def _run_openvino(path: Path, threads: int) -> Run:
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
     compiled = openvino.Core().compile_model(path, "CPU", settings)
     request = compiled.create_infer_request()
-    return Plain(_scaled, lambda ready: request.infer([ready], share_inputs=True)[0])
+    return FloatInputRunner(_scaled, lambda ready: request.infer([ready], share_inputs=True)[0])
 
 
 def _ncnn(path: Path, threads: int) -> Run:
@@ -316,4 +316,4 @@ def _ncnn(path: Path, threads: int) -> Run:
             logits.append(np.array(extractor.extract("out0")[1]))
         return np.stack(logits)
 
-    return Plain(prepare, answer)
+    return FloatInputRunner(prepare, answer)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.benchmark.results import Bench, Cell
+from tinysight.benchmark.results import BenchmarkResult, Measurement
 from tinysight.stats import Accuracy
 
 FORMAT = 2
@@ -32,7 +32,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelVariant:
     """One model file under one engine: what it is worth."""
 
     model: str
@@ -61,55 +61,62 @@ class Result:
     versions: Mapping[str, str]
     settings: Mapping[str, Any]
     data: Data | None
-    entries: tuple[Entry, ...]
-    cells: tuple[Cell, ...]
+    variants: tuple[ModelVariant, ...]
+    measurements: tuple[Measurement, ...]
     layers: Mapping[str, Any] = field(default_factory=dict)
     """Time by layer, where `python -m export explain --json` was given: by model."""
-    bench: Bench | None = None
+    bench: BenchmarkResult | None = None
     """The whole of what a device measured with `tinysight bench`, where this comes from there."""
 
     def __post_init__(self) -> None:
-        keys = {entry.key for entry in self.entries}
-        places = [cell.place for cell in self.cells]
-        if len(keys) != len(self.entries) or len(set(places)) != len(places):
+        keys = {variant.key for variant in self.variants}
+        places = [measurement.place for measurement in self.measurements]
+        if len(keys) != len(self.variants) or len(set(places)) != len(places):
             raise ValueError("an entry or a cell is there twice")
-        if {cell.entry for cell in self.cells} != keys:
+        if {measurement.variant for measurement in self.measurements} != keys:
             raise ValueError("cells and entries do not belong together")
-        for entry in self.entries:
-            if entry.answers is not None and (
-                self.data is None or entry.answers.shape != self.data.targets.shape
+        for variant in self.variants:
+            if variant.answers is not None and (
+                self.data is None or variant.answers.shape != self.data.targets.shape
             ):
-                raise ValueError(f"{entry.key} has not an answer for every image")
+                raise ValueError(f"{variant.key} has not an answer for every image")
 
-    def entry(self, key: str) -> Entry:
-        return next(entry for entry in self.entries if entry.key == key)
+    def variant(self, key: str) -> ModelVariant:
+        return next(variant for variant in self.variants if variant.key == key)
 
-    def at(self, threads: int, batch: int) -> list[Cell]:
+    def at(self, threads: int, batch: int) -> list[Measurement]:
         """The cells of that many threads and images, the quickest first."""
-        chosen = [cell for cell in self.cells if (cell.threads, cell.batch) == (threads, batch)]
-        return sorted(chosen, key=lambda cell: cell.median)
+        chosen = [
+            measurement
+            for measurement in self.measurements
+            if (measurement.threads, measurement.batch) == (threads, batch)
+        ]
+        return sorted(chosen, key=lambda measurement: measurement.median)
 
     @property
-    def base(self) -> list[Cell]:
+    def base(self) -> list[Measurement]:
         """The cells that latencies are quoted from: fewest threads, smallest batch."""
         return self.at(
-            min(cell.threads for cell in self.cells), min(cell.batch for cell in self.cells)
+            min(measurement.threads for measurement in self.measurements),
+            min(measurement.batch for measurement in self.measurements),
         )
 
 
 def rated(result: Result) -> bool:
     """Whether the accuracy of anything is known, so that there is a front to draw."""
-    return any(entry.accuracy is not None for entry in result.entries)
+    return any(variant.accuracy is not None for variant in result.variants)
 
 
-def front(result: Result, cells: Sequence[Cell]) -> list[Cell]:
+def front(result: Result, measurements: Sequence[Measurement]) -> list[Measurement]:
     """Those that nothing else beats in both latency and accuracy, the quickest first."""
-    kept: list[Cell] = []
+    kept: list[Measurement] = []
     best = -1.0
-    worth = {e.key: e.accuracy.value for e in result.entries if e.accuracy is not None}
-    rated = [cell for cell in cells if cell.entry in worth]
-    for cell in sorted(rated, key=lambda cell: (cell.median, -worth[cell.entry])):
-        if worth[cell.entry] > best:
-            kept.append(cell)
-            best = worth[cell.entry]
+    worth = {e.key: e.accuracy.value for e in result.variants if e.accuracy is not None}
+    rated = [measurement for measurement in measurements if measurement.variant in worth]
+    for measurement in sorted(
+        rated, key=lambda measurement: (measurement.median, -worth[measurement.variant])
+    ):
+        if worth[measurement.variant] > best:
+            kept.append(measurement)
+            best = worth[measurement.variant]
     return kept

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.sweep.result import FORMAT, Data, Entry, Result
+from benchmarks.sweep.result import FORMAT, Data, ModelVariant, Result
 from tinysight.benchmark import results
-from tinysight.benchmark.results import Bench, Cell
+from tinysight.benchmark.results import BenchmarkResult, Measurement
 from tinysight.benchmark.results_io import parse
 from tinysight.errors import TinysightError
 from tinysight.files import write_bytes
@@ -112,17 +112,17 @@ def as_json(result: Result) -> dict[str, Any]:
         },
         "entries": [
             {
-                "model": entry.model,
-                "recipe": entry.recipe,
-                "engine": entry.engine,
-                "bytes": entry.bytes,
-                "sha256": entry.sha256,
-                "accuracy": entry.accuracy and entry.accuracy.as_json(),
-                "answers": None if entry.answers is None else entry.answers.tolist(),
+                "model": variant.model,
+                "recipe": variant.recipe,
+                "engine": variant.engine,
+                "bytes": variant.bytes,
+                "sha256": variant.sha256,
+                "accuracy": variant.accuracy and variant.accuracy.as_json(),
+                "answers": None if variant.answers is None else variant.answers.tolist(),
             }
-            for entry in result.entries
+            for variant in result.variants
         ],
-        "cells": [cell.as_json() for cell in result.cells],
+        "cells": [measurement.as_json() for measurement in result.measurements],
         "layers": dict(result.layers),
     }
 
@@ -143,22 +143,22 @@ def _parse(content: dict[str, Any]) -> Result:
             tuple(data["labels"]),
             _classes(data["targets"], len(data["labels"])),
         ),
-        entries=tuple(_entry(entry, data) for entry in content["entries"]),
-        cells=tuple(
-            Cell(
-                cell["entry"],
-                cell["threads"],
-                cell["batch"],
-                tuple(np.array(samples, dtype=np.int64) for samples in cell["passes_ns"]),
-                tuple(cell.get("yardsticks_ns", ())),
+        variants=tuple(_entry(variant, data) for variant in content["entries"]),
+        measurements=tuple(
+            Measurement(
+                measurement["entry"],
+                measurement["threads"],
+                measurement["batch"],
+                tuple(np.array(samples, dtype=np.int64) for samples in measurement["passes_ns"]),
+                tuple(measurement.get("yardsticks_ns", ())),
             )
-            for cell in content["cells"]
+            for measurement in content["cells"]
         ),
         layers=content["layers"],
     )
 
 
-def _of_bench(bench: Bench) -> Result:
+def _of_bench(bench: BenchmarkResult) -> Result:
     """A device's own result, as far as it is of a sweep's shape; the rest stays in `bench`."""
     return Result(
         measured=bench.measured,
@@ -167,33 +167,33 @@ def _of_bench(bench: Bench) -> Result:
         versions=bench.versions,
         settings=bench.settings,
         data=None,
-        entries=tuple(
-            Entry(
-                entry.model,
-                entry.recipe,
-                entry.engine,
-                entry.bytes,
-                entry.sha256,
-                entry.accuracy,
+        variants=tuple(
+            ModelVariant(
+                variant.model,
+                variant.recipe,
+                variant.engine,
+                variant.bytes,
+                variant.sha256,
+                variant.accuracy,
                 None,
             )
-            for entry in bench.entries
+            for variant in bench.variants
         ),
-        cells=bench.cells,
+        measurements=bench.measurements,
         bench=bench,
     )
 
 
-def _entry(entry: dict[str, Any], data: dict[str, Any] | None) -> Entry:
-    accuracy, answers = entry["accuracy"], entry["answers"]
+def _entry(variant: dict[str, Any], data: dict[str, Any] | None) -> ModelVariant:
+    accuracy, answers = variant["accuracy"], variant["answers"]
     if answers is not None and data is None:
-        raise ValueError(f"{entry['model']} has answers, but to no images")
-    return Entry(
-        entry["model"],
-        entry["recipe"],
-        entry["engine"],
-        entry["bytes"],
-        entry["sha256"],
+        raise ValueError(f"{variant['model']} has answers, but to no images")
+    return ModelVariant(
+        variant["model"],
+        variant["recipe"],
+        variant["engine"],
+        variant["bytes"],
+        variant["sha256"],
         accuracy and Accuracy(accuracy["correct"], accuracy["n"]),
         None if answers is None or data is None else _classes(answers, len(data["labels"])),
     )

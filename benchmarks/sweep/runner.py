@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sweep import worker
-from benchmarks.sweep.checkpoint import Parts
+from benchmarks.sweep.checkpoint import SweepCheckpoint
 from benchmarks.sweep.predictions import answers, check
-from benchmarks.sweep.result import Data, Entry, Result
-from benchmarks.sweep.targets import Entrant
-from tinysight.benchmark.results import Cell
+from benchmarks.sweep.result import Data, ModelVariant, Result
+from benchmarks.sweep.targets import Target
+from tinysight.benchmark.results import Measurement
 from tinysight.device import info
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
@@ -65,7 +65,7 @@ class Settings:
 
 
 def sweep(
-    entrants: Sequence[Entrant],
+    sweep_targets: Sequence[Target],
     dataset: Dataset | None,
     settings: Settings,
     out: Path,
@@ -89,15 +89,15 @@ def sweep(
         TinysightError: labels or an image size that are not the data's, no accuracy recorded and
             no data given, or an entrant that cannot be loaded.
     """
-    for entrant in entrants:
+    for target in sweep_targets:
         if dataset is not None:
-            check(entrant, dataset)
-        elif entrant.recorded is None:
-            raise TinysightError(f"{entrant.model} records no accuracy: give --data")
-    versions = _versions({entrant.engine for entrant in entrants})
-    parts = Parts(out, _identity(entrants, dataset, settings, versions))
-    entries = _entries(entrants, dataset, parts, progress)
-    cells = _cells(entrants, dataset, settings, parts, progress)
+            check(target, dataset)
+        elif target.recorded is None:
+            raise TinysightError(f"{target.model} records no accuracy: give --data")
+    versions = _versions({target.engine for target in sweep_targets})
+    parts = SweepCheckpoint(out, _identity(sweep_targets, dataset, settings, versions))
+    variants = _entries(sweep_targets, dataset, parts, progress)
+    measurements = _cells(sweep_targets, dataset, settings, parts, progress)
     return Result(
         measured=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
@@ -112,48 +112,53 @@ def sweep(
             tuple(dataset.labels),
             np.asarray(dataset.targets[dataset.parts["test"]], dtype=np.int64),
         ),
-        entries=tuple(entries),
-        cells=tuple(cells),
+        variants=tuple(variants),
+        measurements=tuple(measurements),
         layers=layers or {},
     )
 
 
 def _entries(
-    entrants: Sequence[Entrant], dataset: Dataset | None, parts: Parts, progress: Progress
-) -> list[Entry]:
+    sweep_targets: Sequence[Target],
+    dataset: Dataset | None,
+    parts: SweepCheckpoint,
+    progress: Progress,
+) -> list[ModelVariant]:
     """What each is worth."""
-    entries = []
-    for number, entrant in enumerate(entrants):
-        found, accuracy = None, entrant.recorded
+    variants = []
+    for number, target in enumerate(sweep_targets):
+        found, accuracy = None, target.recorded
         if dataset is not None:
 
             def told(done: int, total: int, number: int = number) -> None:
-                progress("answering the test images", number * total + done, len(entrants) * total)
+                progress(
+                    "answering the test images", number * total + done, len(sweep_targets) * total
+                )
 
-            found = parts.array(f"answers-{number}", partial(answers, entrant, dataset, told))
+            found = parts.array(f"answers-{number}", partial(answers, target, dataset, told))
             targets = dataset.targets[dataset.parts["test"]]
             accuracy = Accuracy(int((found == targets).sum()), len(found))
-        entries.append(
-            Entry(
-                entrant.model,
-                entrant.recipe,
-                entrant.engine,
-                entrant.bytes,
-                entrant.sha256,
+        variants.append(
+            ModelVariant(
+                target.model,
+                target.recipe,
+                target.engine,
+                target.bytes,
+                target.sha256,
                 accuracy,
                 found,
             )
         )
-    return entries
+    return variants
 
 
 def _cells(
-    entrants: Sequence[Entrant],
+    sweep_targets: Sequence[Target],
     dataset: Dataset | None,
     settings: Settings,
-    parts: Parts,
+    parts: SweepCheckpoint,
     progress: Progress,
-) -> list[Cell]:
+) -> list[Measurement]:
     """What each costs. Passes are the outer loop, so that each cell's lie far apart in time."""
     todo = [
         (number, threads, batch)
@@ -170,7 +175,10 @@ def _cells(
         if not parts.have(name):
             time.sleep(max(0.0, starts[number] - time.monotonic()))
             job = worker.Job(
-                {e.key: worker.Cell(e.open, _images(e, dataset, batch)) for e in entrants},
+                {
+                    e.key: worker.Measurement(e.open, _images(e, dataset, batch))
+                    for e in sweep_targets
+                },
                 threads,
                 calls=-(-settings.calls // settings.passes),
                 seconds=settings.seconds,
@@ -178,17 +186,17 @@ def _cells(
             _in_a_fresh_process(job, parts.path(name))
     by_part = {place: parts.get(_part(*place)) for place in todo}
     return [
-        Cell(
-            entrant.key,
+        Measurement(
+            target.key,
             threads,
             batch,
-            tuple(by_part[n, threads, batch][entrant.key] for n in range(settings.passes)),
+            tuple(by_part[n, threads, batch][target.key] for n in range(settings.passes)),
             tuple(
-                int(np.median(by_part[n, threads, batch][worker.YARDSTICK]))
+                int(np.median(by_part[n, threads, batch][worker.CLOCK_PROBE]))
                 for n in range(settings.passes)
             ),
         )
-        for entrant in entrants
+        for target in sweep_targets
         for threads in settings.threads
         for batch in settings.batches
     ]
@@ -222,23 +230,23 @@ def _in_a_fresh_process(job: worker.Job, out: Path) -> None:
         raise TinysightError(f"a pass failed: {reason[-300:]}")
 
 
-def _images(entrant: Entrant, dataset: Dataset | None, batch: int) -> Pixels:
+def _images(target: Target, dataset: Dataset | None, batch: int) -> Pixels:
     """Real test images where there are any, else seeded noise."""
     if dataset is not None:
         test = dataset.parts["test"]
         return np.array(dataset.images[np.resize(test[:batch], batch)])
-    shape = (batch, *entrant.shape, 3)
+    shape = (batch, *target.shape, 3)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _identity(
-    entrants: Sequence[Entrant],
+    sweep_targets: Sequence[Target],
     dataset: Dataset | None,
     settings: Settings,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     return {
-        "entrants": [(entrant.key, entrant.sha256) for entrant in entrants],
+        "entrants": [(target.key, target.sha256) for target in sweep_targets],
         "data": dataset and dataset.fingerprint,
         "settings": asdict(settings),
         "versions": dict(versions),

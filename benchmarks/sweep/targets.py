@@ -19,7 +19,7 @@ Run = Callable[[Pixels], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
+class Target:
     """Something to measure. Peers of other projects enter as the bundles' artifacts do."""
 
     model: str
@@ -44,11 +44,11 @@ class Entrant:
         return f"{self.model}/{self.recipe}@{self.engine}"
 
 
-def of_bundle(bundle: Bundle) -> Iterator[Entrant]:
+def of_bundle(bundle: Bundle) -> Iterator[Target]:
     """Every artifact of a bundle, under the engine of its format."""
     for artifact in bundle.artifacts:
         recorded = artifact.accuracy
-        yield Entrant(
+        yield Target(
             model=bundle.name,
             recipe=artifact.recipe,
             engine=engine_of(artifact),
@@ -61,13 +61,13 @@ def of_bundle(bundle: Bundle) -> Iterator[Entrant]:
         )
 
 
-def checked(entrants: list[Entrant]) -> list[Entrant]:
+def checked(sweep_targets: list[Target]) -> list[Target]:
     """The entrants, once it is known that no two have one name. Raises TinysightError."""
-    keys = [entrant.key for entrant in entrants]
+    keys = [target.key for target in sweep_targets]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
         raise TinysightError(f"two bundles have one name: both have {twice[0]}")
-    return entrants
+    return sweep_targets
 
 
 def _open(folder: Path | None, name: str, threads: int) -> Run:

@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sweep.targets import Run
-from tinysight.benchmark.reference_ops import yardstick
-from tinysight.benchmark.timing import in_turns
+from tinysight.benchmark.reference_ops import clock_probe
+from tinysight.benchmark.timing import time_interleaved
 from tinysight.files import write_bytes
 from tinysight.preprocess import Pixels
 
-YARDSTICK = "yardstick"
+CLOCK_PROBE = "clock_probe"
 """Among the cells' names in what a pass writes; these have a slash."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Measurement:
     """What one process is to time: an entrant's loader, and the batch that it is given."""
 
     open: Callable[[int], Run]
@@ -37,7 +37,7 @@ class Cell:
 class Job:
     """One pass over cells of one thread count and one batch size."""
 
-    cells: Mapping[str, Cell]
+    measurements: Mapping[str, Measurement]
     threads: int
     calls: int
     """Timed calls of each cell, at most."""
@@ -52,13 +52,16 @@ class Job:
 def main(out: Path) -> None:
     job: Job = pickle.load(sys.stdin.buffer)
 
-    def call(cell: Cell) -> Callable[[], object]:
-        run = cell.open(job.threads)
-        return lambda: run(cell.images)
+    def call(measurement: Measurement) -> Callable[[], object]:
+        run = measurement.open(job.threads)
+        return lambda: run(measurement.images)
 
-    calls = {YARDSTICK: yardstick, **{name: call(cell) for name, cell in job.cells.items()}}
+    calls = {
+        CLOCK_PROBE: clock_probe,
+        **{name: call(measurement) for name, measurement in job.measurements.items()},
+    }
     stream = io.BytesIO()
-    arrays: dict[str, NDArray[np.int64]] = in_turns(calls, job.calls, job.seconds)
+    arrays: dict[str, NDArray[np.int64]] = time_interleaved(calls, job.calls, job.seconds)
     np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes names for options
     write_bytes(out, stream.getvalue())
 

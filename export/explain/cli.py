@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinysight.console import Counter, guarded, need, positive
+from tinysight.console import ProgressLine, positive, require_extra, run_cli
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,15 +32,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
-    return guarded("export explain", lambda: run(args))
+    return run_cli("export explain", lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> int:
-    need("export", "onnx")
+    require_extra("export", "onnx")
     from export.explain.explain import explain
     from export.explain.text_report import page
 
-    counter = Counter()
+    counter = ProgressLine()
     explained = explain(args.bundle, args.samples, counter)
     counter.clear()
     print(json.dumps(explained.as_json(), indent=1) if args.json else page(explained))

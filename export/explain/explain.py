@@ -14,12 +14,12 @@ from export.explain.layer_cost import layers
 from export.explain.layer_table import Row, pair
 from export.explain.peak_throughput import Peak, measure_peak
 from export.passes import ExportError
-from export.passes.strip_quantization import float_twin
+from export.passes.strip_quantization import strip_quantization
 from export.validation.int16_saturation import Portability, portability
-from tinysight.benchmark.timing import Latency, in_turns
+from tinysight.benchmark.timing import Latency, time_interleaved
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.device.info import describe
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.integrity import golden
 
 FORMAT = 1
@@ -88,10 +88,12 @@ def explain(
     peak = measure_peak()
     models = {"float32": float_content, "int8": content}
     kernels = profile(models, image, samples, lambda *done: progress("timing kernels:", *done))
-    sessions = {name: Session(model, shape, len(bundle.labels)) for name, model in models.items()}
+    sessions = {
+        name: OnnxRuntimeEngine(model, shape, len(bundle.labels)) for name, model in models.items()
+    }
     progress("timing whole graphs", 0, 0)
     calls = {name: _call(session, image) for name, session in sessions.items()}
-    times = in_turns(calls, samples, _SECONDS)
+    times = time_interleaved(calls, samples, _SECONDS)
     latencies = {name: Latency(values) for name, values in times.items()}
     rows = pair(work, kernels["float32"], kernels["int8"])
     peak = _reached(peak, rows)
@@ -136,9 +138,9 @@ def _float32(bundle: Bundle, artifact: Artifact, graph: onnx.ModelProto) -> tupl
     for other in bundle.artifacts:
         if other.name == "float32":
             return "float32", bundle.read(other)
-    twin = float_twin(graph).SerializeToString()
+    twin = strip_quantization(graph).SerializeToString()
     return f"{artifact.name} without its quantization", twin
 
 
-def _call(session: Session, image: np.ndarray) -> Callable[[], object]:
+def _call(session: OnnxRuntimeEngine, image: np.ndarray) -> Callable[[], object]:
     return lambda: session.run(image)

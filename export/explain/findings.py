@@ -200,7 +200,7 @@ def _memory(rows: Sequence[Row], peak: Peak) -> Iterator[Finding]:
     for row in rows:
         if row.layer is None or row.int8 is None or row.int8.microseconds < 2 * _CALL_BOUND:
             continue
-        share = row.share_of_peak(row.int8, peak)
+        share = row.peak_utilization(row.int8, peak)
         if share is not None and share < 0.5 and row.layer.reuse < _REUSE:
             waiting.append((row, row.layer, row.int8))
     if not waiting:
@@ -232,7 +232,7 @@ def _narrow(rows: Sequence[Row], peak: Peak) -> Iterator[Finding]:
     """Layers that take a good part of the time, far from the peak, though int8 is no slower."""
     whole = sum(row.int8.microseconds for row in rows if row.int8)
     for row in rows:
-        share = row.share_of_peak(row.int8, peak)
+        share = row.peak_utilization(row.int8, peak)
         if share is None or row.int8 is None or row.layer is None or not row.int8.integer:
             continue
         layer, part = row.layer, row.int8.microseconds / whole

@@ -37,7 +37,7 @@ class Row:
             return None
         return self.float32.microseconds / self.int8.microseconds
 
-    def share_of_peak(self, timed: Timed | None, peak: Peak) -> float | None:
+    def peak_utilization(self, timed: Timed | None, peak: Peak) -> float | None:
         """The rate of its multiply-accumulates over the best of its own arithmetic."""
         if timed is None or self.layer is None:
             return None
@@ -49,8 +49,8 @@ class Row:
             "kind": self.layer.kind if self.layer else None,
             "size": self.layer.size if self.layer else None,
             "macs": self.layer.macs if self.layer else 0,
-            "float32": _as_json(self.float32, self.share_of_peak(self.float32, peak)),
-            "int8": _as_json(self.int8, self.share_of_peak(self.int8, peak)),
+            "float32": _as_json(self.float32, self.peak_utilization(self.float32, peak)),
+            "int8": _as_json(self.int8, self.peak_utilization(self.int8, peak)),
         }
 
 

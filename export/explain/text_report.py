@@ -46,7 +46,7 @@ def _rows(explained: Explanation) -> str:
     for row in explained.rows:
         timed = (row.float32, row.int8)
         times = [_cell(side) for side in timed]
-        shares = [_percent(row.share_of_peak(side, peak)) for side in timed]
+        shares = [_percent(row.peak_utilization(side, peak)) for side in timed]
         what = f"{row.layer.kind}, {row.layer.size}" if row.layer else _operators(row)
         name = row.name if row.layer else f"  {row.name}"
         gain = f"{row.ratio:.1f} x" if row.layer and row.ratio else ""
@@ -148,9 +148,9 @@ def _outcome(emulated: Emulated) -> str:
 
 
 def _repair(found: Portability) -> str:
-    if not found.culprits:
+    if not found.saturating_layers:
         return _wrapped("-> nothing to do: what saturates, saturates too rarely to matter.", 3)
-    names = " and ".join(found.culprits)
+    names = " and ".join(found.saturating_layers)
     text = (
         f"-> give {names} 7-bit weights (export.passes.reduce_range; onnxruntime calls it "
         "reduce_range), at the same speed"
@@ -185,7 +185,7 @@ def _certificate(artifact: Artifact) -> list[str]:
         f"{test['same_top1']:,} of {test['images']:,}",
         f"{test['max_difference']:.2g}",
         f"{paired['difference']:+.2%} ({paired['p']:.2g})" if paired else "",
-        f"{margin['thin']:,}" if margin else "",
+        f"{margin['flippable']:,}" if margin else "",
         _departure(layers) if layers else "",
     ]
 

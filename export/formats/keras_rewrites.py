@@ -16,7 +16,7 @@ _PADDED_CHANNELS = 8
 """int8 kernels of LiteRT (XNNPACK's) take input channels by the eight."""
 
 
-def quick(model: Any) -> Any:
+def optimize_for_xnnpack(model: Any) -> Any:
     """The same function of the image, rewritten where that saves work; else the model itself.
 
     Only plain chains of layers are rewritten.
@@ -60,11 +60,11 @@ def _needed(layers: Sequence[Any], image: tuple[int, int]) -> tuple[int, int]:
     From the last layer backwards: a pooling that does not divide its input leaves rows out, and
     what only they depend on need not be computed at all.
     """
-    need: tuple[int, int] | None = None  # all, until some layer leaves something out
+    require_extra: tuple[int, int] | None = None  # all, until some layer leaves something out
     for layer in reversed(layers):
         spatial = len(layer.input_shape) == 4
         if not spatial or _reads_all(layer):
-            need = None
+            require_extra = None
             continue
         if isinstance(layer, keras.layers.Conv2D):
             window = [
@@ -74,12 +74,12 @@ def _needed(layers: Sequence[Any], image: tuple[int, int]) -> tuple[int, int]:
             window = list(layer.pool_size)
         else:
             continue  # one value in, one value out
-        out = need or layer.output_shape[1:3]
-        need = (
+        out = require_extra or layer.output_shape[1:3]
+        require_extra = (
             (out[0] - 1) * layer.strides[0] + window[0],
             (out[1] - 1) * layer.strides[1] + window[1],
         )
-    return need or image
+    return require_extra or image
 
 
 def _reads_all(layer: Any) -> bool:

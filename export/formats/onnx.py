@@ -5,17 +5,17 @@ from typing import Any
 import onnx
 
 from export.passes import (
-    dequantize_late,
-    float_logits,
+    elide_input_quantize,
+    float_output,
     fold_flatten,
     fold_input_scale,
     matmul_to_gemm,
     quantize_weights,
     readable_names,
     reshape_to_flatten,
-    take_quantized,
+    sink_dequantize,
 )
-from tinysight.console import native_stderr_held_back
+from tinysight.console import captured_native_stderr
 from training.tf_keras_setup import keras, tf
 
 OPSET = 18
@@ -56,8 +56,8 @@ def aware_to_onnx(model: Any) -> onnx.ModelProto:
     translated = _translated(model)
     for node in translated.graph.node:  # layers are called as they were before they were wrapped
         node.name = node.name.replace("/quant_", "/").replace("/quantize_layer/", "/image/")
-    named = readable_names(float_logits(translated))
-    return quantize_weights(dequantize_late(take_quantized(named)))
+    named = readable_names(float_output(translated))
+    return quantize_weights(sink_dequantize(elide_input_quantize(named)))
 
 
 def _translated(model: Any) -> onnx.ModelProto:
@@ -68,7 +68,7 @@ def _translated(model: Any) -> onnx.ModelProto:
     named.output_names = ["logits"]
     import tf2onnx  # here: it imports TensorFlow, which training.tf_keras_setup must set up first
 
-    with native_stderr_held_back():
+    with captured_native_stderr():
         raw, _ = tf2onnx.convert.from_keras(
             named,
             input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],

@@ -3,7 +3,7 @@
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from export.passes import Graph, take_uint8
+from export.passes import Graph, uint8_input
 
 
 def float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -15,5 +15,5 @@ def float16(model: onnx.ModelProto) -> onnx.ModelProto:
     Args:
         model: from `keras_to_onnx`.
     """
-    half = convert_float_to_float16(take_uint8(model), keep_io_types=True)
+    half = convert_float_to_float16(uint8_input(model), keep_io_types=True)
     return Graph(half).finished()

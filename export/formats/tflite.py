@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.formats.keras_rewrites import quick
+from export.formats.keras_rewrites import optimize_for_xnnpack
 from export.formats.onnx import PIXEL_SCALE
 from export.passes import ExportError
-from tinysight.console import native_stderr_held_back
+from tinysight.console import captured_native_stderr
 from training.tf_keras_setup import keras, tf
 
 
@@ -91,7 +91,7 @@ def _over_pixels(model: Any) -> Any:
         raise ExportError("the model must begin with a convolution")
     kernel, *rest = first.get_weights()
     first.set_weights([kernel * np.float32(PIXEL_SCALE), *rest])
-    return quick(copy)
+    return optimize_for_xnnpack(copy)
 
 
 def _one_by_one(images: NDArray[np.uint8], dtype: Any) -> Iterator[list[NDArray[Any]]]:
@@ -100,5 +100,5 @@ def _one_by_one(images: NDArray[np.uint8], dtype: Any) -> Iterator[list[NDArray[
 
 
 def _convert(converter: Any) -> bytes:
-    with native_stderr_held_back():
+    with captured_native_stderr():
         return bytes(converter.convert())

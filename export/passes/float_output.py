@@ -5,7 +5,7 @@ import onnx
 from export.passes.graph import Graph
 
 
-def float_logits(model: onnx.ModelProto) -> onnx.ModelProto:
+def float_output(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drops the QuantizeLinear and DequantizeLinear behind the last layer of a quantized model.
 
     They would round the logits to 256 steps, which makes ties between classes, and cost two

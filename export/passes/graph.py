@@ -129,13 +129,13 @@ class Graph:
         return self.model
 
     def _set_nodes(self, nodes: list[NodeProto]) -> None:
-        copies = []
+        teacher_views = []
         for node in nodes:
             copy = NodeProto()
             copy.CopyFrom(node)
-            copies.append(copy)
+            teacher_views.append(copy)
         del self.model.graph.node[:]
-        self.model.graph.node.extend(copies)
+        self.model.graph.node.extend(teacher_views)
 
 
 def attribute(node: NodeProto, name: str, default: object = None) -> object:

@@ -12,7 +12,7 @@ from export.passes.graph import Graph
 _TRANSPARENT = ("MaxPool", "Transpose", "Flatten", "Reshape")
 
 
-def hold_in_float(model: onnx.ModelProto, layers: Sequence[str]) -> onnx.ModelProto:
+def keep_float(model: onnx.ModelProto, layers: Sequence[str]) -> onnx.ModelProto:
     """Sets something exact between layers in float32 and the quantization behind them.
 
     onnxruntime moves a QuantizeLinear forward across poolings, towards the layer. There it

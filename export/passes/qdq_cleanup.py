@@ -22,7 +22,7 @@ _OFF_GRID = 0.01
 """So far, in steps, rounding in float32 may take a weight from its step."""
 
 
-def dequantize_late(model: onnx.ModelProto) -> onnx.ModelProto:
+def sink_dequantize(model: onnx.ModelProto) -> onnx.ModelProto:
     """Lets what only moves values move bytes: DequantizeLinear goes behind it.
 
     Exact to the bit: a scale is above zero, so the largest value has the largest byte.
@@ -57,7 +57,7 @@ def _movable(graph: Graph) -> tuple[NodeProto, NodeProto] | None:
     return None
 
 
-def drop_requantization(model: onnx.ModelProto) -> onnx.ModelProto:
+def fold_dequantize_quantize(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drops a DequantizeLinear and the QuantizeLinear behind it where they undo each other.
 
     Exact to the bit: a step times the scale over the scale rounds to the step.

@@ -8,7 +8,7 @@ import onnx
 from export.passes.graph import ExportError, Graph
 
 
-def seven_bits(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
+def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
     """Halves the int8 weights of the named layers and doubles their scales.
 
     With |w| <= 64 the sum of two products with bytes is within 16 bits, 2 * 64 * 255 = 32,640, so

@@ -9,7 +9,7 @@ from export.passes.graph import ExportError, Graph, attribute
 _SUMS = {"Conv", "Gemm", "MatMul", "Add"}
 
 
-def float_twin(model: onnx.ModelProto) -> onnx.ModelProto:
+def strip_quantization(model: onnx.ModelProto) -> onnx.ModelProto:
     """Takes every QuantizeLinear and DequantizeLinear out of a graph over uint8 pixels.
 
     Stored integers become the numbers that they stand for; what is left out is the rounding of

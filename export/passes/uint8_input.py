@@ -33,7 +33,7 @@ def fold_input_scale(model: onnx.ModelProto, scale: float) -> onnx.ModelProto:
     return graph.finished()
 
 
-def take_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
+def uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
     """Makes the input uint8, with one Cast to float32 after the Transpose to NCHW.
 
     The Cast stands behind the Transpose, which then moves a quarter of the bytes.
@@ -54,7 +54,7 @@ def take_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
     return graph.finished()
 
 
-def take_quantized(model: onnx.ModelProto) -> onnx.ModelProto:
+def elide_input_quantize(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drops the QuantizeLinear of the image where it is the identity on uint8 pixels.
 
     With scale 1 and zero point 0 the pixels are their own quantized form: the graph takes them

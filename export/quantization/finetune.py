@@ -31,7 +31,7 @@ from training.data.augment import Augmentation
 from training.data.pipeline import batches, epoch_order
 from training.finalize import predict
 from training.optim.build import loss, optimizer
-from training.progress import Count
+from training.progress import ProgressCallback
 from training.recipes import Recipe
 from training.run_folder import Run
 from training.tf_keras_setup import keras
@@ -57,7 +57,7 @@ class _Technique:
     begin: Callable[[Any, Finetuning, NDArray[np.uint8]], Any]
     """Model, settings, calibration images: to the model that is trained."""
     callbacks: Callable[[], Sequence[Any]]
-    settle: Callable[[Any], None]
+    sync_ranges: Callable[[Any], None]
     """Called before the model is evaluated or finished."""
     finish: Callable[[Any], Any]
     """The trained model to the one that is exported."""
@@ -68,14 +68,19 @@ class _Technique:
 
 
 def _begin_aware(model: Any, _: Finetuning, images: NDArray[np.uint8]) -> Any:
-    quantized = qat.aware(model)
+    quantized = qat.quantization_aware(model)
     qat.seed_ranges(quantized, model, images)
     return quantized
 
 
 _TECHNIQUES: Mapping[Method, _Technique] = {
     "quantization_aware": _Technique(
-        _begin_aware, list, qat.settle_weight_ranges, qat.finished, qat.aware, first_counts=True
+        _begin_aware,
+        list,
+        qat.settle_weight_ranges,
+        qat.finished,
+        qat.quantization_aware,
+        first_counts=True,
     ),
     "pruning": _Technique(
         lambda model, settings, _: pruning_clustering.pruned(model, settings),
@@ -102,7 +107,7 @@ def finetune(
     dataset: Dataset,
     splits: Splits,
     calibration: NDArray[np.int64],
-    count: Count,
+    count: ProgressCallback,
 ) -> Finetuned:
     """Trains the run's model on by `settings`, or takes what an earlier export did.
 
@@ -136,7 +141,7 @@ def _train(
     dataset: Dataset,
     splits: Splits,
     calibration: NDArray[np.int64],
-    count: Count,
+    count: ProgressCallback,
 ) -> tuple[Any, dict[str, Any]]:
     """The fine-tuning itself: the plain model at its best, and what was seen on the way."""
     start = time.perf_counter()
@@ -150,10 +155,10 @@ def _train(
     augmentation = Augmentation.of(recipe)
     best, accuracies = None, []
 
-    def look(done: int, *, counts: bool) -> None:
+    def evaluate(done: int, *, counts: bool) -> None:
         """Measures the model on the validation images, and keeps it where it is the best yet."""
         nonlocal best
-        technique.settle(trained)
+        technique.sync_ranges(trained)
         what = f"{_what(settings)}: validating"
         logits = predict(trained, dataset.images, splits.val, count, what)
         right = int((logits.argmax(axis=1) == dataset.targets[splits.val]).sum())
@@ -161,7 +166,7 @@ def _train(
         if counts and (best is None or right >= best[0]):
             best = right, done, trained.get_weights()
 
-    look(0, counts=technique.first_counts)
+    evaluate(0, counts=technique.first_counts)
     for done, order in enumerate(passes):
         what = f"{_what(settings)}: pass {done + 1} of {len(passes)}"
         trained.fit(
@@ -170,7 +175,7 @@ def _train(
                 dataset.targets,
                 order,
                 recipe.batch_size,
-                draws=augmentation.draw(done, dataset.images.shape, splits.train)
+                params=augmentation.draw(done, dataset.images.shape, splits.train)
                 if augmentation
                 else None,
             ),
@@ -179,11 +184,11 @@ def _train(
             callbacks=[*technique.callbacks(), _progress(partial(count, what), steps[done])],
             verbose=0,
         )
-        look(done + 1, counts=True)
+        evaluate(done + 1, counts=True)
     assert best is not None
     _, chosen, weights = best
     trained.set_weights(weights)
-    technique.settle(trained)
+    technique.sync_ranges(trained)
     record = {
         **dataclasses.asdict(settings),
         "seed": recipe.seed,

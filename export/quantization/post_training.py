@@ -24,13 +24,13 @@ from onnxruntime.quantization.calibrate import TensorsData
 
 from export.passes import (
     Graph,
-    dequantize_late,
-    drop_requantization,
-    float_logits,
-    hold_in_float,
-    seven_bits,
-    take_quantized,
-    take_uint8,
+    elide_input_quantize,
+    float_output,
+    fold_dequantize_quantize,
+    keep_float,
+    reduce_range,
+    sink_dequantize,
+    uint8_input,
 )
 from export.recipes import Calibration
 
@@ -97,7 +97,7 @@ def static_w8a8(
 
 
 def w8a8(
-    model: onnx.ModelProto, ranges: TensorsData, *, in_float: Sequence[str] = ()
+    model: onnx.ModelProto, ranges: TensorsData, *, float_layers: Sequence[str] = ()
 ) -> onnx.ModelProto:
     """What `static_w8a8` does once the ranges are known.
 
@@ -106,17 +106,17 @@ def w8a8(
         ranges: of its activations, from `find_ranges`.
         in_float: names of the layers that stay in float32: see `quantizable`.
     """
-    quantized = _static(model, ranges, QuantType.QUInt8, in_float)
+    quantized = _static(model, ranges, QuantType.QUInt8, float_layers)
     reader = Graph(quantized).consumers(_pixels(quantized))[0]
     # A first layer that stays in float32 takes no quantized image.
-    take = take_quantized if reader.op_type == "QuantizeLinear" else take_uint8
-    clean = drop_requantization(dequantize_late(float_logits(take(quantized))))
-    if in_float:
-        clean = hold_in_float(clean, in_float)
-    return portable(clean)
+    take = elide_input_quantize if reader.op_type == "QuantizeLinear" else uint8_input
+    clean = fold_dequantize_quantize(sink_dequantize(float_output(take(quantized))))
+    if float_layers:
+        clean = keep_float(clean, float_layers)
+    return reduce_first_layer_range(clean)
 
 
-def portable(model: onnx.ModelProto) -> onnx.ModelProto:
+def reduce_first_layer_range(model: onnx.ModelProto) -> onnx.ModelProto:
     """Lets a quantized graph give the same answers on x86 without VNNI, where sums have 16 bits.
 
     Pixels are bright: of all layers the first one's sums are the largest by far. Seven bits for
@@ -126,7 +126,7 @@ def portable(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = Graph(model)
     layer = next(node for node in graph.nodes if node.name == first)
     weights = graph.producer(layer.input[1])
-    return model if weights is None else seven_bits(model, [first])
+    return model if weights is None else reduce_range(model, [first])
 
 
 def w8a16(model: onnx.ModelProto, ranges: TensorsData) -> onnx.ModelProto:
@@ -135,7 +135,7 @@ def w8a16(model: onnx.ModelProto, ranges: TensorsData) -> onnx.ModelProto:
     onnxruntime's CPU kernels compute such convolutions in float32, so here it is slower than
     float32; it is for devices that have the arithmetic, and shows what 8-bit activations cost.
     """
-    return float_logits(take_uint8(_static(model, ranges, QuantType.QUInt16, ())))
+    return float_output(uint8_input(_static(model, ranges, QuantType.QUInt16, ())))
 
 
 def dynamic_w8(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -149,7 +149,7 @@ def dynamic_w8(model: onnx.ModelProto) -> onnx.ModelProto:
         # Unsigned: onnxruntime has no ConvInteger of unsigned activations and signed weights.
         quantize_dynamic(source, target, weight_type=QuantType.QUInt8)
 
-    return take_uint8(_in_files(model, quantize))
+    return uint8_input(_in_files(model, quantize))
 
 
 def quantizable(model: onnx.ModelProto) -> list[str]:
@@ -158,7 +158,7 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
 
 
 def _static(
-    model: onnx.ModelProto, ranges: TensorsData, activations: QuantType, in_float: Sequence[str]
+    model: onnx.ModelProto, ranges: TensorsData, activations: QuantType, float_layers: Sequence[str]
 ) -> onnx.ModelProto:
     # Of 8 bits, scale 1 and zero point 0, so that a pixel is its own quantized form.
     byte_range = {_pixels(model): [{"rmin": np.float32(0), "rmax": np.float32(255)}]}
@@ -176,7 +176,7 @@ def _static(
             weight_type=QuantType.QInt8,
             calibrate_method=ranges.calibration_method,
             calibration_cache_path=found,
-            nodes_to_exclude=list(in_float),
+            nodes_to_exclude=list(float_layers),
             extra_options={"TensorQuantOverrides": byte_range},
         )
 

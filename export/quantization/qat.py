@@ -18,7 +18,7 @@ from training.tf_keras_setup import keras
 _BATCH = 128
 
 
-def aware(model: Any) -> Any:
+def quantization_aware(model: Any) -> Any:
     """The quantization-aware form of a model, with its weights; its ranges are yet unknown.
 
     Raises ExportError for a model that tensorflow-model-optimization cannot quantize.
@@ -41,7 +41,7 @@ def seed_ranges(quantized: Any, model: Any, images: NDArray[np.uint8]) -> None:
     step: a short training would end with most of them still wrong.
 
     Args:
-        quantized: from `aware`; changed in place.
+        quantized: from `quantization_aware`; changed in place.
         model: what it was made of.
         images: uint8 (n, h, w, 3), training images only.
     """

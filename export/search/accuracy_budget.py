@@ -38,16 +38,16 @@ Convert = Callable[[Recipe, Format, Sequence[str]], Candidate]
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class Trial:
     """A candidate that the walk came by."""
 
     candidate: Candidate
     validation: Parity
-    objection: str | None
+    rejection_reason: str | None
     """Why it was passed by; None for the chosen one."""
 
 
-def walk(
+def search_within_drop(
     recipes: Sequence[Recipe],
     format_: Format,
     max_drop: float,
@@ -56,7 +56,7 @@ def walk(
     measure: Callable[[Candidate], Parity],
     harm: Callable[[Recipe], Sequence[str]],
     reference: Parity,
-) -> list[Tried]:
+) -> list[Trial]:
     """Tries candidates until one holds the bound; that one comes last, without an objection.
 
     Args:
@@ -64,24 +64,24 @@ def walk(
         max_drop: the accuracy that may be lost, as a fraction of the validation images.
         measure: compares a candidate with the trained model on the validation images.
         harm: the layers of a static_w8a8 recipe, the most harmful in int8 first: see
-            `harmful_layers`.
+            `rank_layer_sensitivity`.
         reference: the trained model against itself on the validation images.
 
     Returns:
         What was tried, in order; where nothing holds the bound, all have an objection.
     """
-    tried: list[Tried] = []
-    for recipe, in_float in _steps(recipes, format_, tried, harm):
-        candidate = convert(recipe, format_, in_float)
+    trial: list[Trial] = []
+    for recipe, float_layers in _steps(recipes, format_, trial, harm):
+        candidate = convert(recipe, format_, float_layers)
         parity = measure(candidate)
         tolerance = dataclasses.replace(recipe.tolerance, max_drop=max_drop)
-        tried.append(Tried(candidate, parity, tolerance.objection(parity, reference)))
-        if tried[-1].objection is None:
+        trial.append(Trial(candidate, parity, tolerance.rejection_reason(parity, reference)))
+        if trial[-1].rejection_reason is None:
             break
-    return tried
+    return trial
 
 
-def harmful_layers(
+def rank_layer_sensitivity(
     recipe: Recipe,
     layers: Sequence[str],
     *,
@@ -107,15 +107,15 @@ def harmful_layers(
 def _steps(
     recipes: Sequence[Recipe],
     format_: Format,
-    tried: list[Tried],
+    trial: list[Trial],
     harm: Callable[[Recipe], Sequence[str]],
 ) -> Iterator[tuple[Recipe, Sequence[str]]]:
-    """Recipe and layers in float32 of each step; `tried` grows meanwhile."""
+    """Recipe and layers in float32 of each step; `trial` grows meanwhile."""
     ordered = sorted(recipes, key=lambda recipe: CHEAPEST_FIRST.index(recipe.arithmetic))
     integer = [recipe for recipe in ordered if recipe.arithmetic in INTEGER]
     for recipe in integer:
         yield recipe, ()
-    static = [one for one in tried if one.candidate.recipe.arithmetic == "static_w8a8"]
+    static = [one for one in trial if one.candidate.recipe.arithmetic == "static_w8a8"]
     if static and format_ == "onnx":
         best = max(static, key=lambda one: one.validation.accuracy.value).candidate.recipe
         layers = harm(best)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.benchmark.timing import in_turns
+from tinysight.benchmark.timing import time_interleaved
 from tinysight.preprocess import Pixels
 from tinysight.stats import PairedRatio, paired_ratio
 
@@ -32,7 +32,7 @@ Run = Callable[[Pixels], NDArray[np.float32]]
 class Trial:
     """One graph against the best so far."""
 
-    in_float: tuple[str, ...]
+    float_layers: tuple[str, ...]
     median_us: float
     ratio: PairedRatio
     """Its latency over that of the best so far, in the same turns."""
@@ -40,7 +40,7 @@ class Trial:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "in_float": list(self.in_float),
+            "float_layers": list(self.float_layers),
             "median_us": round(self.median_us, 2),
             "ratio": [round(v, 4) for v in (self.ratio.value, self.ratio.low, self.ratio.high)],
             "verdict": self.verdict,
@@ -51,7 +51,7 @@ class Trial:
 class Choice:
     """What a search chose, and all that it tried."""
 
-    in_float: tuple[str, ...]
+    float_layers: tuple[str, ...]
     trials: tuple[Trial, ...]
 
 
@@ -59,7 +59,7 @@ def search(
     layers: Sequence[str],
     *,
     open_graph: Callable[[Sequence[str]], Run],
-    objection: Callable[[Sequence[str]], str | None],
+    rejection_reason: Callable[[Sequence[str]], str | None],
     image: Pixels,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,  # noqa: ARG005
 ) -> Choice:
@@ -76,7 +76,7 @@ def search(
     runs: dict[tuple[str, ...], Run] = {best: open_graph(best)}
     trials: list[Trial] = []
     for number in range(1, ROUNDS + 1):
-        rivals = _rivals(layers, best, {trial.in_float for trial in trials})
+        rivals = _rivals(layers, best, {trial.float_layers for trial in trials})
         if not rivals:
             break
         for done, rival in enumerate(rivals):
@@ -92,7 +92,7 @@ def search(
                 rival
                 for rival in promising
                 if _against(best, [rival], runs, image)[rival][1].high < 1
-                and objection(rival) is None
+                and rejection_reason(rival) is None
             ),
             None,
         )
@@ -109,7 +109,7 @@ def explain(settings: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """The trials of an artifact's settings, as rows: float32 layers, us, ratio, verdict."""
     return [
         (
-            ", ".join(trial["in_float"]) or "none",
+            ", ".join(trial["float_layers"]) or "none",
             f"{trial['median_us']:.1f}",
             "{:.3f} ({:.3f} to {:.3f})".format(*trial["ratio"]),
             trial["verdict"],
@@ -136,7 +136,7 @@ def _against(
 ) -> dict[tuple[str, ...], tuple[float, PairedRatio]]:
     """Median in microseconds, and ratio to the best, of each rival."""
     calls = {str(i): partial(runs[which], image) for i, which in enumerate((best, *rivals))}
-    taken = in_turns(calls, CALLS, SECONDS)
+    taken = time_interleaved(calls, CALLS, SECONDS)
     found = {}
     for i, rival in enumerate(rivals, start=1):
         # A slow graph gets fewer calls; the turns that both had are compared.

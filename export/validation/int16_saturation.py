@@ -14,7 +14,7 @@ with q between 0 and 255, onto which calibration maps the range of the layer's i
 weights (`reduce_range`, |w| <= 64) no pair can: 2 * 64 * 255 = 32,640.
 
 Could is not does: the bound cries wolf at nearly every layer, since few activations are bright.
-`emulate` tells them apart. Pixels are: it is the first layer that goes wrong.
+`emulate_int16_saturation` tells them apart. Pixels are: it is the first layer that goes wrong.
 
 Source: the Intel 64 manual, PMADDUBSW; onnxruntime's documentation of quantization, "when to use
 reduce-range"; the kernels walk the sum with the input channels innermost.
@@ -32,7 +32,7 @@ from onnx import TensorProto, helper
 
 from export.passes import Graph
 from export.passes.graph import attribute
-from export.passes.reduce_range import seven_bits
+from export.passes.reduce_range import reduce_range
 
 _INT16 = np.iinfo(np.int16)
 _OFTEN = 1e-3
@@ -158,7 +158,7 @@ class Emulated:
         }
 
 
-def emulate(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Emulated | None:
+def emulate_int16_saturation(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Emulated | None:
     """What x86 without VNNI would answer, found on any CPU.
 
     The graph runs as it is, but for a number that is added to each layer's results: what its
@@ -207,7 +207,7 @@ class Portability:
     """All that multiply bytes."""
     emulated: Emulated | None
     """None where no layer could saturate."""
-    culprits: tuple[str, ...]
+    saturating_layers: tuple[str, ...]
     """The layers that saturate often enough to matter."""
     repaired: Emulated | None
     """With 7-bit weights in the culprits; None without any, or where nothing saturates then."""
@@ -216,7 +216,7 @@ class Portability:
         return {
             "layers": [layer.as_json() for layer in self.layers],
             "emulated": self.emulated and self.emulated.as_json(),
-            "culprits": list(self.culprits),
+            "saturating_layers": list(self.saturating_layers),
             "repaired": self.repaired and self.repaired.as_json(),
         }
 
@@ -224,13 +224,17 @@ class Portability:
 def portability(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Portability:
     """Looks for pairs that could saturate, emulates them, and tries the repair.
 
-    The arguments are those of `emulate`.
+    The arguments are those of `emulate_int16_saturation`.
     """
-    emulated = emulate(model, images)
+    emulated = emulate_int16_saturation(model, images)
     changed = emulated.changed if emulated else {}
-    culprits = tuple(name for name, share in changed.items() if share > _OFTEN)
-    repaired = emulate(seven_bits(model, culprits), images) if culprits else None
-    return Portability(tuple(saturations(model)), emulated, culprits, repaired)
+    saturating_layers = tuple(name for name, share in changed.items() if share > _OFTEN)
+    repaired = (
+        emulate_int16_saturation(reduce_range(model, saturating_layers), images)
+        if saturating_layers
+        else None
+    )
+    return Portability(tuple(saturations(model)), emulated, saturating_layers, repaired)
 
 
 @dataclass(frozen=True)

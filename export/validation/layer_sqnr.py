@@ -169,9 +169,9 @@ def _tflite_values(content: bytes, images: NDArray[np.uint8]) -> Values:
     """What each layer of a TFLite artifact gives, dequantized."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    from tinysight.console import native_stderr_held_back
+    from tinysight.console import captured_native_stderr
 
-    with native_stderr_held_back():
+    with captured_native_stderr():
         # The plain kernels: XNNPACK fuses layers to one node, and keeps nothing in between.
         interpreter = Interpreter(
             model_content=content,

@@ -18,7 +18,7 @@ class Margins:
     mean_shrink: float
     """By how much the artifact's lead of that same class is smaller; negative where it grew."""
     max_shrink: float
-    thin: int
+    flippable: int
     """Images on which the trained model's margin was smaller than the largest change of a logit on
     any image: those that the artifact might have turned."""
 
@@ -31,7 +31,7 @@ class Margins:
             mean=float(margin.mean()),
             mean_shrink=float(shrink.mean()),
             max_shrink=float(shrink.max()),
-            thin=int((margin < np.abs(logits - trained).max()).sum()),
+            flippable=int((margin < np.abs(logits - trained).max()).sum()),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Margins:
             "mean": _rounded(self.mean),
             "mean_shrink": _rounded(self.mean_shrink),
             "max_shrink": _rounded(self.max_shrink),
-            "thin": self.thin,
+            "thin": self.flippable,
         }
 
 

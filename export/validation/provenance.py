@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export.passes import ExportError
 from export.recipes import RECIPES, Finetuning, Format, Recipe
-from export.validation.int16_saturation import emulate
+from export.validation.int16_saturation import emulate_int16_saturation
 from export.validation.layer_sqnr import Values, divergence, layer_values
 from tinysight.integrity import data_split
 from training.data import Dataset, Splits
@@ -116,8 +116,8 @@ def reference_of(recipe: Recipe) -> Recipe:
 
     A quantization-aware model has no float32 of its own: it is compared with the trained model's.
     """
-    aware = recipe.arithmetic == "qat_w8a8"
-    wanted = None if aware else recipe.finetuning and recipe.finetuning.method
+    quantization_aware = recipe.arithmetic == "qat_w8a8"
+    wanted = None if quantization_aware else recipe.finetuning and recipe.finetuning.method
     for known in RECIPES.values():
         method = known.finetuning and known.finetuning.method
         if known.arithmetic == "float32" and method == wanted:
@@ -125,7 +125,7 @@ def reference_of(recipe: Recipe) -> Recipe:
     return RECIPES["float32"]
 
 
-def without_vnni(
+def int16_saturation_record(
     recipe: Recipe, format_: Format, content: bytes, images: NDArray[np.uint8]
 ) -> dict[str, Any] | None:
     """For bundle.json: what x86 without VNNI would answer, on some dozens of uint8 images.
@@ -134,5 +134,5 @@ def without_vnni(
     """
     if format_ != "onnx" or not recipe.arithmetic.endswith(("w8a8", "measured")):
         return None
-    emulated = emulate(onnx.load_from_string(content), images)
+    emulated = emulate_int16_saturation(onnx.load_from_string(content), images)
     return None if emulated is None else emulated.as_json()

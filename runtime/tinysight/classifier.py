@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinysight.bundle import Bundle, load_bundle
 from tinysight.device import tuned_profile
-from tinysight.engines.registry import Engine, open_engine, pick
+from tinysight.engines.registry import Engine, open_engine, resolve_artifact
 from tinysight.errors import BundleError, ImageError
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
 
@@ -83,10 +83,12 @@ class Classifier:
             raise ValueError("threads must be at least 1")
         bundle = load_bundle(path)
         if artifact is None and engine is None and threads is None:
-            tuned = tuned_profile.recall(bundle)
+            tuned = tuned_profile.load(bundle)
             if tuned is not None:
                 artifact, threads = tuned.artifact, tuned.threads
-        return cls(bundle, open_engine(bundle, pick(bundle, artifact, engine), threads or 1))
+        return cls(
+            bundle, open_engine(bundle, resolve_artifact(bundle, artifact, engine), threads or 1)
+        )
 
     def classify(
         self, image: ImageLike, top: int = 1, min_confidence: Confidence = 0.0

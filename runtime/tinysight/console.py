@@ -15,7 +15,7 @@ INTERRUPTED = 130
 """What a shell expects after Ctrl-C: 128 + SIGINT."""
 
 
-def guarded(program: str, command: Callable[[], int]) -> int:
+def run_cli(program: str, command: Callable[[], int]) -> int:
     """Runs a command; a mistake of the user's becomes one line on stderr and exit code 1."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name may hold bytes that are no text, and a terminal may lack a character.
@@ -43,7 +43,7 @@ def fail(program: str, message: str) -> int:
     return 1
 
 
-def need(extra: str, *modules: str) -> None:
+def require_extra(extra: str, *modules: str) -> None:
     """Raises MissingExtraError, with the command that helps, unless all modules are there."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
@@ -79,7 +79,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 @contextlib.contextmanager
-def native_stderr_held_back() -> Iterator[None]:
+def captured_native_stderr() -> Iterator[None]:
     """Holds back what C++ code writes to stderr, and lets it out when the block fails.
 
     TensorFlow and LiteRT greet every process with notes on drivers and instruction sets that
@@ -100,7 +100,7 @@ def native_stderr_held_back() -> Iterator[None]:
             os.close(saved)
 
 
-class Counter:
+class ProgressLine:
     """A line on stderr that counts on a terminal, and is silent elsewhere."""
 
     def __init__(self) -> None:

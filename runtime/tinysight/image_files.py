@@ -27,7 +27,7 @@ def image_files(folder: Path) -> list[Path]:
     )
 
 
-def expand(names: Iterable[str]) -> Iterator[str | ImageError]:
+def expand_paths(names: Iterable[str]) -> Iterator[str | ImageError]:
     """The files that `names` stand for, in order; an ImageError for a name without any.
 
     A folder stands for the images below it; a pattern, where no such file exists, for what it

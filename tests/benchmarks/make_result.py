@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks.sweep.result import Data, Entry, Result
-from tinysight.benchmark.results import Cell
+from benchmarks.sweep.result import Data, ModelVariant, Result
+from tinysight.benchmark.results import Measurement
 from tinysight.stats import Accuracy
 
 DEVICE = {"system": "Linux", "cpu": "a CPU", "cores": 2, "features": ["avx2"]}
@@ -15,15 +15,15 @@ def make_result(
     """A result of entries `m/<name>@onnxruntime` with these medians in microseconds."""
     draw = np.random.default_rng(0)
     targets = draw.integers(0, 3, 200)
-    entries, cells = [], []
+    variants, measurements = [], []
     for name, median in medians.items():
         answers = targets.copy()
         wrong = 200 - (correct or {}).get(name, 180)
         answers[:wrong] = (answers[:wrong] + 1) % 3
         accuracy = Accuracy(200 - wrong, 200)
-        entries.append(Entry("m", name, "onnxruntime", 1000, "0" * 64, accuracy, answers))
+        variants.append(ModelVariant("m", name, "onnxruntime", 1000, "0" * 64, accuracy, answers))
         samples = draw.normal(1000 * median, 10 * median, (passes, 50)).astype(np.int64)
-        cells.append(Cell(entries[-1].key, 1, 1, tuple(samples)))
+        measurements.append(Measurement(variants[-1].key, 1, 1, tuple(samples)))
     return Result(
         measured,
         "python -m benchmarks sweep m",
@@ -31,6 +31,6 @@ def make_result(
         {"numpy": "2"},
         {"passes": passes, "calls": 50 * passes, "seconds": 0.5},
         Data("made up", "f" * 16, ("</script>", "b&w", "c"), targets),
-        tuple(entries),
-        tuple(cells),
+        tuple(variants),
+        tuple(measurements),
     )

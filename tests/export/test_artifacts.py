@@ -9,11 +9,11 @@ pytest.importorskip("tensorflow")
 
 from export.formats import tflite
 from export.formats.onnx import keras_to_onnx
-from export.passes import ExportError, float_logits, take_quantized, take_uint8
+from export.passes import ExportError, elide_input_quantize, float_output, uint8_input
 from export.quantization import post_training
 from export.quantization.post_training import static_w8a8
-from tinysight.engines.litert import LiteRT
-from tinysight.engines.ort import Session
+from tinysight.engines.litert import LiteRTEngine
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.errors import BundleError
 from training.tf_keras_setup import keras
 
@@ -28,7 +28,7 @@ def near(logits, trained, relative):
 
 
 def test_float32_onnx_answers_as_keras(graph, images, trained):
-    session = Session(take_uint8(graph).SerializeToString(), (32, 32), 10)
+    session = OnnxRuntimeEngine(uint8_input(graph).SerializeToString(), (32, 32), 10)
     assert near(session.run(images), trained, 1e-5)
 
 
@@ -36,12 +36,12 @@ def test_float32_onnx_answers_noise_as_keras(baseline, graph):
     """Every value of a byte, on every channel; digits are grey and mostly black."""
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
     wanted = baseline.predict(noise.astype(np.float32) / 255, verbose=0)
-    session = Session(take_uint8(graph).SerializeToString(), (32, 32), 10)
+    session = OnnxRuntimeEngine(uint8_input(graph).SerializeToString(), (32, 32), 10)
     assert near(session.run(noise), wanted, 1e-4)
 
 
 def test_float32_onnx_is_clean_and_reads_well(graph):
-    model = take_uint8(graph)
+    model = uint8_input(graph)
     assert sorted(node.op_type for node in model.graph.node) == sorted(
         ["Transpose", "Cast", *["Conv", "Relu", "MaxPool"] * 3, "Flatten", "Gemm", "Relu", "Gemm"]
     )
@@ -74,14 +74,14 @@ def test_int8_onnx_is_all_integer_after_optimization(graph, images, tmp_path):
 
 def test_int8_onnx_is_near_and_the_same_twice(graph, images, trained):
     content = static_w8a8(graph, images).SerializeToString(deterministic=True)
-    assert near(Session(content, (32, 32), 10).run(images), trained, 0.05)
+    assert near(OnnxRuntimeEngine(content, (32, 32), 10).run(images), trained, 0.05)
     assert static_w8a8(graph, images).SerializeToString(deterministic=True) == content
 
 
 @pytest.mark.parametrize("count", [1, 63, 100])
 def test_int8_onnx_takes_few_calibration_images_or_a_ragged_count(graph, images, count):
     some = np.concatenate([images, images])[:count]
-    assert Session(static_w8a8(graph, some).SerializeToString(), (32, 32), 10)
+    assert OnnxRuntimeEngine(static_w8a8(graph, some).SerializeToString(), (32, 32), 10)
 
 
 def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypatch):
@@ -90,15 +90,17 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypat
 
     def remember(model):
         seen.append(model)
-        return take_quantized(model)
+        return elide_input_quantize(model)
 
-    monkeypatch.setattr(post_training, "take_quantized", remember)
-    monkeypatch.setattr(post_training, "portable", lambda model: model)  # it does change bits
-    ours = Session(static_w8a8(graph, images).SerializeToString(), (32, 32), 10).run(images)
+    monkeypatch.setattr(post_training, "elide_input_quantize", remember)
+    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)  # it does change bits
+    ours = OnnxRuntimeEngine(static_w8a8(graph, images).SerializeToString(), (32, 32), 10).run(
+        images
+    )
     options = ort.SessionOptions()
     options.log_severity_level = 3
     floats_in = ort.InferenceSession(
-        float_logits(seen[0]).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        float_output(seen[0]).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     assert floats_in.get_inputs()[0].type == "tensor(float)"
     (theirs,) = floats_in.run(None, {"image": images.astype(np.float32)})
@@ -106,13 +108,13 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypat
 
 
 def test_float32_tflite_answers_as_keras_in_any_batch(baseline, images, trained):
-    engine = LiteRT(tflite.float32(baseline), (32, 32), 10)
+    engine = LiteRTEngine(tflite.float32(baseline), (32, 32), 10)
     for part in (slice(0, 1), slice(0, 64), slice(5, 9), slice(9, 12)):
         assert near(engine.run(images[part]), trained[part], 1e-5)
 
 
 def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
-    engine = LiteRT(tflite.static_w8a8(baseline, images), (32, 32), 10)
+    engine = LiteRTEngine(tflite.static_w8a8(baseline, images), (32, 32), 10)
     whole = engine.run(images)
     assert near(whole, trained, 0.05)
     np.testing.assert_array_equal(engine.run(images[:1]), whole[:1])
@@ -122,14 +124,17 @@ def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
 def test_int8_tflite_takes_plain_bytes_whatever_it_was_calibrated_on(baseline, images):
     dull = images // 4 + 60
     before = dull.copy()
-    assert LiteRT(tflite.static_w8a8(baseline, dull), (32, 32), 10).run(images).shape == (64, 10)
+    assert LiteRTEngine(tflite.static_w8a8(baseline, dull), (32, 32), 10).run(images).shape == (
+        64,
+        10,
+    )
     np.testing.assert_array_equal(dull, before)
 
 
 def test_float_input_tflite_is_refused(baseline):
     content = tflite._convert(tflite.tf.lite.TFLiteConverter.from_keras_model(baseline))
     with pytest.raises(BundleError, match="it takes and gives"):
-        LiteRT(content, (32, 32), 10)
+        LiteRTEngine(content, (32, 32), 10)
 
 
 def test_a_model_that_begins_otherwise_is_refused():
@@ -158,7 +163,7 @@ def test_vgg16s_normalizations_fold_away():
     }  # fmt: skip
     pixels = draw.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     wanted = model.predict(pixels.astype(np.float32) / 255, verbose=0)
-    got = Session(take_uint8(graph).SerializeToString(), (32, 32), 4).run(pixels)
+    got = OnnxRuntimeEngine(uint8_input(graph).SerializeToString(), (32, 32), 4).run(pixels)
     assert near(got, wanted, 1e-4)
 
 
@@ -170,5 +175,7 @@ def test_frozen_vgg16_keeps_its_preprocessing():
     model = vgg16.frozen(base, vgg16.head(base.output_shape[1:], 4))
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     wanted = model.predict(pixels.astype(np.float32) / 255, verbose=0)
-    got = Session(take_uint8(keras_to_onnx(model)).SerializeToString(), (32, 32), 4).run(pixels)
+    got = OnnxRuntimeEngine(uint8_input(keras_to_onnx(model)).SerializeToString(), (32, 32), 4).run(
+        pixels
+    )
     assert near(got, wanted, 1e-4)

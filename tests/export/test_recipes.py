@@ -88,5 +88,5 @@ def parity(logits, trained):
 def test_nan_is_objected_to():
     trained = np.eye(3, dtype=np.float32)
     broken = np.full((3, 3), np.nan, np.float32)
-    objection = TOLERANCE.objection(parity(broken, trained), parity(trained, trained))
-    assert "differ" in objection
+    rejection_reason = TOLERANCE.rejection_reason(parity(broken, trained), parity(trained, trained))
+    assert "differ" in rejection_reason

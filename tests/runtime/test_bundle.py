@@ -21,7 +21,7 @@ from tinysight.bundle import (
     MAX_SIDE,
     shipped,
 )
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.preprocess import RESAMPLING
 
 ARTIFACT = Artifact("float32", "onnx", "float32.onnx", "0" * 64, 10)
@@ -335,7 +335,7 @@ def test_only_onnx_artifacts_get_a_session(tiny: Path) -> None:
     bundle = load_bundle(tiny)
     lite = dataclasses.replace(bundle.artifact(), format="tflite")
     with pytest.raises(BundleError, match=r"float32\.tflite is not an ONNX artifact"):
-        Session.open(bundle, lite)
+        OnnxRuntimeEngine.open(bundle, lite)
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tinysight import BundleError, Classifier, ImageError, Prediction, load_bundle
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.integrity import golden
 
 
@@ -241,7 +241,7 @@ def test_the_threshold_itself_is_confident_enough(classifier: Classifier) -> Non
 
 def test_auto_is_what_the_bundle_recommends(tiny: Path) -> None:
     bundle = load_bundle(tiny)
-    session = Session.open(bundle, bundle.artifact())
+    session = OnnxRuntimeEngine.open(bundle, bundle.artifact())
     for threshold, label in ((0.3, "red"), (0.4, None)):
         recommends = dataclasses.replace(bundle, abstain={"threshold": threshold})
         assert Classifier(recommends, session).classify(BLACK, min_confidence="auto").label == label
@@ -265,7 +265,7 @@ def test_the_temperature_changes_the_probability_and_not_the_label(
     tiny: Path, noise: np.ndarray
 ) -> None:
     bundle = load_bundle(tiny)
-    session = Session.open(bundle, bundle.artifact())
+    session = OnnxRuntimeEngine.open(bundle, bundle.artifact())
     cold, plain, hot = (
         list(Classifier(dataclasses.replace(bundle, temperature=t), session).classify_many(noise))
         for t in (0.1, 1.0, 10.0)

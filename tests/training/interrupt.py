@@ -29,7 +29,7 @@ def start(out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
-def finish(out: Path) -> None:
+def finalize(out: Path) -> None:
     """Lets the training run, or go on, to its end."""
     process = start(out, "--resume")
     _, errors = process.communicate()
@@ -58,7 +58,7 @@ def random_kills(folder: Path, kills: int, seed: int) -> Iterator[str]:
     """Kills `kills` trainings, each once at a random moment; yields a verdict for each."""
     whole = folder / "unbroken"
     began = time.monotonic()
-    finish(whole)
+    finalize(whole)
     duration = time.monotonic() - began
     wanted = result(whole)
     draw = random.Random(seed)
@@ -70,7 +70,7 @@ def random_kills(folder: Path, kills: int, seed: int) -> Iterator[str]:
         if not kill_when(out, lambda end=end: time.monotonic() > end):  # type: ignore[misc]
             continue  # it was quicker than the unbroken one: draw another moment
         found = sorted(path.name for path in out.rglob("*epoch-*"))
-        finish(out)
+        finalize(out)
         same = result(out) == wanted
         done += 1
         yield f"{done:>3}  {'survived' if same else 'DIFFERS'}  checkpoints at the kill: {found}"

@@ -92,14 +92,14 @@ def test_coverage_falls_along_the_curve(seed):
 def test_a_model_that_guesses_has_no_threshold():
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (1000, 5)).astype(np.float32)
-    confidence = Confidence.fitted(logits, random.integers(0, 5, 1000))
+    confidence = Confidence.fit(logits, random.integers(0, 5, 1000))
     assert confidence.abstention is None
-    assert "coverage" not in confidence.seen_on(logits, random.integers(0, 5, 1000))
+    assert "coverage" not in confidence.evaluate(logits, random.integers(0, 5, 1000))
 
 
 def test_it_holds_on_images_that_chose_nothing():
-    confidence = Confidence.fitted(*_drawn(20_000, 3.0))
-    seen = confidence.seen_on(*_drawn(20_000, 3.0, seed=1))
+    confidence = Confidence.fit(*_drawn(20_000, 3.0))
+    seen = confidence.evaluate(*_drawn(20_000, 3.0, seed=1))
     assert seen["calibration_error"]["before"] > 0.1
     assert seen["calibration_error"]["after"] < 0.015
     assert seen["accuracy"] == pytest.approx(0.95, abs=0.01)
@@ -107,7 +107,7 @@ def test_it_holds_on_images_that_chose_nothing():
 
 
 def test_it_is_json():
-    confidence = Confidence.fitted(*_drawn(2_000))
+    confidence = Confidence.fit(*_drawn(2_000))
     content = json.loads(json.dumps(confidence.abstention.as_json(), allow_nan=False))
     assert set(content) == {"threshold", "rule", "coverage", "accuracy", "curve"}
     assert content["threshold"] in np.round(np.arange(100) / 100, 2)

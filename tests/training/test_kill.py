@@ -14,7 +14,7 @@ import interrupt
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     out = tmp_path_factory.mktemp("unbroken") / "run"
-    interrupt.finish(out)
+    interrupt.finalize(out)
     return interrupt.result(out)
 
 
@@ -29,7 +29,7 @@ def test_killed_three_times_ends_bit_identical(tmp_path, unbroken):
     }
     for name, moment in moments.items():
         assert interrupt.kill_when(out, moment), f"the run ended before: {name}"
-    interrupt.finish(out)
+    interrupt.finalize(out)
     assert interrupt.result(out) == unbroken
     assert not checkpoints.exists()
 
@@ -41,5 +41,5 @@ def test_half_written_checkpoint_is_never_picked_up(tmp_path, unbroken):
     half = out / "checkpoints" / ".epoch-0002.abcdef"
     half.mkdir(exist_ok=True)
     (half / "state.index").write_bytes(b"half")
-    interrupt.finish(out)
+    interrupt.finalize(out)
     assert interrupt.result(out) == unbroken

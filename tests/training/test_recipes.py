@@ -41,7 +41,7 @@ def test_the_baseline_is_the_notebooks_recipe():
     assert (recipe.epochs, recipe.batch_size, recipe.optimizer) == (10, 32, "adam")
     assert (recipe.learning_rate, recipe.val_fraction, recipe.precision) == (1e-3, 0.2, "float32")
     assert not any([recipe.augment, recipe.label_smoothing, recipe.l2, recipe.small_epochs])
-    assert (recipe.teacher, recipe.average) == (None, 0)
+    assert (recipe.teacher, recipe.ema_decay) == (None, 0)
 
 
 def test_a_record_of_before_a_setting_existed_means_the_same():
@@ -52,9 +52,12 @@ def test_a_record_of_before_a_setting_existed_means_the_same():
 
 
 def test_only_a_taught_run_goes_round_in_copies():
-    alone, taught = Recipe("baseline", copies=3), Recipe("baseline", copies=3, teacher="a hash")
+    alone, student_recipe = (
+        Recipe("baseline", teacher_views=3),
+        Recipe("baseline", teacher_views=3, teacher="a hash"),
+    )
     assert [alone.copy(epoch) for epoch in range(5)] == [0, 1, 2, 3, 4]
-    assert [taught.copy(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
+    assert [student_recipe.copy(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
 
 
 def test_a_recipe_survives_json():

@@ -23,7 +23,7 @@ class Augmentation:
     """The part of the side that is erased, in [0, 1)."""
     alternate_flips: bool = False
     """Mirror each image in every second epoch, instead of with probability one half in each."""
-    mixed: float = 0.0
+    mixup: float = 0.0
     """The part of the images that are blended with another training image, in [0, 1]."""
 
     @classmethod
@@ -31,10 +31,12 @@ class Augmentation:
         """What the recipe asks for; None where it leaves the images as they are."""
         if not recipe.augment:
             return None
-        mixed = 0.0 if recipe.teacher is None else recipe.mixed
-        return cls(recipe.data_seed, recipe.cutout, recipe.alternate_flips, mixed)
+        mixup = 0.0 if recipe.teacher is None else recipe.mixup
+        return cls(recipe.data_seed, recipe.cutout, recipe.alternate_flips, mixup)
 
-    def draw(self, epoch: int, shape: tuple[int, ...], train: NDArray[np.int64]) -> "Draws":
+    def draw(
+        self, epoch: int, shape: tuple[int, ...], train: NDArray[np.int64]
+    ) -> "AugmentationParams":
         """What happens in `epoch`, counted from 0, to each of the images (n, h, w, 3).
 
         Only images of the indices `train` are blended into others.
@@ -52,37 +54,39 @@ class Augmentation:
         hole_top = random.integers(0, height - hole[0] + 1, n)
         hole_left = random.integers(0, width - hole[1] + 1, n)
         places = np.stack([top, left, mirrored, hole_top, hole_left], axis=1).astype(np.int32)
-        if not self.mixed:
-            return Draws(places, (dy, dx), hole)
+        if not self.mixup:
+            return AugmentationParams(places, (dy, dx), hole)
         # In a stream of their own, so that all else stays as it is without them.
         random = np.random.default_rng((self.seed, epoch, 3))
-        partners = random.choice(train, n)
-        shares = np.where(random.random(n) < self.mixed, random.uniform(0.5, 1, n), 1)
-        return Draws(places, (dy, dx), hole, Blend(partners, shares.astype(np.float32)))
+        indices = random.choice(train, n)
+        lambdas = np.where(random.random(n) < self.mixup, random.uniform(0.5, 1, n), 1)
+        return AugmentationParams(
+            places, (dy, dx), hole, Mixup(indices, lambdas.astype(np.float32))
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Blend:
+class Mixup:
     """Which other image is blended into each (Zhang et al. 2018, mixup), before all else.
 
     Its labels would have to be blended too; a teacher, who answers for the very pixels, does
     better (Beyer et al. 2022, arXiv 2106.05237).
     """
 
-    partners: NDArray[np.int64]
+    indices: NDArray[np.int64]
     """(n,), indices of images."""
-    shares: NDArray[np.float32]
+    lambdas: NDArray[np.float32]
     """(n,): what is left of the image itself, from one half to 1."""
 
-    def apply(self, images: Any, partners: Any, shares: Any) -> Any:
+    def apply(self, images: Any, indices: Any, lambdas: Any) -> Any:
         """Two times uint8 (b, h, w, 3), and float32 (b,), to uint8 (b, h, w, 3)."""
-        own, other = (tf.cast(one, tf.float32) for one in (images, partners))
-        shares = shares[:, None, None, None]
-        return tf.cast(tf.round(shares * own + (1 - shares) * other), tf.uint8)
+        own, other = (tf.cast(one, tf.float32) for one in (images, indices))
+        lambdas = lambdas[:, None, None, None]
+        return tf.cast(tf.round(lambdas * own + (1 - lambdas) * other), tf.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class AugmentationParams:
     """What happens to every image in one epoch."""
 
     places: NDArray[np.int32]
@@ -91,7 +95,7 @@ class Draws:
     """By how many pixels an image is extended above and below, left and right."""
     hole: tuple[int, int]
     """Height and width of what is erased."""
-    blend: "Blend | None" = None
+    blend: "Mixup | None" = None
 
     def apply(self, images: Any, places: Any) -> Any:
         """uint8 (b, h, w, 3) and their rows of `places` to uint8 (b, h, w, 3)."""

@@ -19,7 +19,7 @@ def decode(size: tuple[int, int]) -> Decoded:
     grey = np.round(bunch.images * (255 / 16)).astype(np.uint8)
     height, width = size
     # Bilinear: nearest would leave blocks whose edges are the strongest feature of every class.
-    enlarged = np.stack(
+    upsampled = np.stack(
         [
             np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
             for image in grey
@@ -27,7 +27,7 @@ def decode(size: tuple[int, int]) -> Decoded:
     )
     return Decoded(
         labels=tuple(str(name) for name in bunch.target_names),
-        images=np.repeat(enlarged[..., None], 3, axis=-1),
+        images=np.repeat(upsampled[..., None], 3, axis=-1),
         targets=bunch.target.astype(np.int64),
-        counts={"train": len(enlarged)},
+        counts={"train": len(upsampled)},
     )

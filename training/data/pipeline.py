@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.augment import Draws
+from training.data.augment import AugmentationParams
 from training.tf_keras_setup import tf
 
 _PARALLEL = 2
@@ -26,7 +26,7 @@ def batches(
     order: NDArray[np.int64],
     batch: int,
     *,
-    draws: Draws | None = None,
+    params: AugmentationParams | None = None,
     size: tuple[int, int] | None = None,
 ) -> Any:
     """A tf.data.Dataset of (float32 (b, …), targets (b, …)), in the given order.
@@ -41,13 +41,13 @@ def batches(
         size: height and width that the images are shrunk to.
     """
     is_image = values.dtype == np.uint8
-    blend = None if draws is None else draws.blend
+    blend = None if params is None else params.blend
     # Of each: the array, and for which rows of it an image asks.
     wanted: list[tuple[NDArray[Any], NDArray[np.int64] | None]] = [(values, None), (targets, None)]
-    if draws is not None:
-        wanted.append((draws.places, None))
+    if params is not None:
+        wanted.append((params.places, None))
     if blend is not None:
-        wanted += [(values, blend.partners), (blend.shares, None)]
+        wanted += [(values, blend.indices), (blend.lambdas, None)]
     arrays = [array for array, _ in wanted]
 
     def gather(rows: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
@@ -64,8 +64,8 @@ def batches(
             return items, labels
         if blend is not None:
             items = blend.apply(items, *drawn[1:])
-        if draws is not None:
-            items = draws.apply(items, drawn[0])
+        if params is not None:
+            items = params.apply(items, drawn[0])
         items = tf.cast(items, tf.float32)
         if size is not None:
             items = tf.image.resize(items, size, method="area")

@@ -15,7 +15,7 @@ from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
 
 
-def with_answers(
+def with_teacher_logits(
     targets: NDArray[np.int64], rows: NDArray[np.int64], logits: NDArray[np.floating[Any]]
 ) -> NDArray[np.float32]:
     """Targets for a taught epoch.
@@ -34,7 +34,7 @@ def with_answers(
     return taught
 
 
-def taught_loss(
+def distillation_loss(
     recipe: Recipe, classes: int, on_indices: Callable[[Any, Any], Any]
 ) -> Callable[[Any, Any], Any]:
     """The loss of a taught student, which also takes targets without a teacher.

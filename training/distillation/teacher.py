@@ -21,7 +21,7 @@ from training.data import Dataset, Splits
 from training.data.augment import Augmentation
 from training.data.pipeline import batches
 from training.finalize import EVALUATION_BATCH
-from training.progress import Count
+from training.progress import ProgressCallback
 from training.recipes import Recipe
 from training.run_folder import Run, RunError, load_run
 from training.tf_keras_setup import keras
@@ -75,7 +75,7 @@ def read_teacher(folder: Path) -> Teacher:
     return Teacher(run, hashlib.sha256(run.model_file.read_bytes()).hexdigest())
 
 
-def taught(
+def student_recipe(
     recipe: Recipe, teachers: Sequence[Teacher], *, val_fraction: float | None = None
 ) -> Recipe:
     """The recipe of a student: it shares the teachers' split, whatever its own seed is."""
@@ -88,13 +88,17 @@ def taught(
     )
 
 
-Lessons = Callable[[int], NDArray[np.float16]]
+TeacherLogits = Callable[[int], NDArray[np.float16]]
 """The teachers' logits, (training images, classes), for what an epoch, counted from 0, shows."""
 
 
-def lessons(
-    teachers: Sequence[Teacher], recipe: Recipe, dataset: Dataset, splits: Splits, count: Count
-) -> tuple[Lessons, float]:
+def teacher_logits(
+    teachers: Sequence[Teacher],
+    recipe: Recipe,
+    dataset: Dataset,
+    splits: Splits,
+    count: ProgressCallback,
+) -> tuple[TeacherLogits, float]:
     """What the teachers answer for every epoch of the recipe, and the seconds that took.
 
     Of several, the mean of their logits: that of their probabilities, taken geometrically.
@@ -106,24 +110,24 @@ def lessons(
     pools = [_pool(teacher, recipe, dataset, splits, count) for teacher in teachers]
 
     def of_epoch(epoch: int) -> NDArray[np.float16]:
-        copies = [np.load(pool[recipe.copy(epoch)]).astype(np.float32) for pool in pools]
-        return np.asarray(np.mean(copies, axis=0), dtype=np.float16)
+        teacher_views = [np.load(pool[recipe.copy(epoch)]).astype(np.float32) for pool in pools]
+        return np.asarray(np.mean(teacher_views, axis=0), dtype=np.float16)
 
     return of_epoch, time.perf_counter() - start
 
 
 def _pool(
-    teacher: Teacher, recipe: Recipe, dataset: Dataset, splits: Splits, count: Count
+    teacher: Teacher, recipe: Recipe, dataset: Dataset, splits: Splits, count: ProgressCallback
 ) -> list[Path]:
     """One teacher's answers, a file for each copy; makes those that are missing."""
     entry = cache_folder() / "teachers" / _key(teacher, recipe, dataset, splits)
     entry.mkdir(parents=True, exist_ok=True)
-    copies = min(recipe.copies, recipe.epochs)
-    files = [entry / f"copy-{copy:03d}.npy" for copy in range(copies)]
-    missing = [copy for copy in range(copies) if not files[copy].is_file()]
+    teacher_views = min(recipe.teacher_views, recipe.epochs)
+    files = [entry / f"copy-{copy:03d}.npy" for copy in range(teacher_views)]
+    missing = [copy for copy in range(teacher_views) if not files[copy].is_file()]
     model = _load(teacher) if missing else None
     for copy in missing:
-        what = f"{teacher.run.folder.name} answers copy {copy + 1} of {copies}"
+        what = f"{teacher.run.folder.name} answers copy {copy + 1} of {teacher_views}"
         answers = _answers(model, recipe, dataset, splits.train, copy, count, what)
         content = io.BytesIO()
         np.save(content, answers)
@@ -152,13 +156,13 @@ def _answers(
     dataset: Dataset,
     train: NDArray[np.int64],
     copy: int,
-    count: Count,
+    count: ProgressCallback,
     what: str,
 ) -> NDArray[np.float16]:
     """float16 (len(train), classes), in the order of `train`."""
     augmentation = Augmentation.of(recipe)
-    draws = augmentation.draw(copy, dataset.images.shape, train) if augmentation else None
-    pipeline = batches(dataset.images, dataset.targets, train, EVALUATION_BATCH, draws=draws)
+    params = augmentation.draw(copy, dataset.images.shape, train) if augmentation else None
+    pipeline = batches(dataset.images, dataset.targets, train, EVALUATION_BATCH, params=params)
     steps = -(-len(train) // EVALUATION_BATCH)
     report = keras.callbacks.LambdaCallback(
         on_predict_batch_end=lambda batch, logs: count(what, batch + 1, steps)  # noqa: ARG005

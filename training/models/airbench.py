@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.models.dirac import pass_on
+from training.models.dirac import dirac_init
 from training.tf_keras_setup import keras
 
 WIDTHS = (64, 256, 256)
@@ -56,7 +56,7 @@ def build(
     x = layers.GlobalMaxPooling2D(name="pool")(x)
     x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
     model = keras.Model(image, x, name="airbench")
-    pass_on(model)
+    dirac_init(model)
     return model
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from training.tf_keras_setup import keras
 
 
-def pass_on(model: Any) -> None:
+def dirac_init(model: Any) -> None:
     """Lets the first filters of every 3 x 3 convolution hand on one channel each.
 
     The others stay as they are, random. It stands in for a residual branch in networks that have

@@ -9,7 +9,7 @@ which int8 keeps exact: what a device runs is convolutions, one average and one 
 from typing import Any
 
 from training.conv_stack import Stack
-from training.models.dirac import pass_on
+from training.models.dirac import dirac_init
 from training.tf_keras_setup import keras
 
 _STEM = 4
@@ -53,5 +53,5 @@ def build(
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
     model = keras.Model(image, x, name=name)
-    pass_on(model)
+    dirac_init(model)
     return model

@@ -22,6 +22,6 @@ def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
     if recipe.model == "vgg16_finetuned":
         return vgg16.finetuned(shape, classes, recipe.l2)
     if recipe.model == "vgg16_enlarged":
-        return vgg16.finetuned(shape, classes, recipe.l2, enlarged=True)
+        return vgg16.finetuned(shape, classes, recipe.l2, upsampled=True)
     # A member of the edge family, or a stack as the search for it writes them.
     return edge.build(recipe.model, shape, classes, recipe.l2)

@@ -25,7 +25,7 @@ IMAGENET_MEAN = (123.68, 116.779, 103.939)
 green, red. keras.applications.imagenet_utils, mode `caffe`."""
 
 LIKENED = 256
-"""So many training images tell `begin_as_imagenet` what the channels are like."""
+"""So many training images tell `init_from_imagenet` what the channels are like."""
 _NEEDS_AT_LEAST = 32
 """Pixels: below, the last of five poolings has nothing left."""
 
@@ -64,7 +64,7 @@ def finetuned(
     classes: int,
     l2: float = 0.0,
     *,
-    enlarged: bool = False,
+    upsampled: bool = False,
 ) -> Any:
     """VGG16's convolutions, each with a batch normalization, global max pooling and one Dense.
 
@@ -73,13 +73,13 @@ def finetuned(
 
     A shape of (None, None, 3) takes images of any size from 16 pixels; the weights fit both.
 
-    With `enlarged`, it sees each image one and a half times as wide and high, nearer to the size at
+    With `upsampled`, it sees each image one and a half times as wide and high, nearer to the size at
     which its features were learned, for 2.25 times the work.
     """
     layers, regular = keras.layers, keras.regularizers.L2(l2) if l2 else None
     image = keras.Input(shape, name="image")
     x = image
-    if enlarged:
+    if upsampled:
         x = layers.UpSampling2D(3, interpolation="bilinear", name="enlarge")(x)
         x = layers.AveragePooling2D(2, name="shrink")(x)
     for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
@@ -100,10 +100,10 @@ def finetuned(
         x = layers.MaxPooling2D((height, width), name="block5_pool")(x)
         x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
-    return keras.Model(image, x, name="vgg16_enlarged" if enlarged else "vgg16_finetuned")
+    return keras.Model(image, x, name="vgg16_enlarged" if upsampled else "vgg16_finetuned")
 
 
-def begin_as_imagenet(model: Any, weights: "ImagenetWeights", images: NDArray[np.uint8]) -> None:
+def init_from_imagenet(model: Any, weights: "ImagenetWeights", images: NDArray[np.uint8]) -> None:
     """Sets a `finetuned` model's kernels and normalizations so that it computes VGG16's features.
 
     Kernels alone do not: VGG16 has biases, a mean that it subtracts, and channels of very different
@@ -114,7 +114,7 @@ def begin_as_imagenet(model: Any, weights: "ImagenetWeights", images: NDArray[np
     Args:
         images: uint8 (n, h, w, 3); some of the training images, for what the channels are like.
     """
-    weights.put(model, rgb=True)
+    weights.load_into(model, rgb=True)
     factor = 255.0  # VGG16's activations are so many times this model's
     x = tf.cast(images, tf.float32) / 255
     for layer in model.layers[1:]:
@@ -171,7 +171,7 @@ class ImagenetWeights:
                 digest.update(values.tobytes())
         return digest.hexdigest()
 
-    def put(self, model: Any, *, rgb: bool = False) -> None:
+    def load_into(self, model: Any, *, rgb: bool = False) -> None:
         """Fills a model's convolutions of these names, with biases where they have them.
 
         With `rgb`, the first kernel, which wants blue first, is turned to images with red first.

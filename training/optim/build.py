@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.distillation.loss import taught_loss
+from training.distillation.loss import distillation_loss
 from training.optim.muon import Muon
 from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
@@ -12,7 +12,7 @@ WARM_UP = 0.2
 MOMENTUM = 0.9
 
 
-class Triangle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class TriangularSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """Straight up to the peak over the first fifth of the steps, straight down to zero after."""
 
     def __init__(self, peak: float, steps: int) -> None:
@@ -31,7 +31,7 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
     """A new optimizer for a training of `steps` steps in all."""
     if recipe.optimizer == "adam":
         return keras.optimizers.Adam(recipe.learning_rate)
-    rate = Triangle(recipe.learning_rate, steps)
+    rate = TriangularSchedule(recipe.learning_rate, steps)
     if recipe.optimizer == "muon":
         return Muon(rate, MOMENTUM)
     return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True)
@@ -52,4 +52,4 @@ def loss(recipe: Recipe, classes: int) -> Any:
             label_smoothing=recipe.label_smoothing,
         )
 
-    return on_indices if recipe.teacher is None else taught_loss(recipe, classes, on_indices)
+    return on_indices if recipe.teacher is None else distillation_loss(recipe, classes, on_indices)

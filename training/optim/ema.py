@@ -5,7 +5,7 @@ from typing import Any
 from training.tf_keras_setup import keras, tf
 
 
-class Average(keras.callbacks.Callback):  # type: ignore[misc]
+class WeightEma(keras.callbacks.Callback):  # type: ignore[misc]
     """Follows a model's weights through a training, and stands in for them while it is evaluated.
 
     The exponential moving average of Polyak and Juditsky (1992), over all weights: the statistics

@@ -14,7 +14,7 @@ from training.tf_keras_setup import keras, tf
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration in the post above: it brings singular values near 1, in few steps."""
-OTHERS = 5.0
+SGD_LR_RATIO = 5.0
 """SGD's rate over that of kernels: 0.2 beside the 0.04 of `training.recipes`."""
 _EPSILON = 1e-7
 _KERNEL = 4
@@ -29,7 +29,9 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
     then says by which part of it a kernel turns.
     """
 
-    def __init__(self, learning_rate: Any, momentum: float, others: float = OTHERS) -> None:
+    def __init__(
+        self, learning_rate: Any, momentum: float, sgd_lr_ratio: float = SGD_LR_RATIO
+    ) -> None:
         """
         Args:
             learning_rate: of kernels, or a schedule of it.
@@ -38,7 +40,7 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
         """
         super().__init__(name="Muon")
         self._learning_rate = self._build_learning_rate(learning_rate)
-        self.momentum, self.others = momentum, others
+        self.momentum, self.sgd_lr_ratio = momentum, sgd_lr_ratio
 
     def build(self, var_list: list[Any]) -> None:
         super().build(var_list)
@@ -53,7 +55,7 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
         moment.assign(self.momentum * moment + gradient)
         ahead = gradient + self.momentum * moment
         if len(variable.shape) != _KERNEL:
-            variable.assign_sub(self.others * rate * ahead)
+            variable.assign_sub(self.sgd_lr_ratio * rate * ahead)
             return
         filters = variable.shape[-1]
         turn = tf.reshape(orthogonal(tf.reshape(ahead, (-1, filters))), variable.shape)

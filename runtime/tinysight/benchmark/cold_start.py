@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from tinysight.benchmark.isolated_process import first_line
+from tinysight.benchmark.isolated_process import run_isolated
 from tinysight.bundle import Artifact, Bundle
 from tinysight.engines.registry import engine_of
 from tinysight.errors import BundleError, TinysightError
@@ -43,7 +43,7 @@ def cold_start(bundle: Bundle, artifact: Artifact, threads: int = 1) -> ColdStar
     module = _ENGINE_MODULES[engine_of(artifact)]
     arguments = (str(bundle.folder), artifact.name, module, str(threads))
     try:
-        line, total = first_line("cold_start_script.py", *arguments)
+        line, total = run_isolated("cold_start_script.py", *arguments)
     except TinysightError as error:
         raise BundleError(f"{bundle.name}: {error}") from None
     parts = json.loads(line)

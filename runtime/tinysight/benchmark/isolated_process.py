@@ -10,7 +10,7 @@ from pathlib import Path
 from tinysight.errors import TinysightError
 
 
-def first_line(script: str, *arguments: str, **environment: str) -> tuple[str, float]:
+def run_isolated(script: str, *arguments: str, **environment: str) -> tuple[str, float]:
     """Runs a script of this package in a process of its own.
 
     Args:

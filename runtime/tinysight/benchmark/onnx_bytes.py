@@ -7,12 +7,12 @@ ValueInfoProto, TypeProto.
 from collections.abc import Sequence
 
 
-def empty_graph() -> bytes:
+def identity_model() -> bytes:
     """An ONNX model of one Identity node on uint8 images."""
     return _model("Identity", ("image",), "same", _type(_UINT8, 4))
 
 
-def product_graph() -> bytes:
+def matmul_model() -> bytes:
     """An ONNX model of one MatMul node on two float32 matrices."""
     return _model("MatMul", ("a", "b"), "product", _type(_FLOAT, 2))
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinysight.benchmark.onnx_bytes import empty_graph, product_graph
+from tinysight.benchmark.onnx_bytes import identity_model, matmul_model
 from tinysight.preprocess import Pixels
 
 
-def empty_call(image: Pixels, threads: int = 1) -> Callable[[], object]:
+def identity_model_call(image: Pixels, threads: int = 1) -> Callable[[], object]:
     """Runs the empty graph on an image, with the settings that models are run with."""
-    session = _session(empty_graph(), threads)
+    session = _session(identity_model(), threads)
     feed = {"image": np.ascontiguousarray(image)}
     return lambda: session.run(["same"], feed)
 
@@ -36,7 +36,7 @@ class Peak:
 
     macs_per_us: float
     """The best of many products."""
-    by: str
+    backend: str
     """Whose product that was."""
     cores: float
     """CPU time over time, as it was measured: 1 for one thread."""
@@ -55,7 +55,7 @@ def float32_peak(seconds: float = 0.1) -> Peak:
     draw = np.random.default_rng(0)
     a, b = draw.random((2, SIDE, SIDE), dtype=np.float32)
     product = np.empty_like(a)
-    session = _session(product_graph(), 1)
+    session = _session(matmul_model(), 1)
     return max(
         _rate("numpy", lambda: np.matmul(a, b, out=product), seconds),
         _rate("onnxruntime", lambda: session.run(["product"], {"a": a, "b": b}), seconds),
@@ -63,7 +63,7 @@ def float32_peak(seconds: float = 0.1) -> Peak:
     )
 
 
-def yardstick() -> object:
+def clock_probe() -> object:
     """A fixed piece of work in the innermost cache: how long it takes is the core's clock alone.
 
     Timed in turns with models, it tells how much of a change in their latencies is the machine's:

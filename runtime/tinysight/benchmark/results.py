@@ -23,31 +23,31 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Measurement:
     """What an entry costs, on so many threads with so many images in one call."""
 
-    entry: str
+    variant: str
     """The entry's key."""
     threads: int
     batch: int
     passes: tuple[NDArray[np.int64], ...]
     """Times of single calls in nanoseconds, by pass, in the order they were taken."""
-    yardsticks: tuple[int, ...] = ()
-    """What `tinysight.benchmark.reference_ops.yardstick` took meanwhile: the median of each pass,
+    clock_probes: tuple[int, ...] = ()
+    """What `tinysight.benchmark.reference_ops.clock_probe` took meanwhile: the median of each pass,
     nanoseconds; none in older results."""
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.batch < 1:
-            raise ValueError(f"{self.entry}: threads and batch must be at least 1")
-        _check_passes(self.entry, self.passes)
-        if self.yardsticks and len(self.yardsticks) != len(self.passes):
-            raise ValueError(f"{self.entry}: a yardstick for each pass, or none")
-        if min(self.yardsticks, default=1) < 1:
-            raise ValueError(f"{self.entry}: a yardstick takes more than 0 ns")
+            raise ValueError(f"{self.variant}: threads and batch must be at least 1")
+        _check_passes(self.variant, self.passes)
+        if self.clock_probes and len(self.clock_probes) != len(self.passes):
+            raise ValueError(f"{self.variant}: a yardstick for each pass, or none")
+        if min(self.clock_probes, default=1) < 1:
+            raise ValueError(f"{self.variant}: a yardstick takes more than 0 ns")
 
     @property
     def place(self) -> tuple[str, int, int]:
-        return self.entry, self.threads, self.batch
+        return self.variant, self.threads, self.batch
 
     @property
     def latency(self) -> Latency:
@@ -64,9 +64,9 @@ class Cell:
         """About the median, at least 95 %, from the spread between passes; None for under six."""
         return median_interval(self.pass_medians)
 
-    def medians_at(self, yardstick: float) -> NDArray[np.float64]:
+    def medians_at(self, clock_probe: float) -> NDArray[np.float64]:
         """The passes' medians on a core whose yardstick takes so many nanoseconds, microseconds."""
-        clocks = yardstick / np.array(self.yardsticks, dtype=np.float64)
+        clocks = clock_probe / np.array(self.clock_probes, dtype=np.float64)
         return np.asarray(self.pass_medians * clocks, dtype=np.float64)
 
     @property
@@ -80,7 +80,7 @@ class Cell:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "entry": self.entry,
+            "entry": self.variant,
             "threads": self.threads,
             "batch": self.batch,
             "median_us": self.median,
@@ -88,13 +88,13 @@ class Cell:
             "p90_us": self.latency.percentile(90),
             "p99_us": self.latency.percentile(99),
             "images_per_second": self.images_per_second,
-            "yardsticks_ns": list(self.yardsticks),
+            "yardsticks_ns": list(self.clock_probes),
             "passes_ns": [samples.tolist() for samples in self.passes],
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelVariant:
     """One artifact under the engine that runs it: what it is, and what it is worth."""
 
     model: str
@@ -129,16 +129,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Starts:
+class ColdStarts:
     """Fresh processes of one entry on their way to the first answer."""
 
-    entry: str
+    variant: str
     threads: int
     runs: tuple[ColdStart, ...]
 
     def __post_init__(self) -> None:
         if not self.runs or self.threads < 1:
-            raise ValueError(f"{self.entry}: a cold start needs a run, and a thread")
+            raise ValueError(f"{self.variant}: a cold start needs a run, and a thread")
 
     def median(self, part: str) -> float:
         """Of one of the parts, or of `total_ms`, in milliseconds."""
@@ -152,7 +152,7 @@ class Starts:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "entry": self.entry,
+            "entry": self.variant,
             "threads": self.threads,
             "median_total_ms": self.median("total_ms"),
             "peak_memory_mb": self.peak_memory_mb,
@@ -161,7 +161,7 @@ class Starts:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class IdentityLatency:
     """The call itself: an empty graph in onnxruntime, at batch 1."""
 
     threads: int
@@ -187,7 +187,7 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
+class PreprocessingCost:
     """What comes before the engine for one model: see `tinysight.benchmark.sample_photo`."""
 
     model: str
@@ -208,7 +208,7 @@ class Preparation:
 class Energy:
     """Of one cell, by the machine's own counter, with whatever else the machine took meanwhile."""
 
-    entry: str
+    variant: str
     threads: int
     joules: float
     """Of one call at batch 1."""
@@ -216,11 +216,11 @@ class Energy:
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.calls < 1 or not self.joules >= 0:
-            raise ValueError(f"{self.entry}: an energy needs a thread, a call, and no sign")
+            raise ValueError(f"{self.variant}: an energy needs a thread, a call, and no sign")
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BenchmarkResult:
     """One run of `tinysight bench`."""
 
     measured: str
@@ -236,12 +236,12 @@ class Bench:
     warnings: tuple[str, ...]
     """What makes the figures doubtful; none for a quiet machine."""
     peak: Peak
-    floors: tuple[Floor, ...]
+    identity_latencies: tuple[IdentityLatency, ...]
     """One for each number of threads."""
-    entries: tuple[Entry, ...]
-    cells: tuple[Cell, ...]
-    starts: tuple[Starts, ...]
-    preparations: tuple[Preparation, ...]
+    variants: tuple[ModelVariant, ...]
+    measurements: tuple[Measurement, ...]
+    starts: tuple[ColdStarts, ...]
+    preprocessing: tuple[PreprocessingCost, ...]
     """One for each model."""
     counter: str
     """The energy counter, or why there is none."""
@@ -249,48 +249,62 @@ class Bench:
     energies: tuple[Energy, ...]
 
     def __post_init__(self) -> None:
-        keys = [entry.key for entry in self.entries]
-        places = [cell.place for cell in self.cells]
+        keys = [variant.key for variant in self.variants]
+        places = [measurement.place for measurement in self.measurements]
         if len(set(keys)) != len(keys) or len(set(places)) != len(places):
             raise ValueError("an entry or a cell is there twice")
-        if {cell.entry for cell in self.cells} != set(keys):
+        if {measurement.variant for measurement in self.measurements} != set(keys):
             raise ValueError("cells and entries do not belong together")
-        others = {one.entry for one in self.starts} | {one.entry for one in self.energies}
+        others = {one.variant for one in self.starts} | {one.variant for one in self.energies}
         if not others <= set(keys):
             raise ValueError("a cold start or an energy belongs to no entry")
-        if not {floor.threads for floor in self.floors} >= {cell.threads for cell in self.cells}:
+        if not {identity_latency.threads for identity_latency in self.identity_latencies} >= {
+            measurement.threads for measurement in self.measurements
+        }:
             raise ValueError("no empty graph was measured for some number of threads")
         if self.idle_watts is not None and not self.idle_watts >= 0:
             raise ValueError("no machine gives energy back when idle")
 
-    def entry(self, key: str) -> Entry:
-        return next(entry for entry in self.entries if entry.key == key)
+    def variant(self, key: str) -> ModelVariant:
+        return next(variant for variant in self.variants if variant.key == key)
 
-    def floor(self, threads: int) -> Floor:
-        return next(floor for floor in self.floors if floor.threads == threads)
+    def identity_latency(self, threads: int) -> IdentityLatency:
+        return next(
+            identity_latency
+            for identity_latency in self.identity_latencies
+            if identity_latency.threads == threads
+        )
 
-    def start(self, cell: Cell) -> Starts | None:
+    def start(self, measurement: Measurement) -> ColdStarts | None:
         """The cold start of the cell's entry on as many threads."""
-        place = cell.entry, cell.threads
-        return next((one for one in self.starts if (one.entry, one.threads) == place), None)
+        place = measurement.variant, measurement.threads
+        return next((one for one in self.starts if (one.variant, one.threads) == place), None)
 
-    def energy(self, cell: Cell) -> Energy | None:
+    def energy(self, measurement: Measurement) -> Energy | None:
         """At batch 1, where there is a counter."""
-        place = cell.entry, cell.threads
-        found = [one for one in self.energies if (one.entry, one.threads) == place]
-        return found[0] if found and cell.batch == 1 else None
+        place = measurement.variant, measurement.threads
+        found = [one for one in self.energies if (one.variant, one.threads) == place]
+        return found[0] if found and measurement.batch == 1 else None
 
-    def single(self) -> list[Cell]:
+    def single(self) -> list[Measurement]:
         """The cells at batch 1, the quickest first."""
-        return sorted((cell for cell in self.cells if cell.batch == 1), key=lambda c: c.median)
+        return sorted(
+            (measurement for measurement in self.measurements if measurement.batch == 1),
+            key=lambda c: c.median,
+        )
 
-    def share_of_peak(self, cell: Cell) -> float | None:
+    def peak_utilization(self, measurement: Measurement) -> float | None:
         """The least time that the cell's cores need for the multiply-accumulates in float32, as a
         part of what it takes. Above 1 is possible for int8, whose arithmetic is quicker."""
-        macs = self.entry(cell.entry).macs
+        macs = self.variant(measurement.variant).macs
         if macs is None:
             return None
-        return macs * cell.batch / (self.peak.macs_per_us * cell.threads) / cell.median
+        return (
+            macs
+            * measurement.batch
+            / (self.peak.macs_per_us * measurement.threads)
+            / measurement.median
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -305,14 +319,17 @@ class Bench:
             "after": dict(self.after),
             "warnings": list(self.warnings),
             "peak": asdict(self.peak),
-            "floors": [floor.as_json() for floor in self.floors],
-            "entries": [entry.as_json() for entry in self.entries],
+            "floors": [identity_latency.as_json() for identity_latency in self.identity_latencies],
+            "entries": [variant.as_json() for variant in self.variants],
             "cells": [
-                {**cell.as_json(), "share_of_float32_peak": self.share_of_peak(cell)}
-                for cell in self.cells
+                {
+                    **measurement.as_json(),
+                    "share_of_float32_peak": self.peak_utilization(measurement),
+                }
+                for measurement in self.measurements
             ],
             "starts": [starts.as_json() for starts in self.starts],
-            "preparations": [one.as_json() for one in self.preparations],
+            "preprocessing": [one.as_json() for one in self.preprocessing],
             "energy": {
                 "counter": self.counter,
                 "idle_watts": self.idle_watts,

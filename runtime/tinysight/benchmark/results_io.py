@@ -17,13 +17,13 @@ from tinysight.benchmark.reference_ops import Peak
 from tinysight.benchmark.results import (
     FORMAT,
     KIND,
-    Bench,
-    Cell,
+    BenchmarkResult,
+    ColdStarts,
     Energy,
-    Entry,
-    Floor,
-    Preparation,
-    Starts,
+    IdentityLatency,
+    Measurement,
+    ModelVariant,
+    PreprocessingCost,
 )
 from tinysight.benchmark.timing import Latency
 from tinysight.errors import TinysightError
@@ -33,7 +33,7 @@ MAX_BYTES = 64 << 20
 """Of a document that is read: it may come from anywhere."""
 
 
-def read(file: Path) -> Bench:
+def read(file: Path) -> BenchmarkResult:
     """Reads what `tinysight bench --json` printed. Raises TinysightError, in one line."""
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -49,10 +49,10 @@ def read(file: Path) -> Bench:
         raise TinysightError(message) from None
 
 
-def parse(content: Mapping[str, Any]) -> Bench:
+def parse(content: Mapping[str, Any]) -> BenchmarkResult:
     """The inverse of `as_json`. Raises ValueError for whatever does not fit."""
     try:
-        return Bench(
+        return BenchmarkResult(
             measured=_text(content["measured"]),
             command=_text(content["command"]),
             device=_device(content["device"]),
@@ -62,36 +62,38 @@ def parse(content: Mapping[str, Any]) -> Bench:
             after=dict(content["after"]),
             warnings=tuple(_text(warning) for warning in content["warnings"]),
             peak=Peak(**content["peak"]),
-            floors=tuple(
-                Floor(_whole(floor["threads"]), _passes(floor["passes_ns"]))
-                for floor in content["floors"]
-            ),
-            entries=tuple(_entry(entry) for entry in content["entries"]),
-            cells=tuple(
-                Cell(
-                    _text(cell["entry"]),
-                    _whole(cell["threads"]),
-                    _whole(cell["batch"]),
-                    _passes(cell["passes_ns"]),
-                    tuple(_whole(taken) for taken in cell["yardsticks_ns"]),
+            identity_latencies=tuple(
+                IdentityLatency(
+                    _whole(identity_latency["threads"]), _passes(identity_latency["passes_ns"])
                 )
-                for cell in content["cells"]
+                for identity_latency in content["floors"]
+            ),
+            variants=tuple(_entry(variant) for variant in content["entries"]),
+            measurements=tuple(
+                Measurement(
+                    _text(measurement["entry"]),
+                    _whole(measurement["threads"]),
+                    _whole(measurement["batch"]),
+                    _passes(measurement["passes_ns"]),
+                    tuple(_whole(taken) for taken in measurement["yardsticks_ns"]),
+                )
+                for measurement in content["cells"]
             ),
             starts=tuple(
-                Starts(
+                ColdStarts(
                     _text(one["entry"]),
                     _whole(one["threads"]),
                     tuple(ColdStart(**run) for run in one["runs"]),
                 )
                 for one in content["starts"]
             ),
-            preparations=tuple(
-                Preparation(
+            preprocessing=tuple(
+                PreprocessingCost(
                     _text(one["model"]),
                     Latency(_samples(one["decode_ns"])),
                     Latency(_samples(one["resize_ns"])),
                 )
-                for one in content["preparations"]
+                for one in content["preprocessing"]
             ),
             counter=_text(content["energy"]["counter"]),
             idle_watts=content["energy"]["idle_watts"],
@@ -103,9 +105,9 @@ def parse(content: Mapping[str, Any]) -> Bench:
         raise ValueError(str(error)) from None
 
 
-def _entry(content: Mapping[str, Any]) -> Entry:
+def _entry(content: Mapping[str, Any]) -> ModelVariant:
     accuracy = content["accuracy"]
-    return Entry(
+    return ModelVariant(
         _text(content["model"]),
         _text(content["recipe"]),
         _text(content["artifact"]),

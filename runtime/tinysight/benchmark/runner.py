@@ -14,13 +14,21 @@ from numpy.typing import NDArray
 
 from tinysight.benchmark.accuracy import correct_answers
 from tinysight.benchmark.cold_start import ColdStart, cold_start
-from tinysight.benchmark.isolated_process import first_line
+from tinysight.benchmark.isolated_process import run_isolated
 from tinysight.benchmark.reference_ops import ONE_THREAD, Peak
-from tinysight.benchmark.results import Bench, Cell, Energy, Entry, Floor, Preparation, Starts
+from tinysight.benchmark.results import (
+    BenchmarkResult,
+    ColdStarts,
+    Energy,
+    IdentityLatency,
+    Measurement,
+    ModelVariant,
+    PreprocessingCost,
+)
 from tinysight.benchmark.timing import Latency
 from tinysight.bundle import Artifact, Bundle
 from tinysight.device import info
-from tinysight.device.state import Condition, doubts
+from tinysight.device.state import MachineState, measurement_warnings
 from tinysight.engines.registry import PACKAGES, engine_of, open_engine, runnable
 from tinysight.errors import TinysightError
 from tinysight.image_files import labelled_batches
@@ -66,7 +74,7 @@ def bench(
     *,
     command: str = "",
     progress: Progress = lambda what, done, total: None,  # noqa: ARG005
-) -> Bench:
+) -> BenchmarkResult:
     """Measures every artifact that an installed engine runs.
 
     Args:
@@ -85,14 +93,14 @@ def bench(
         raise TinysightError("two bundles have one name")
     pairs = [(bundle, artifact) for bundle in bundles for artifact in runnable(bundle)]
     # First, since a wrong folder is told before the long measurement.
-    entries = tuple(_entry(*pair, data, progress) for pair in pairs)
-    before = Condition.now()
+    variants = tuple(_entry(*pair, data, progress) for pair in pairs)
+    before = MachineState.now()
     passes, starts = _passes(bundles, pairs, settings, progress)
-    after = Condition.now()
-    cells = _cells(entries, passes)
+    after = MachineState.now()
+    measurements = _cells(variants, passes)
     peaks = [Peak(**one["peak"]) for one in passes]
     energy = passes[-1]["energy"]
-    return Bench(
+    return BenchmarkResult(
         measured=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         device=info.describe(),
@@ -100,23 +108,23 @@ def bench(
         settings=asdict(settings),
         before=before.as_json(),
         after=after.as_json(),
-        warnings=(*doubts(before, after), *_doubts(cells, peaks)),
+        warnings=(*measurement_warnings(before, after), *_doubts(measurements, peaks)),
         peak=max(peaks, key=lambda peak: peak.macs_per_us),
-        floors=tuple(
-            Floor(threads, tuple(_samples(one["floors"][place]["ns"]) for one in passes))
+        identity_latencies=tuple(
+            IdentityLatency(threads, tuple(_samples(one["floors"][place]["ns"]) for one in passes))
             for place, threads in enumerate(settings.threads)
         ),
-        entries=entries,
-        cells=cells,
+        variants=variants,
+        measurements=measurements,
         starts=tuple(
-            Starts(entries[number].key, threads, tuple(runs))
+            ColdStarts(variants[number].key, threads, tuple(runs))
             for (number, threads), runs in starts.items()
         ),
-        preparations=tuple(
-            Preparation(
+        preprocessing=tuple(
+            PreprocessingCost(
                 name,
                 *(
-                    Latency(np.concatenate([_samples(p["preparations"][i][part]) for p in passes]))
+                    Latency(np.concatenate([_samples(p["preprocessing"][i][part]) for p in passes]))
                     for part in ("decode", "resize")
                 ),
             )
@@ -125,13 +133,15 @@ def bench(
         counter=energy["counter"],
         idle_watts=energy["idle_watts"],
         energies=tuple(
-            Energy(entries[one["number"]].key, one["threads"], one["joules"], one["calls"])
+            Energy(variants[one["number"]].key, one["threads"], one["joules"], one["calls"])
             for one in energy["cells"]
         ),
     )
 
 
-def _entry(bundle: Bundle, artifact: Artifact, data: Path | None, progress: Progress) -> Entry:
+def _entry(
+    bundle: Bundle, artifact: Artifact, data: Path | None, progress: Progress
+) -> ModelVariant:
     macs = bundle.training.get("macs")  # whatever that is: nothing has checked it
     accuracy, source = None, None
     if data is not None:
@@ -142,7 +152,7 @@ def _entry(bundle: Bundle, artifact: Artifact, data: Path | None, progress: Prog
     elif artifact.accuracy is not None:
         accuracy = Accuracy(artifact.accuracy["correct"], artifact.accuracy["n"])
         source = "recorded by the bundle"
-    return Entry(
+    return ModelVariant(
         model=bundle.name,
         recipe=artifact.recipe,
         artifact=artifact.name,
@@ -179,35 +189,40 @@ def _passes(
     for number in range(settings.passes):
         progress("timing, in turns", done, steps)
         last = number == settings.passes - 1
-        line, _ = first_line("worker.py", json.dumps({**job, "energy": last}), **ONE_THREAD)
+        line, _ = run_isolated("worker.py", json.dumps({**job, "energy": last}), **ONE_THREAD)
         passes.append(json.loads(line))
         done += 1
         # Cold starts between the passes: so that these lie further apart in time.
-        for (entry, threads), runs in starts.items():
+        for (variant, threads), runs in starts.items():
             progress("starting from cold", done, steps)
-            runs.append(cold_start(*pairs[entry], threads))
+            runs.append(cold_start(*pairs[variant], threads))
             done += 1
     return passes, starts
 
 
-def _cells(entries: Sequence[Entry], passes: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+def _cells(
+    variants: Sequence[ModelVariant], passes: Sequence[Mapping[str, Any]]
+) -> tuple[Measurement, ...]:
     """Every pass measured the same cells in the same order."""
     return tuple(
-        Cell(
-            entries[first["number"]].key,
+        Measurement(
+            variants[first["number"]].key,
             first["threads"],
             first["batch"],
             tuple(_samples(one["cells"][place]["ns"]) for one in passes),
-            tuple(one["cells"][place]["yardstick"] for one in passes),
+            tuple(one["cells"][place]["clock_probe"] for one in passes),
         )
         for place, first in enumerate(passes[0]["cells"])
     )
 
 
-def _doubts(cells: Sequence[Cell], peaks: Sequence[Peak]) -> list[str]:
+def _doubts(measurements: Sequence[Measurement], peaks: Sequence[Peak]) -> list[str]:
     """What the measurements themselves say about how quiet the machine was."""
     found = []
-    spreads = [float(np.ptp(cell.pass_medians)) / cell.median for cell in _few(cells)]
+    spreads = [
+        float(np.ptp(measurement.pass_medians)) / measurement.median
+        for measurement in _few(measurements)
+    ]
     wide = [spread for spread in spreads if spread > SPREAD]
     if wide:
         found.append(
@@ -225,10 +240,10 @@ def _doubts(cells: Sequence[Cell], peaks: Sequence[Peak]) -> list[str]:
     return found
 
 
-def _few(cells: Sequence[Cell]) -> list[Cell]:
+def _few(measurements: Sequence[Measurement]) -> list[Measurement]:
     """Those on the fewest threads: with more, the system's scheduler joins in."""
-    fewest = min(cell.threads for cell in cells)
-    return [cell for cell in cells if cell.threads == fewest]
+    fewest = min(measurement.threads for measurement in measurements)
+    return [measurement for measurement in measurements if measurement.threads == fewest]
 
 
 def _samples(values: Sequence[int]) -> NDArray[np.int64]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from tinysight.benchmark.accuracy import correct_answers
 from tinysight.benchmark.cold_start import cold_start
-from tinysight.benchmark.reference_ops import empty_call
-from tinysight.benchmark.results import Bench
-from tinysight.benchmark.timing import Latency, in_turns, noise
+from tinysight.benchmark.reference_ops import identity_model_call
+from tinysight.benchmark.results import BenchmarkResult
+from tinysight.benchmark.timing import Latency, random_images, time_interleaved
 from tinysight.bundle import Bundle
 from tinysight.device import info
 from tinysight.engines.registry import engine_of, open_engine, runnable
@@ -30,7 +30,7 @@ class Candidate:
     artifact: str
     engine: str
     threads: int
-    us: float
+    latency_us: float
     """Median latency at batch 1, microseconds."""
     interval: tuple[float, float] | None
     """Of the median, 95 %; None for too few samples."""
@@ -46,21 +46,21 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class Violation:
     """A limit that a candidate does not keep."""
 
     what: str
     limit: float
-    got: float | None
+    actual: float | None
     """None where it is unknown."""
-    by: float
+    excess: float
     """How many times the limit, less one; infinite where it is unknown."""
 
     def __str__(self) -> str:
         show = _SHOW[self.what]
-        if self.got is None:
+        if self.actual is None:
             return f"its {self.what} is unknown ({_HINT[self.what]})"
-        return f"{self.what} {show.format(self.got)} for {show.format(self.limit)}"
+        return f"{self.what} {show.format(self.actual)} for {show.format(self.limit)}"
 
 
 _SHOW = {
@@ -82,7 +82,7 @@ _BEST = {
 class Budget:
     """Limits; those that are None are none."""
 
-    us: float | None = None
+    latency_us: float | None = None
     accuracy: float | None = None
     """Percent, at least."""
     kb: float | None = None
@@ -90,7 +90,9 @@ class Budget:
     mb_ram: float | None = None
 
     def __post_init__(self) -> None:
-        limits = [v for v in (self.us, self.accuracy, self.kb, self.mb_ram) if v is not None]
+        limits = [
+            v for v in (self.latency_us, self.accuracy, self.kb, self.mb_ram) if v is not None
+        ]
         if not limits:
             raise ValueError("a budget needs at least one limit")
         if not all(0 < limit < math.inf for limit in limits):
@@ -98,29 +100,29 @@ class Budget:
         if self.accuracy is not None and self.accuracy > 100:
             raise ValueError("no accuracy is above 100 %")
 
-    def misses(self, candidate: Candidate) -> list[Miss]:
+    def violations(self, candidate: Candidate) -> list[Violation]:
         """The limits that it does not keep."""
         accuracy = candidate.accuracy
         found = (
-            ("latency", self.us, candidate.us),
+            ("latency", self.latency_us, candidate.latency_us),
             ("accuracy", self.accuracy, None if accuracy is None else 100 * accuracy.value),
             ("size", self.kb, candidate.bytes / 1000),
             ("memory", self.mb_ram, candidate.peak_mb),
         )
         return [
-            Miss(what, limit, got, by)
-            for what, limit, got in found
-            if limit is not None and (by := _excess(what, limit, got)) > 0
+            Violation(what, limit, actual, excess)
+            for what, limit, actual in found
+            if limit is not None and (excess := _excess(what, limit, actual)) > 0
         ]
 
 
-def _excess(what: str, limit: float, got: float | None) -> float:
+def _excess(what: str, limit: float, actual: float | None) -> float:
     """How far beyond the limit, as a part of it; 0 or less where it is kept."""
-    if got is None:
+    if actual is None:
         return math.inf
     if what == "accuracy":
-        return math.inf if got == 0 else limit / got - 1
-    return got / limit - 1
+        return math.inf if actual == 0 else limit / actual - 1
+    return actual / limit - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Selection:
     """All that keep every limit, the most accurate first."""
     nearest: Candidate
     """What was chosen, or what misses its worst limit by the least."""
-    misses: tuple[Miss, ...]
+    violations: tuple[Violation, ...]
     """Of the nearest."""
     reasons: tuple[str, ...]
     """Why this one; or the proof that none of these can keep the budget."""
@@ -144,12 +146,12 @@ class Selection:
             "nearest": _as_json(self.nearest),
             "misses": [
                 {
-                    "what": miss.what,
-                    "limit": miss.limit,
-                    "got": miss.got,
-                    "by": miss.by if math.isfinite(miss.by) else None,
+                    "what": violation.what,
+                    "limit": violation.limit,
+                    "got": violation.actual,
+                    "by": violation.excess if math.isfinite(violation.excess) else None,
                 }
-                for miss in self.misses
+                for violation in self.violations
             ],
             "reasons": list(self.reasons),
         }
@@ -169,21 +171,23 @@ def select(candidates: Sequence[Candidate], budget: Budget, floor_us: float | No
     if not candidates:
         raise ValueError("nothing to choose from")
     feasible = sorted(
-        (candidate for candidate in candidates if not budget.misses(candidate)),
-        key=lambda candidate: (-_worth(candidate), candidate.us),
+        (candidate for candidate in candidates if not budget.violations(candidate)),
+        key=lambda candidate: (-_worth(candidate), candidate.latency_us),
     )
     if feasible:
         chosen, reasons = _choose(feasible, budget)
         return Selection(chosen, tuple(feasible), chosen, (), tuple(reasons))
-    nearest = min(candidates, key=lambda c: (max(m.by for m in budget.misses(c)), c.us))
+    nearest = min(
+        candidates, key=lambda c: (max(m.excess for m in budget.violations(c)), c.latency_us)
+    )
     reasons = _proof(candidates, budget, floor_us)
-    return Selection(None, (), nearest, tuple(budget.misses(nearest)), tuple(reasons))
+    return Selection(None, (), nearest, tuple(budget.violations(nearest)), tuple(reasons))
 
 
 def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that nothing else beats in both latency and accuracy, the quickest first."""
     front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda c: (c.us, -_worth(c))):
+    for candidate in sorted(candidates, key=lambda c: (c.latency_us, -_worth(c))):
         if not front or _worth(candidate) > _worth(front[-1]):
             front.append(candidate)
     return front
@@ -199,14 +203,18 @@ def _choose(feasible: Sequence[Candidate], budget: Budget) -> tuple[Candidate, l
     if best.accuracy is not None:
         low = best.accuracy.interval[0]
         alike = [candidate for candidate in feasible if _worth(candidate) >= low]
-    chosen = min(alike, key=lambda candidate: candidate.us)
+    chosen = min(alike, key=lambda candidate: candidate.latency_us)
     reasons = []
     if chosen is not best and best.accuracy and chosen.accuracy:
         reasons.append(
             f"{best.name} is more accurate by {100 * (_worth(best) - _worth(chosen)):.2f} points, "
-            f"which is within noise, and takes {best.us / chosen.us:.2f} times as long"
+            f"which is within noise, and takes {best.latency_us / chosen.latency_us:.2f} times as long"
         )
-    if budget.us is not None and chosen.interval is not None and chosen.interval[1] > budget.us:
+    if (
+        budget.latency_us is not None
+        and chosen.interval is not None
+        and chosen.interval[1] > budget.latency_us
+    ):
         reasons.append(
             f"too near to the limit to be sure: its median is {chosen.interval[0]:.1f} to "
             f"{chosen.interval[1]:.1f} us"
@@ -214,22 +222,34 @@ def _choose(feasible: Sequence[Candidate], budget: Budget) -> tuple[Candidate, l
     return chosen, reasons
 
 
-def _proof(candidates: Sequence[Candidate], budget: Budget, floor: float | None) -> list[str]:
+def _proof(
+    candidates: Sequence[Candidate], budget: Budget, identity_latency: float | None
+) -> list[str]:
     """For each limit: the best that there is among those which keep all of the others."""
     reasons = []
-    if budget.us is not None and floor is not None and floor > budget.us:
+    if (
+        budget.latency_us is not None
+        and identity_latency is not None
+        and identity_latency > budget.latency_us
+    ):
         reasons.append(
-            f"an empty graph takes {floor:.1f} us in onnxruntime here: no model at all answers in "
-            f"{budget.us:g} us there"
+            f"an empty graph takes {identity_latency:.1f} us in onnxruntime here: no model at all answers in "
+            f"{budget.latency_us:g} us there"
         )
-    missed = {c: {miss.what: miss for miss in budget.misses(c)} for c in candidates}
+    missed = {
+        c: {violation.what: violation for violation in budget.violations(c)} for c in candidates
+    }
     for what in _SHOW:
-        only = [miss for c in candidates if (miss := missed[c].get(what)) and len(missed[c]) == 1]
+        only = [
+            violation
+            for c in candidates
+            if (violation := missed[c].get(what)) and len(missed[c]) == 1
+        ]
         never = all(what in missed[c] for c in candidates)
         if not only and not never:
             continue
-        misses = only or [missed[c][what] for c in candidates]
-        best = min(misses, key=lambda miss: miss.by)
+        violations = only or [missed[c][what] for c in candidates]
+        best = min(violations, key=lambda violation: violation.excess)
         among = (
             f"of all {len(candidates)} measured"
             if never
@@ -247,7 +267,7 @@ def _as_json(candidate: Candidate) -> dict[str, Any]:
         "artifact": candidate.artifact,
         "engine": candidate.engine,
         "threads": candidate.threads,
-        "median_us": candidate.us,
+        "median_us": candidate.latency_us,
         "interval_us": candidate.interval and list(candidate.interval),
         "accuracy": candidate.accuracy and candidate.accuracy.as_json(),
         "bytes": candidate.bytes,
@@ -275,9 +295,9 @@ def measured(
 
     Returns the candidates, and what a call of the empty graph takes on one thread, in us.
     """
-    entries = [(bundle, artifact) for bundle in bundles for artifact in runnable(bundle)]
+    variants = [(bundle, artifact) for bundle in bundles for artifact in runnable(bundle)]
     accuracy = {}
-    for bundle, artifact in entries:
+    for bundle, artifact in variants:
         if data is not None:
             run = open_engine(bundle, artifact, info.cores()).run
             batches = labelled_batches(data, bundle)
@@ -285,18 +305,20 @@ def measured(
         elif artifact.accuracy is not None:
             value = artifact.accuracy
             accuracy[id(artifact)] = Accuracy(value["correct"], value["n"])
-    candidates, floor = [], 0.0
+    candidates, identity_latency = [], 0.0
     # One number of threads after the other: idle pools spin for a while, in each other's way.
     for count in threads:
-        images = [noise(bundle) for bundle, _ in entries]
+        images = [random_images(bundle) for bundle, _ in variants]
         calls = {
-            str(i): partial(open_engine(*entry, count).run, image)
-            for i, (entry, image) in enumerate(zip(entries, images, strict=True))
+            str(i): partial(open_engine(*variant, count).run, image)
+            for i, (variant, image) in enumerate(zip(variants, images, strict=True))
         }
-        times = in_turns({"floor": empty_call(images[0]), **calls}, samples, SECONDS)
+        times = time_interleaved(
+            {"floor": identity_model_call(images[0]), **calls}, samples, SECONDS
+        )
         taken = {name: Latency(values) for name, values in times.items()}
-        floor = min(floor or taken["floor"].median, taken["floor"].median)
-        for i, (bundle, artifact) in enumerate(entries):
+        identity_latency = min(identity_latency or taken["floor"].median, taken["floor"].median)
+        for i, (bundle, artifact) in enumerate(variants):
             latency = taken[str(i)]
             blocks = np.array_split(latency.samples / 1e3, BLOCKS)
             medians = np.array([np.median(block) for block in blocks if block.size])
@@ -313,43 +335,45 @@ def measured(
                     cold_start(bundle, artifact, count).peak_memory_mb if memory else None,
                 )
             )
-    return candidates, floor
+    return candidates, identity_latency
 
 
 def recorded(
-    result: Bench, bundles: Sequence[Bundle], file: Path
+    result: BenchmarkResult, bundles: Sequence[Bundle], file: Path
 ) -> tuple[list[Candidate], float | None]:
     """The candidates in a bench, of these bundles if there are any; and its empty graph, in us.
 
     Raises TinysightError where it measured none of a bundle's artifacts, or other files.
     """
     for bundle in bundles:
-        mine = [entry for entry in result.entries if entry.model == bundle.name]
+        mine = [variant for variant in result.variants if variant.model == bundle.name]
         if not mine:
             raise TinysightError(f"{file}: {bundle.name} was not measured")
         known = {artifact.sha256 for artifact in bundle.artifacts}
-        other = next((entry.artifact for entry in mine if entry.sha256 not in known), None)
+        other = next((variant.artifact for variant in mine if variant.sha256 not in known), None)
         if other is not None:
             raise TinysightError(f"{file}: measured another {other} than {bundle.name} has now")
     names = {bundle.name for bundle in bundles}
     candidates = []
-    for cell in result.single():
-        entry, start = result.entry(cell.entry), result.start(cell)
-        if names and entry.model not in names:
+    for measurement in result.single():
+        variant, start = result.variant(measurement.variant), result.start(measurement)
+        if names and variant.model not in names:
             continue
         candidates.append(
             Candidate(
-                entry.model,
-                entry.artifact,
-                entry.engine,
-                cell.threads,
-                cell.median,
-                cell.interval,
-                entry.accuracy,
-                entry.bytes,
+                variant.model,
+                variant.artifact,
+                variant.engine,
+                measurement.threads,
+                measurement.median,
+                measurement.interval,
+                variant.accuracy,
+                variant.bytes,
                 None if start is None else start.peak_memory_mb,
             )
         )
     if not candidates:
         raise TinysightError(f"{file}: nothing was measured at batch 1")
-    return candidates, min(floor.median for floor in result.floors)
+    return candidates, min(
+        identity_latency.median for identity_latency in result.identity_latencies
+    )

@@ -21,11 +21,11 @@ WARM_UP_SECONDS = 0.2
 """Whichever comes first: the first calls allocate, and choose their kernels."""
 BURST_SECONDS = 2e-3
 BURST_CALLS = 20
-SETTLE_CALLS = 5
+DISCARDED_CALLS = 5
 """Thrown away at the start of every burst of short calls; a long call settles within one."""
 
 
-def in_turns(
+def time_interleaved(
     calls: Mapping[str, Callable[[], object]], most: int, seconds: float
 ) -> dict[str, NDArray[np.int64]]:
     """Times each call up to `most` times, in bursts and in turns: int64 nanoseconds by name."""
@@ -34,9 +34,9 @@ def in_turns(
     for name, call in calls.items():
         one = _warm_up(call)
         burst = int(np.clip(BURST_SECONDS / one, 1, BURST_CALLS))
-        settle = SETTLE_CALLS if burst == BURST_CALLS else 1
+        discarded = DISCARDED_CALLS if burst == BURST_CALLS else 1
         wanted = int(np.clip(seconds / one, 1, most))
-        plans[name] = (burst, settle, wanted)
+        plans[name] = (burst, discarded, wanted)
     times: dict[str, list[int]] = {name: [] for name in calls}
     names: Sequence[str] = list(calls)
     turn = 0
@@ -45,8 +45,8 @@ def in_turns(
         first = turn % len(names)
         for name in (*names[first:], *names[:first]):
             call, taken = calls[name], times[name]
-            burst, settle, wanted = plans[name]
-            for _ in range(settle):
+            burst, discarded, wanted = plans[name]
+            for _ in range(discarded):
                 call()
             for _ in range(min(burst, wanted - len(taken))):
                 began = clock()
@@ -103,7 +103,7 @@ class Latency:
         }
 
 
-def noise(bundle: Bundle, batch: int = 1) -> Pixels:
+def random_images(bundle: Bundle, batch: int = 1) -> Pixels:
     """Seeded images to time a bundle's models on, uint8 (batch, height, width, 3).
 
     Not zeros: no kernel of ours is quicker on zeros, but an engine might come to be.

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinysight.benchmark.timing import Latency, in_turns
+from tinysight.benchmark.timing import Latency, time_interleaved
 from tinysight.bundle import Artifact, Bundle
 from tinysight.engines.registry import engine_of, installed, open_engine
 from tinysight.errors import TinysightError
-from tinysight.integrity.golden import golden_difference
+from tinysight.integrity.golden import golden_error
 from tinysight.stats import PairedRatio, paired_ratio
 
 SECONDS = 4.0
@@ -20,7 +20,7 @@ FEWEST = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Contestant:
+class TuningCandidate:
     """One way to answer, and how long it took."""
 
     artifact: Artifact
@@ -48,13 +48,13 @@ class Contestant:
 class Tuning:
     """What was measured, what was left out, and the winner."""
 
-    contestants: tuple[Contestant, ...]
+    contestants: tuple[TuningCandidate, ...]
     """The quickest first."""
-    left_out: tuple[tuple[str, str], ...]
+    excluded: tuple[tuple[str, str], ...]
     """Artifacts that did not take part, and why."""
-    default: Contestant
+    default: TuningCandidate
     """The bundle's default artifact on one thread."""
-    winner: Contestant
+    winner: TuningCandidate
 
 
 def tune(
@@ -79,35 +79,37 @@ def tune(
     Raises:
         TinysightError: the bundle's default does not answer here as it should.
     """
-    admitted, left_out = _admit(bundle, max_drop, progress)
+    admitted, excluded = _admit(bundle, max_drop, progress)
     default = bundle.artifact()
     if default not in admitted:
-        reason = dict(left_out)[default.name]
+        reason = dict(excluded)[default.name]
         raise TinysightError(f"{bundle.name}: its default {default.name} {reason}")
     threads = [2**power for power in range(max_threads.bit_length()) if 2**power <= max_threads]
-    entries = [(a, n) for n in threads for a in admitted]
-    entries.remove((default, 1))
-    entries.insert(0, (default, 1))
+    variants = [(a, n) for n in threads for a in admitted]
+    variants.remove((default, 1))
+    variants.insert(0, (default, 1))
     shape = (1, bundle.height, bundle.width, 3)
     # Noise, not zeros: no kernel of ours is quicker on zeros, but an engine might come to be.
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     progress("timing", 0, 0)
     calls = {
         str(i): partial(open_engine(bundle, artifact, n).run, image)
-        for i, (artifact, n) in enumerate(entries)
+        for i, (artifact, n) in enumerate(variants)
     }
-    probe = in_turns(calls, FEWEST, SECONDS)
+    probe = time_interleaved(calls, FEWEST, SECONDS)
     round_us = sum(Latency(taken).median for taken in probe.values())
     # The same number of each, so that every sample has one of the default's beside it.
     count = int(np.clip(SECONDS * 1e6 / round_us, FEWEST, max(samples, FEWEST)))
-    taken = in_turns(calls, count, float("inf"))
+    taken = time_interleaved(calls, count, float("inf"))
     contestants = tuple(
-        Contestant(artifact, n, Latency(taken[str(i)]), paired_ratio(taken[str(i)], taken["0"]))
-        for i, (artifact, n) in enumerate(entries)
+        TuningCandidate(
+            artifact, n, Latency(taken[str(i)]), paired_ratio(taken[str(i)], taken["0"])
+        )
+        for i, (artifact, n) in enumerate(variants)
     )
     return Tuning(
         tuple(sorted(contestants, key=lambda c: c.latency.median)),
-        tuple(left_out),
+        tuple(excluded),
         contestants[0],
         _winner(contestants),
     )
@@ -119,29 +121,29 @@ def _admit(
     """The artifacts that may win, and the others with the reason."""
     accuracies = {a.name: a.accuracy["value"] for a in bundle.artifacts if a.accuracy is not None}
     best = max(accuracies.values(), default=0.0)
-    admitted, left_out = [], []
+    admitted, excluded = [], []
     for i, artifact in enumerate(bundle.artifacts):
         progress("checking golden answers:", i, len(bundle.artifacts))
         engine = engine_of(artifact)
         drop = 100 * (best - accuracies.get(artifact.name, best))
         if not installed(engine):
-            left_out.append((artifact.name, f"needs tinysight[{engine}], which is not installed"))
+            excluded.append((artifact.name, f"needs tinysight[{engine}], which is not installed"))
         elif drop > max_drop and artifact.name != bundle.default:
-            left_out.append((artifact.name, f"is {drop:.2f} points less accurate than the best"))
+            excluded.append((artifact.name, f"is {drop:.2f} points less accurate than the best"))
         elif not _answers_rightly(bundle, artifact):
-            left_out.append((artifact.name, "does not give the golden answers here"))
+            excluded.append((artifact.name, "does not give the golden answers here"))
         else:
             admitted.append(artifact)
-    return admitted, left_out
+    return admitted, excluded
 
 
 def _answers_rightly(bundle: Bundle, artifact: Artifact) -> bool:
-    distance = golden_difference(bundle, artifact, open_engine(bundle, artifact))
+    distance = golden_error(bundle, artifact, open_engine(bundle, artifact))
     # No golden answers, nothing to object to.
     return artifact.golden is None or distance is None or distance <= artifact.golden["tolerance"]
 
 
-def _winner(contestants: Sequence[Contestant]) -> Contestant:
+def _winner(contestants: Sequence[TuningCandidate]) -> TuningCandidate:
     """The quickest for certain; the default, which comes first, where none is."""
     certain = [c for c in contestants if c.ratio.high < 1]
     return min(certain, key=lambda c: c.ratio.value, default=contestants[0])

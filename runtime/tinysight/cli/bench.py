@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.benchmark import sample_photo
-from tinysight.benchmark.results import Bench, Cell
+from tinysight.benchmark.results import BenchmarkResult, Measurement
 from tinysight.benchmark.runner import Settings, bench
 from tinysight.bundle import load_bundle
-from tinysight.console import Counter, numbers, positive, table
+from tinysight.console import ProgressLine, numbers, positive, table
 from tinysight.device import info
 from tinysight.errors import TinysightError
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise TinysightError(str(error)) from None
-    counter = Counter()
+    counter = ProgressLine()
     result = bench(bundles, settings, args.data, command=_command(args), progress=counter)
     counter.clear()
     print(json.dumps(result.as_json(), allow_nan=False) if args.json else "\n".join(_lines(result)))
@@ -89,7 +89,7 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _lines(result: Bench) -> Iterator[str]:
+def _lines(result: BenchmarkResult) -> Iterator[str]:
     yield from _machine(result)
     settings = result.settings
     yield (
@@ -97,8 +97,14 @@ def _lines(result: Bench) -> Iterator[str]:
         f"{settings['passes']} fresh process" + "es" * (settings["passes"] > 1)
     )
     header = _LATENCY if result.energies else _LATENCY[:-1]
-    yield table(header, [_latency(result, cell)[: len(header)] for cell in result.single()])
-    places = list(dict.fromkeys((cell.threads, cell.batch) for cell in result.cells))
+    yield table(
+        header, [_latency(result, measurement)[: len(header)] for measurement in result.single()]
+    )
+    places = list(
+        dict.fromkeys(
+            (measurement.threads, measurement.batch) for measurement in result.measurements
+        )
+    )
     if len(places) > 1:
         yield "\nimages a second, by threads x batch"
         yield table(
@@ -112,7 +118,7 @@ def _lines(result: Bench) -> Iterator[str]:
         ("model", "decode", "crop and resize"),
         [
             (one.model, f"{one.decode.median:,.0f}", f"{one.resize.median:,.0f}")
-            for one in result.preparations
+            for one in result.preprocessing
         ],
     )
     yield "\n" + table(("artifact", "KB", "accuracy (95 %)", ""), list(_worth(result)))
@@ -120,7 +126,7 @@ def _lines(result: Bench) -> Iterator[str]:
         yield f"warning: {warning}"
 
 
-def _machine(result: Bench) -> Iterator[str]:
+def _machine(result: BenchmarkResult) -> Iterator[str]:
     described, before, after = result.device, result.before, result.after
     yield f"{described['cpu']}, {described['cores']} cores, {described['system']}"
     yield f"  {', '.join(described['features']) or 'no instruction set that matters here'}"
@@ -131,11 +137,13 @@ def _machine(result: Bench) -> Iterator[str]:
         f"temperature {_twice(before, after, 'temperature_c', 'C')}, "
         f"load {_twice(before, after, 'load', '', 1)}"
     )
-    empty = ", ".join(f"{f.median:.1f} us on {_threads(f.threads)}" for f in result.floors)
+    empty = ", ".join(
+        f"{f.median:.1f} us on {_threads(f.threads)}" for f in result.identity_latencies
+    )
     yield f"  an empty graph takes {empty}"
     peak = result.peak
     cores = "one core" if peak.cores < 1.2 else f"{peak.cores:.1f} cores"
-    yield f"  float32 arithmetic: {peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, by {peak.by}"
+    yield f"  float32 arithmetic: {peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, by {peak.backend}"
     watts = "" if result.idle_watts is None else f", {result.idle_watts:.1f} W when idle"
     yield f"  energy: {result.counter}{watts}"
 
@@ -156,42 +164,52 @@ _LATENCY = (
 )  # fmt: skip
 
 
-def _latency(result: Bench, cell: Cell) -> tuple[str, ...]:
-    share, energy = result.share_of_peak(cell), result.energy(cell)
+def _latency(result: BenchmarkResult, measurement: Measurement) -> tuple[str, ...]:
+    share, energy = result.peak_utilization(measurement), result.energy(measurement)
     return (
-        cell.entry,
-        str(cell.threads),
-        f"{cell.median:.1f}",
-        "too few" if cell.interval is None else "{:.1f} to {:.1f}".format(*cell.interval),
-        *(_or(cell.latency.percentile(percent), "{:.1f}", "too few") for percent in (90, 99)),
-        f"{cell.median / result.floor(cell.threads).median:.1f}",
+        measurement.variant,
+        str(measurement.threads),
+        f"{measurement.median:.1f}",
+        "too few"
+        if measurement.interval is None
+        else "{:.1f} to {:.1f}".format(*measurement.interval),
+        *(
+            _or(measurement.latency.percentile(percent), "{:.1f}", "too few")
+            for percent in (90, 99)
+        ),
+        f"{measurement.median / result.identity_latency(measurement.threads).median:.1f}",
         _or(share, "{:.0%}", "work unknown"),
         "" if energy is None else f"{1e6 * energy.joules:,.0f} uJ",
     )
 
 
-def _throughput(result: Bench, places: Sequence[tuple[int, int]]) -> Iterator[tuple[str, ...]]:
-    by_place = {cell.place: cell for cell in result.cells}
-    for entry in result.entries:
-        cells = [by_place[entry.key, *place] for place in places]
-        yield (entry.key, *(f"{cell.images_per_second:,.0f}" for cell in cells))
+def _throughput(
+    result: BenchmarkResult, places: Sequence[tuple[int, int]]
+) -> Iterator[tuple[str, ...]]:
+    by_place = {measurement.place: measurement for measurement in result.measurements}
+    for variant in result.variants:
+        measurements = [by_place[variant.key, *place] for place in places]
+        yield (
+            variant.key,
+            *(f"{measurement.images_per_second:,.0f}" for measurement in measurements),
+        )
 
 
 _START = ("artifact", "threads", "process", "import", "load", "first answer", "all", "peak MB")
 
 
-def _starts(result: Bench) -> Iterator[tuple[str, ...]]:
+def _starts(result: BenchmarkResult) -> Iterator[tuple[str, ...]]:
     parts = ("process_ms", "import_ms", "load_ms", "first_answer_ms", "total_ms")
     for one in result.starts:
         times = (f"{one.median(part):.1f}" for part in parts)
         memory = _or(one.peak_memory_mb, "{:.0f}", "unknown")
-        yield (one.entry, str(one.threads), *times, memory)
+        yield (one.variant, str(one.threads), *times, memory)
 
 
-def _worth(result: Bench) -> Iterator[tuple[str, ...]]:
-    for entry in result.entries:
-        accuracy = "no data given" if entry.accuracy is None else str(entry.accuracy)
-        yield entry.key, f"{entry.bytes / 1000:.0f}", accuracy, entry.accuracy_from or ""
+def _worth(result: BenchmarkResult) -> Iterator[tuple[str, ...]]:
+    for variant in result.variants:
+        accuracy = "no data given" if variant.accuracy is None else str(variant.accuracy)
+        yield variant.key, f"{variant.bytes / 1000:.0f}", accuracy, variant.accuracy_from or ""
 
 
 def _or(value: float | None, shape: str, otherwise: str) -> str:

@@ -11,7 +11,7 @@ from tinysight.classifier import Classifier, Confidence, Prediction
 from tinysight.console import fail, positive
 from tinysight.engines.registry import ENGINES
 from tinysight.errors import ImageError
-from tinysight.image_files import STDIN, expand
+from tinysight.image_files import STDIN, expand_paths
 from tinysight.preprocess import Pixels, to_pixels
 
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
     )
     bundle = classifier.bundle
-    names = list(expand(args.paths))
+    names = list(expand_paths(args.paths))
     width = max((len(name) for name in names if isinstance(name, str)), default=0)
     waiting: deque[str] = deque()  # names of images that were read and not answered yet
     failures = 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from tinysight.cli import bench, classify, info, select, tune, verify
-from tinysight.console import guarded
+from tinysight.console import run_cli
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    return guarded("tinysight", lambda: int(args.run(args)))
+    return run_cli("tinysight", lambda: int(args.run(args)))
 
 
 if __name__ == "__main__":

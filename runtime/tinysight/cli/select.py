@@ -70,27 +70,27 @@ def run(args: argparse.Namespace) -> int:
     if args.measured is not None:
         named = [load_bundle(path) for path in args.bundles]
         result = read(args.measured)
-        candidates, floor = recorded(result, named, args.measured)
+        candidates, identity_latency = recorded(result, named, args.measured)
         described = dict(result.device)
     else:
         bundles = [load_bundle(path) for path in args.bundles or [None]]
-        candidates, floor = measured(
+        candidates, identity_latency = measured(
             bundles, args.threads, args.samples, args.data, memory=budget.mb_ram is not None
         )
         described = info.describe()
-    selection = select(candidates, budget, floor)
+    selection = select(candidates, budget, identity_latency)
     if args.json:
-        content = {"device": described, "floor_us": floor, **selection.as_json()}
+        content = {"device": described, "floor_us": identity_latency, **selection.as_json()}
         print(json.dumps(content, indent=2))
     else:
-        _print(selection, candidates, floor, described)
+        _print(selection, candidates, identity_latency, described)
     return 0 if selection.chosen is not None else 1
 
 
 def _print(
     selection: Selection,
     candidates: Sequence[Candidate],
-    floor: float | None,
+    identity_latency: float | None,
     described: dict[str, Any],
 ) -> None:
     one = selection.nearest
@@ -101,25 +101,31 @@ def _print(
     for reason in selection.reasons:
         print(f"  {reason}")
     if selection.chosen is None:
-        misses = "; ".join(
-            str(miss) if miss.got is None else f"{miss} ({miss.by:.0%} beyond)"
-            for miss in selection.misses
+        violations = "; ".join(
+            str(violation)
+            if violation.actual is None
+            else f"{violation} ({violation.excess:.0%} beyond)"
+            for violation in selection.violations
         )
-        print(f"the nearest is {one.name}: {misses}")
+        print(f"the nearest is {one.name}: {violations}")
     front = pareto_front(candidates)
     rows = [
         (
             candidate.name,
-            f"{candidate.us:.1f}",
+            f"{candidate.latency_us:.1f}",
             "unknown" if candidate.accuracy is None else f"{candidate.accuracy.value:.2%}",
             f"{candidate.bytes / 1000:.0f}",
             "not measured" if candidate.peak_mb is None else f"{candidate.peak_mb:.0f}",
             "yes" if candidate in selection.feasible else "no",
             "yes" if candidate in front else "no",
         )
-        for candidate in sorted(candidates, key=lambda c: c.us)
+        for candidate in sorted(candidates, key=lambda c: c.latency_us)
     ]
     header = ("measured", "us", "accuracy", "KB", "peak MB", "keeps the budget", "on the front")
     print("\n" + table(header, rows))
-    empty = "" if floor is None else f"; a call of an empty graph takes {floor:.1f} us"
+    empty = (
+        ""
+        if identity_latency is None
+        else f"; a call of an empty graph takes {identity_latency:.1f} us"
+    )
     print(f"\non {described['cpu']}{empty}")

@@ -4,9 +4,9 @@ import argparse
 import json
 from typing import Any
 
-from tinysight.benchmark.tuning import Contestant, Tuning, tune
+from tinysight.benchmark.tuning import Tuning, TuningCandidate, tune
 from tinysight.bundle import load_bundle
-from tinysight.console import Counter, positive, table
+from tinysight.console import ProgressLine, positive, table
 from tinysight.device import info, tuned_profile
 
 
@@ -37,11 +37,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
-    if args.forget:
-        forgotten = tuned_profile.forget(bundle)
+    if args.delete:
+        forgotten = tuned_profile.delete(bundle)
         print(f"{bundle.name}: " + ("profile removed" if forgotten else "there was no profile"))
         return 0
-    counter = Counter()
+    counter = ProgressLine()
     tuning = tune(
         bundle,
         max_drop=args.max_drop,
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     )
     counter.clear()
     winner = tuning.winner
-    path = tuned_profile.store(
+    path = tuned_profile.save(
         bundle, tuned_profile.Profile(winner.artifact.name, winner.threads, winner.as_json())
     )
     if args.json:
@@ -60,14 +60,14 @@ def run(args: argparse.Namespace) -> int:
             "device": info.describe(),
             "winner": winner.as_json(),
             "contestants": [contestant.as_json() for contestant in tuning.contestants],
-            "left_out": dict(tuning.left_out),
+            "left_out": dict(tuning.excluded),
             "profile": str(path),
         }
         print(json.dumps(result, indent=2))
         return 0
     print(f"{bundle.name} on {info.describe()['cpu']}, batch 1, microseconds\n")
     print(table(_HEADER, [_row(contestant, tuning.default) for contestant in tuning.contestants]))
-    for name, reason in tuning.left_out:
+    for name, reason in tuning.excluded:
         print(f"left out: {name} {reason}")
     print(f"\n{_verdict(tuning)}")
     print(f"Written to {path}. Classifier.load uses it; `tinysight tune --forget` removes it.")
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 _HEADER = ("artifact", "engine", "threads", "median", "ratio to the default (95 %)", "verdict")
 
 
-def _row(contestant: Contestant, default: Contestant) -> tuple[str, ...]:
+def _row(contestant: TuningCandidate, default: TuningCandidate) -> tuple[str, ...]:
     ratio = contestant.ratio
     verdict = "within noise" if ratio.within_noise else "quicker" if ratio.high < 1 else "slower"
     if contestant is default:

@@ -81,7 +81,7 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
     except (KeyError, TypeError, ValueError, OverflowError):
         return Check(artifact.name, False, "its golden answers in bundle.json are malformed")
     detail = (
-        f"golden answers differ by {found.difference:.2g} of the logits' spread, allowed "
+        f"golden answers differ by {found.max_relative_error:.2g} of the logits' spread, allowed "
         f"{found.tolerance:.2g}; same top-1 on {found.same_top1} of {found.inputs}"
     )
     return Check(artifact.name, found.ok, detail, found.inputs, found.same_top1)
@@ -90,7 +90,7 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
 def check_data(bundle: Bundle) -> Check:
     """Whether bundle.json proves that training, validation and test images are different ones."""
     try:
-        proven = data_split.prove(bundle.data)
+        proven = data_split.verify_split(bundle.data)
     except data_split.PartitionError as error:
         return Check("data", False, str(error))
     if not proven:

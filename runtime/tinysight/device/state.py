@@ -15,7 +15,7 @@ HOT_C = 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class MachineState:
     """What the system tells at one moment; None for what it does not tell."""
 
     load: float | None
@@ -28,17 +28,17 @@ class Condition:
     """How often the CPU has throttled since it started; on a Raspberry Pi 0 or 1, for now."""
     at_s: float = 0.0
     """When, on a clock of its own."""
-    own_s: float = 0.0
+    process_cpu_s: float = 0.0
     """CPU time that this process and its finished children have had."""
     busy_s: float | None = None
     """CPU time that all processes have had since the system started."""
-    stolen_s: float | None = None
+    steal_s: float | None = None
     """CPU time that a virtual machine wanted and its host gave to another one."""
 
     @classmethod
-    def now(cls, root: Path = Path("/")) -> "Condition":
+    def now(cls, root: Path = Path("/")) -> "MachineState":
         """Reads it from the files below `root`."""
-        busy, stolen = _cpu_seconds(root)
+        busy, steal = _cpu_seconds(root)
         times = os.times()
         return cls(
             load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -46,9 +46,9 @@ class Condition:
             temperature_c=_largest(root, "sys/class/thermal/thermal_zone*/temp", 1e-3),
             throttled=_throttled(root),
             at_s=time.monotonic(),
-            own_s=times.user + times.system + times.children_user + times.children_system,
+            process_cpu_s=times.user + times.system + times.children_user + times.children_system,
             busy_s=busy,
-            stolen_s=stolen,
+            steal_s=steal,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -56,18 +56,20 @@ class Condition:
         return {name: value for name, value in asdict(self).items() if name in kept}
 
 
-def doubts(before: Condition, after: Condition) -> list[str]:
+def measurement_warnings(before: MachineState, after: MachineState) -> list[str]:
     """What happened between the two that makes latencies doubtful, a sentence each."""
     found = []
     seconds = max(after.at_s - before.at_s, 1e-9)
     if before.busy_s is not None and after.busy_s is not None:
-        others = (after.busy_s - before.busy_s - (after.own_s - before.own_s)) / seconds
+        others = (
+            after.busy_s - before.busy_s - (after.process_cpu_s - before.process_cpu_s)
+        ) / seconds
         if others > BUSY_CORES:
             found.append(f"busy: other processes took {others:.1f} cores meanwhile")
-    if before.stolen_s is not None and after.stolen_s is not None:
-        stolen = (after.stolen_s - before.stolen_s) / seconds
-        if stolen > BUSY_CORES:
-            found.append(f"busy: the host took {stolen:.1f} cores away from this virtual machine")
+    if before.steal_s is not None and after.steal_s is not None:
+        steal = (after.steal_s - before.steal_s) / seconds
+        if steal > BUSY_CORES:
+            found.append(f"busy: the host took {steal:.1f} cores away from this virtual machine")
     if before.throttled is not None and after.throttled is not None:
         if after.throttled > before.throttled:
             found.append("throttled: the CPU says that it slowed down meanwhile")
@@ -87,8 +89,8 @@ def _cpu_seconds(root: Path) -> tuple[float | None, float | None]:
         tick = os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError, AttributeError, ValueError):
         return None, None
-    user, nice, system, _idle, _wait, irq, soft, stolen = map(int, line.split()[1:9])
-    return (user + nice + system + irq + soft) / tick, stolen / tick
+    user, nice, system, _idle, _wait, irq, soft, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + soft) / tick, steal / tick
 
 
 def _clock_mhz(root: Path) -> float | None:

@@ -37,7 +37,7 @@ class Profile:
             raise ValueError("threads must be at least 1")
 
 
-def store(bundle: Bundle, profile: Profile) -> Path:
+def save(bundle: Bundle, profile: Profile) -> Path:
     """Writes a bundle's profile for this device; returns the file."""
     path = _path(bundle)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def store(bundle: Bundle, profile: Profile) -> Path:
     return path
 
 
-def recall(bundle: Bundle) -> Profile | None:
+def load(bundle: Bundle) -> Profile | None:
     """A bundle's profile for this device, if there is one; a damaged one is warned of."""
     if bundle.folder is None or not _folder().is_dir():
         return None  # the usual case, which must not cost a look at the device
@@ -65,7 +65,7 @@ def recall(bundle: Bundle) -> Profile | None:
     return profile
 
 
-def forget(bundle: Bundle) -> bool:
+def delete(bundle: Bundle) -> bool:
     """Removes a bundle's profile for this device; whether there was one."""
     path = _path(bundle)
     there = path.exists()

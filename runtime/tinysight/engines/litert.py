@@ -1,4 +1,4 @@
-"""The second engine: runs a .tflite artifact through LiteRT, as `Session` runs an ONNX one.
+"""The second engine: runs a .tflite artifact through LiteRT, as `OnnxRuntimeEngine` runs an ONNX one.
 
 Optional (`pip install 'tinysight[litert]'`). Its int8 kernels, XNNPACK's, overtake onnxruntime's
 on many CPUs; `tinysight tune` finds out whether on this one.
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.bundle import Artifact, Bundle
-from tinysight.console import native_stderr_held_back
+from tinysight.console import captured_native_stderr
 from tinysight.errors import BundleError, MissingExtraError
 from tinysight.preprocess import Pixels
 
@@ -19,7 +19,7 @@ from tinysight.preprocess import Pixels
 _PLAIN = ((1.0, 0), (0.0, 0))
 
 
-class LiteRT:
+class LiteRTEngine:
     """A .tflite model, loaded: uint8 (n, height, width, 3) to float32 (n, classes).
 
     Safe to use from several threads at once: an interpreter serves one, so each thread gets its
@@ -44,7 +44,7 @@ class LiteRT:
         self._content, self._threads = content, threads
         self._local = threading.local()
         try:
-            with native_stderr_held_back():  # it greets the first interpreter of every process
+            with captured_native_stderr():  # it greets the first interpreter of every process
                 interpreter = self._local.interpreter = self._new()
         except ImportError:
             raise MissingExtraError(
@@ -66,7 +66,7 @@ class LiteRT:
         self._local.batch = self._batch
 
     @classmethod
-    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "LiteRT":
+    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "LiteRTEngine":
         """Loads an artifact after its size and hash were checked.
 
         Raises:

@@ -8,7 +8,7 @@ from tinysight.errors import BundleError
 from tinysight.preprocess import Pixels
 
 
-class Session:
+class OnnxRuntimeEngine:
     """An ONNX model, loaded: uint8 (n, height, width, 3) to float32 (n, classes).
 
     Safe to use from several threads at once, as onnxruntime's sessions are.
@@ -51,7 +51,7 @@ class Session:
         self._outputs = [values[1].name]
 
     @classmethod
-    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "Session":
+    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "OnnxRuntimeEngine":
         """Loads an artifact after its size and hash were checked. Raises BundleError."""
         if artifact.format != "onnx":
             raise BundleError(f"{bundle.name}: {artifact.name} is not an ONNX artifact")

@@ -48,15 +48,15 @@ def open_engine(bundle: Bundle, artifact: Artifact, threads: int = 1) -> Engine:
         MissingExtraError: its engine is not installed.
     """
     if artifact.format == "tflite":
-        from tinysight.engines.litert import LiteRT
+        from tinysight.engines.litert import LiteRTEngine
 
-        return LiteRT.open(bundle, artifact, threads)
-    from tinysight.engines.ort import Session
+        return LiteRTEngine.open(bundle, artifact, threads)
+    from tinysight.engines.ort import OnnxRuntimeEngine
 
-    return Session.open(bundle, artifact, threads)
+    return OnnxRuntimeEngine.open(bundle, artifact, threads)
 
 
-def pick(bundle: Bundle, artifact: str | None, engine: str | None) -> Artifact:
+def resolve_artifact(bundle: Bundle, artifact: str | None, engine: str | None) -> Artifact:
     """The artifact that a caller means by the names of an artifact and an engine, or of neither.
 
     An engine alone means the default's recipe in the engine's format, or else the smallest

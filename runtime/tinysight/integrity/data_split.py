@@ -85,7 +85,7 @@ def record(sets: Mapping[str, Indices], images: int) -> dict[str, Any]:
     }
 
 
-def prove(data: Mapping[str, Any]) -> bool:
+def verify_split(data: Mapping[str, Any]) -> bool:
     """Checks the proof in a bundle's `data`, as `record` made it.
 
     Returns:

@@ -28,8 +28,8 @@ def inputs(height: int, width: int, count: int = COUNT) -> Pixels:
     pixels are. More of them begin with the same as fewer.
     """
     size = count * height * width * 3
-    noise = np.frombuffer(hashlib.shake_256(_SEED).digest(size), dtype=np.uint8)
-    images = noise.reshape(count, height, width, 3).copy()
+    random_images = np.frombuffer(hashlib.shake_256(_SEED).digest(size), dtype=np.uint8)
+    images = random_images.reshape(count, height, width, 3).copy()
     for index, image in enumerate(images):
         grain = max(1, max(height, width) >> index % 8)
         coarse = image[::grain, ::grain]
@@ -50,7 +50,7 @@ class Comparison:
     inputs: int
     same_top1: int
     """Inputs on which both name the same class first."""
-    difference: float
+    max_relative_error: float
     """The largest difference of a logit, relative to the recorded ones' spread (max - min);
     infinity where one is no number."""
     tolerance: float
@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        return self.difference <= self.tolerance
+        return self.max_relative_error <= self.tolerance
 
 
 def recorded_logits(golden: Mapping[str, Any], classes: int) -> NDArray[np.float32]:
@@ -91,18 +91,18 @@ def compare(
     return Comparison(
         inputs=len(wanted),
         same_top1=int((logits.argmax(axis=1) == wanted.argmax(axis=1)).sum()),
-        difference=difference(logits, wanted),
+        max_relative_error=max_relative_error(logits, wanted),
         tolerance=tolerance,
     )
 
 
-def difference(logits: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+def max_relative_error(logits: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
     """The largest difference of two sets of logits, relative to the spread of `wanted`."""
     distance = float(np.abs(logits - wanted).max() / max(float(np.ptp(wanted)), 1e-12))
     return math.inf if math.isnan(distance) else distance
 
 
-def golden_difference(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | None:
+def golden_error(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | None:
     """How far this device's answers lie from the workstation's, relative to the logits' spread.
 
     None where the bundle keeps no golden answers for the artifact.
@@ -110,4 +110,4 @@ def golden_difference(bundle: Bundle, artifact: Artifact, engine: Engine) -> flo
     if artifact.golden is None:
         return None
     shape = (bundle.height, bundle.width)
-    return compare(engine.run, artifact.golden, shape, len(bundle.labels)).difference
+    return compare(engine.run, artifact.golden, shape, len(bundle.labels)).max_relative_error

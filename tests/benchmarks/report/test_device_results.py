@@ -39,11 +39,11 @@ def changed(content, tmp_path):
 def test_it_is_read_as_a_result(benched, content):
     result = read(benched)
     assert result.bench is not None
-    assert [cell.place for cell in result.cells] == [
+    assert [measurement.place for measurement in result.measurements] == [
         ("tiny/float32@onnxruntime", 1, 1),
         ("tiny/float32@onnxruntime", 1, 4),
     ]
-    assert np.array_equal(result.cells[0].passes[0], content["cells"][0]["passes_ns"][0])
+    assert np.array_equal(result.measurements[0].passes[0], content["cells"][0]["passes_ns"][0])
     assert result.data is None
 
 
@@ -52,7 +52,7 @@ def test_all_of_it_is_in_the_schema(benched, content):
     schema = json.loads((result_io.SCHEMAS / "bench-1.json").read_text())
     read(benched)  # additionalProperties are refused
     assert set(schema["properties"]) == set(content)
-    for part in ("floors", "entries", "cells", "starts", "preparations"):
+    for part in ("floors", "entries", "cells", "starts", "preprocessing"):
         assert set(schema["properties"][part]["items"]["properties"]) == set(content[part][0])
 
 
@@ -96,7 +96,7 @@ DAMAGE = {
     "a part too many": (lambda c: c.update(more=1), "more"),
     "a later format": (lambda c: c.update(format=2), "not read here"),
     "a time of 0": (lambda c: c["cells"][0]["passes_ns"][0].append(0), "minimum of 1"),
-    "a cell of nobody": (lambda c: c["cells"][0].update(entry="x"), "belong together"),
+    "a cell of nobody": (lambda c: c["cells"][0].update(variant="x"), "belong together"),
     "a cell twice": (lambda c: c["cells"].append(c["cells"][0]), "there twice"),
     "no thread": (lambda c: c["starts"][0].update(threads=0), "minimum of 1"),
 }

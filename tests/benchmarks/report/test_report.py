@@ -34,13 +34,13 @@ def several():
         {"float32": 50, "static_w8a8": 40, "broken": 30},
         correct={"float32": 180, "static_w8a8": 178, "broken": 90},
     )
-    litert = replace(first.entries[1], engine="litert", answers=first.entries[0].answers)
-    cells = [replace(first.cells[1], entry=litert.key)]
-    wide = [replace(cell, batch=8) for cell in (*first.cells, *cells)]
+    litert = replace(first.variants[1], engine="litert", answers=first.variants[0].answers)
+    measurements = [replace(first.measurements[1], variant=litert.key)]
+    wide = [replace(measurement, batch=8) for measurement in (*first.measurements, *measurements)]
     return replace(
         first,
-        entries=(*first.entries, litert),
-        cells=(*first.cells, *cells, *wide),
+        variants=(*first.variants, litert),
+        measurements=(*first.measurements, *measurements, *wide),
         layers={"m": LAYERS},
     )
 
@@ -98,12 +98,12 @@ def test_two_dates_of_one_device_are_told_apart():
 
 def test_a_result_without_images_has_a_page(tmp_path):
     bare = make_result({"float32": 50, "int8": 40})
-    entries = tuple(replace(entry, answers=None) for entry in bare.entries)
-    text = page([replace(bare, entries=entries, data=None)], "t")
+    variants = tuple(replace(variant, answers=None) for variant in bare.variants)
+    text = page([replace(bare, variants=variants, data=None)], "t")
     assert "Images that changed sides" not in text
     assert "accuracy as exported" in text
-    unknown = tuple(replace(entry, accuracy=None) for entry in entries)
-    assert "unknown" in page([replace(bare, entries=unknown, data=None)], "t")
+    unknown = tuple(replace(variant, accuracy=None) for variant in variants)
+    assert "unknown" in page([replace(bare, variants=unknown, data=None)], "t")
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +193,10 @@ def test_the_confusions_and_the_images_are_there(opened):
     assert head == ["true", "class", "</script>", "b&w", "c"]
     opened.locator("#confusion-of").select_option(label="m/broken · onnxruntime, a CPU")
     diagonal = [opened.locator("#confusion tbody tr").nth(i).locator("td").nth(i) for i in range(3)]
-    assert sum(int(cell.inner_text()) for cell in diagonal) == 90
-    shown = opened.locator(".flip img").evaluate_all("all => all.map(i => i.naturalWidth)")
-    assert shown
-    assert set(shown) == {8}
+    assert sum(int(measurement.inner_text()) for measurement in diagonal) == 90
+    display_name = opened.locator(".flip img").evaluate_all("all => all.map(i => i.naturalWidth)")
+    assert display_name
+    assert set(display_name) == {8}
 
 
 def test_layers_are_drawn_where_they_were_recorded(opened):

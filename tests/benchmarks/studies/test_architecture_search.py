@@ -31,13 +31,13 @@ NANOSECONDS = {
 def tiny_places(monkeypatch):
     """Every network is really run; only the clock is ours, so that no busy machine fails a test."""
 
-    def in_turns(calls, most, seconds):
+    def time_interleaved(calls, most, seconds):
         for call in calls.values():
             call()
         return {name: np.full(most, NANOSECONDS.get(name, 9_000)) for name in calls}
 
     monkeypatch.setattr(architecture_search, "PLACES", TINY)
-    monkeypatch.setattr(architecture_search, "in_turns", in_turns)
+    monkeypatch.setattr(architecture_search, "time_interleaved", time_interleaved)
 
 
 def test_what_is_too_slow_or_too_large_is_not_trained(tmp_path, capsys):

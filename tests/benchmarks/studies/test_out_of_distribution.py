@@ -10,16 +10,16 @@ import pytest
 pytest.importorskip("sklearn")
 
 from benchmarks.cli import main
-from benchmarks.studies.out_of_distribution import IMAGES, react, strangers
+from benchmarks.studies.out_of_distribution import IMAGES, ood_images, react
 from tinysight import Classifier, load_bundle
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle"
 KINDS = ["digits", "noise", "gratings", "clouds", "one colour"]
 
 
 def test_every_kind_is_seeded_images_of_the_models_size():
-    first, again, other = strangers(8, 12), strangers(8, 12), strangers(8, 12, seed=1)
+    first, again, other = ood_images(8, 12), ood_images(8, 12), ood_images(8, 12, seed=1)
     assert list(first) == KINDS
     for kind, images in first.items():
         assert images.shape == (IMAGES, 8, 12, 3)
@@ -29,7 +29,7 @@ def test_every_kind_is_seeded_images_of_the_models_size():
 
 
 def test_the_kinds_are_what_they_are_called():
-    kinds = strangers(16, 16)
+    kinds = ood_images(16, 16)
     deviation = {kind: images.std(axis=(1, 2)).mean() for kind, images in kinds.items()}
     assert deviation["one colour"] == 0
     assert all(deviation[kind] > 10 for kind in KINDS if kind != "one colour")
@@ -45,7 +45,7 @@ def _correlation(images):
 def test_the_reaction_is_that_of_each_image():
     """A grey image is a third of everything; a pure red one is red almost surely."""
     bundle = dataclasses.replace(load_bundle(TINY), abstain={"threshold": 0.5})
-    classifier = Classifier(bundle, Session.open(bundle, bundle.artifact()))
+    classifier = Classifier(bundle, OnnxRuntimeEngine.open(bundle, bundle.artifact()))
     images = np.full((4, 8, 8, 3), 90, np.uint8)
     images[0] = 255, 0, 0
     reaction = react(classifier, images)
@@ -59,7 +59,7 @@ def test_the_command_prints_a_line_a_kind(capsys):
     assert main(["strangers", str(TINY), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert list(figures) == KINDS
-    assert all(0.333 < entry["mean_confidence"] <= 1 for entry in figures.values())
+    assert all(0.333 < variant["mean_confidence"] <= 1 for variant in figures.values())
     assert main(["strangers", str(TINY)]) == 0
     table = capsys.readouterr().out
     assert all(kind in table for kind in KINDS)

@@ -14,9 +14,9 @@ from benchmarks.cli import main
 from benchmarks.report import analysis
 from benchmarks.sweep import result_io
 from benchmarks.sweep.compare import _mann_whitney, agreement, pair, ratio_interval
-from benchmarks.sweep.result import Entry, front
+from benchmarks.sweep.result import ModelVariant, front
 from tests.benchmarks.make_result import make_result
-from tinysight.benchmark.results import Cell
+from tinysight.benchmark.results import Measurement
 
 
 def both(tmp_path, first, second):
@@ -46,8 +46,10 @@ def test_a_lower_clock_is_told_from_a_slower_artifact(tmp_path, capsys):
     """All take 5 % longer in the second, and the yardstick too; int8 takes 10 % more on top."""
 
     def at(result, clock):
-        cells = (replace(cell, yardsticks=(clock,) * 6) for cell in result.cells)
-        return replace(result, cells=tuple(cells))
+        measurements = (
+            replace(measurement, clock_probes=(clock,) * 6) for measurement in result.measurements
+        )
+        return replace(result, measurements=tuple(measurements))
 
     first = at(make_result({"float32": 50, "int8": 40}), 1000)
     second = at(make_result({"float32": 52.5, "int8": 46.2}), 1050)
@@ -99,8 +101,8 @@ def test_the_front_is_what_nothing_beats():
         {"slow": 50, "quick": 10, "worse": 20, "same": 60, "best": 90},
         correct={"slow": 160, "quick": 120, "worse": 110, "same": 160, "best": 190},
     )
-    kept = front(result, result.cells)
-    assert [cell.entry for cell in kept] == [
+    kept = front(result, result.measurements)
+    assert [measurement.variant for measurement in kept] == [
         f"m/{n}@onnxruntime" for n in ("quick", "slow", "best")
     ]
 
@@ -110,12 +112,12 @@ def test_entries_are_set_against_float32():
         {"float32": 50, "int8": 25, "alike": 50.01, "broken": 20},
         correct={"float32": 180, "int8": 179, "alike": 180, "broken": 100},
     )
-    rows = {row.entry.recipe: row for row in analysis.rows(result)}
+    rows = {row.variant.recipe: row for row in analysis.rows(result)}
     assert rows["float32"].ratio is None
     assert rows["int8"].ratio.value == pytest.approx(0.5, rel=0.02)
     assert not rows["int8"].ratio.within_noise
     assert rows["alike"].ratio.within_noise
-    assert rows["int8"].flips.only_first == 1
+    assert rows["int8"].disagreements.only_first == 1
     assert rows["int8"].same_accuracy
     assert rows["broken"].same_accuracy is False
     said = " ".join(analysis.sentences(list(rows.values())))
@@ -126,15 +128,15 @@ def test_entries_are_set_against_float32():
 
 def test_flipped_images_are_those_of_mcnemar():
     result = make_result({"float32": 50, "int8": 25}, correct={"float32": 180, "int8": 150})
-    first, second = result.entries
+    first, second = result.variants
     places = analysis.flipped(result, first, second)
     assert list(places) == list(range(20, 50))  # make_result answers the first ones wrongly
-    assert analysis.flips(result, first, second).only_first == len(places)
+    assert analysis.disagreements(result, first, second).only_first == len(places)
 
 
 def test_a_confusion_matrix_counts_every_image():
     result = make_result({"float32": 50})
-    counts = analysis.confusion(result, result.entries[0])
+    counts = analysis.confusion(result, result.variants[0])
     assert counts.sum() == 200
     assert np.trace(counts) == 180
 
@@ -148,8 +150,8 @@ def test_a_confusion_matrix_counts_every_image():
 def test_cells_are_checked(arguments, message):
     threads, batch, passes = arguments
     with pytest.raises(ValueError, match=message):
-        Cell("m", threads, batch, tuple(np.array(p, dtype=np.int64) for p in passes))
+        Measurement("m", threads, batch, tuple(np.array(p, dtype=np.int64) for p in passes))
 
 
 def test_an_entry_is_called_what_it_is():
-    assert Entry("m", "float32", "litert", 1, "0" * 64, None, None).key == "m/float32@litert"
+    assert ModelVariant("m", "float32", "litert", 1, "0" * 64, None, None).key == "m/float32@litert"

@@ -25,7 +25,7 @@ def test_what_is_written_is_read(measured, tmp_path):
     write(measured, tmp_path / result_io.NAME)
     again = read(tmp_path)
     assert as_json(again) == as_json(measured)
-    assert np.array_equal(again.cells[0].passes[1], measured.cells[0].passes[1])
+    assert np.array_equal(again.measurements[0].passes[1], measured.measurements[0].passes[1])
     before = (tmp_path / result_io.NAME).read_bytes()
     write(again, tmp_path / result_io.NAME)
     assert (tmp_path / result_io.NAME).read_bytes() == before
@@ -51,7 +51,7 @@ DAMAGE = {
     "an endless time": (damaged(lambda c: c["cells"][0]["passes_ns"][0].append(1 << 70)), "large"),
     "a class too many": (damaged(lambda c: c["data"]["targets"].append(3)), "class index above 2"),
     "an answer too few": (damaged(lambda c: c["entries"][0]["answers"].pop()), "every image"),
-    "a cell of nobody": (damaged(lambda c: c["cells"][0].update(entry="x")), "belong together"),
+    "a cell of nobody": (damaged(lambda c: c["cells"][0].update(variant="x")), "belong together"),
     "a cell twice": (damaged(lambda c: c["cells"].append(c["cells"][0])), "there twice"),
     "answers to nothing": (damaged(lambda c: c.update(data=None)), "to no images"),
     "all right but one": (damaged(lambda c: c["entries"][0]["accuracy"].update(correct=201)),

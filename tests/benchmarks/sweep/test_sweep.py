@@ -28,14 +28,17 @@ def run(out, *more):
 
 def test_it_writes_answers_samples_table_and_picture(swept, measured):
     """The folders are read as blue, green, red; the bundle's labels are red, green, blue."""
-    (entry,) = measured.entries
-    assert (entry.accuracy.correct, entry.accuracy.n) == (15, 15)
-    assert np.array_equal(entry.answers, measured.data.targets)
-    assert [(cell.threads, cell.batch) for cell in measured.cells] == [(1, 1), (1, 4)]
-    for cell in measured.cells:
-        assert [samples.size for samples in cell.passes] == [30, 30]
-        assert cell.interval is None  # of two passes
-        assert len(cell.yardsticks) == 2
+    (variant,) = measured.variants
+    assert (variant.accuracy.correct, variant.accuracy.n) == (15, 15)
+    assert np.array_equal(variant.answers, measured.data.targets)
+    assert [(measurement.threads, measurement.batch) for measurement in measured.measurements] == [
+        (1, 1),
+        (1, 4),
+    ]
+    for measurement in measured.measurements:
+        assert [samples.size for samples in measurement.passes] == [30, 30]
+        assert measurement.interval is None  # of two passes
+        assert len(measurement.clock_probes) == 2
     assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert len((swept / "sweep.md").read_text().splitlines()) == 3
     assert not (swept / checkpoint.FOLDER).exists()
@@ -58,22 +61,22 @@ def test_a_stopped_sweep_goes_on(tmp_path):
         if done == 2:
             raise Stopped
 
-    recorded = [_with_accuracy(entrant) for entrant in of_bundle(load_bundle(TINY))]
+    recorded = [_with_accuracy(target) for target in of_bundle(load_bundle(TINY))]
     with pytest.raises(Stopped):
         sweep(recorded, None, settings, tmp_path, progress=stop)
     kept = {path.name: path.read_bytes() for path in tmp_path.rglob("*.npz")}
     assert len(kept) == 2
     result = sweep(recorded, None, settings, tmp_path)
-    assert len(result.cells[0].passes) == 4
+    assert len(result.measurements[0].passes) == 4
     for path in tmp_path.rglob("*.npz"):
         assert kept.get(path.name, path.read_bytes()) == path.read_bytes()
     # Another sweep is another matter.
     again = sweep(recorded, None, Settings(calls=20, passes=1), tmp_path)
-    assert not np.array_equal(again.cells[0].passes[0], result.cells[0].passes[0])
+    assert not np.array_equal(again.measurements[0].passes[0], result.measurements[0].passes[0])
 
 
-def _with_accuracy(entrant):
-    return replace(entrant, recorded=Accuracy(1, 2))
+def _with_accuracy(target):
+    return replace(target, recorded=Accuracy(1, 2))
 
 
 def _missing(threads):
@@ -81,8 +84,8 @@ def _missing(threads):
 
 
 def test_an_entrant_that_cannot_be_loaded_is_one_line(tmp_path):
-    (entrant,) = of_bundle(load_bundle(TINY))
-    broken = replace(_with_accuracy(entrant), open=_missing)
+    (target,) = of_bundle(load_bundle(TINY))
+    broken = replace(_with_accuracy(target), open=_missing)
     with pytest.raises(TinysightError, match=r"a pass failed: .*no such file"):
         sweep([broken], None, Settings(calls=1, passes=1), tmp_path)
 

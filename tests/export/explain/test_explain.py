@@ -17,10 +17,10 @@ from export.explain.kernels import Kernel, middle_mean, profile
 from export.explain.layer_cost import Layer, layers
 from export.explain.layer_table import pair
 from export.explain.peak_throughput import Peak, measure_peak
-from export.passes import Graph, float_twin, take_uint8
+from export.passes import Graph, strip_quantization, uint8_input
 from export.quantization import post_training
 from export.quantization.post_training import find_ranges, static_w8a8, w8a8, w8a16
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 
 PEAK = Peak(float32=100_000, int8=400_000)
 
@@ -63,7 +63,7 @@ def test_the_middle_of_times_is_finer_than_the_clock():
 
 
 def test_the_kernels_of_both_graphs_are_matched_to_layers(graph, int8):
-    models = {"float32": take_uint8(graph).SerializeToString(), "int8": int8.SerializeToString()}
+    models = {"float32": uint8_input(graph).SerializeToString(), "int8": int8.SerializeToString()}
     image = np.zeros((1, 32, 32, 3), np.uint8)
     kernels = profile(models, image, 3)
     rows = pair(layers(int8), kernels["float32"], kernels["int8"])
@@ -157,7 +157,7 @@ def said_of(model):
 
 def test_a_layer_left_in_float_has_a_cause(graph, images):
     ranges = find_ranges(graph, images)
-    partial = w8a8(graph, ranges, in_float=["conv2"])
+    partial = w8a8(graph, ranges, float_layers=["conv2"])
     wide = w8a16(graph, ranges)
     assert "its weights are not quantized" in unfused_cause(Graph(partial), "conv2")[0]
     assert "16 bits" in unfused_cause(Graph(wide), "conv2")[0]
@@ -168,8 +168,8 @@ def test_a_layer_left_in_float_has_a_cause(graph, images):
 
 def test_a_layer_that_onnxruntime_quantizes_by_itself_is_told(graph, images, monkeypatch):
     """Float32 weights between quantized neighbours: without a barrier behind it, it is int8."""
-    monkeypatch.setattr(post_training, "hold_in_float", lambda model, layers: model)
-    partial = w8a8(graph, find_ranges(graph, images), in_float=["conv2"])
+    monkeypatch.setattr(post_training, "keep_float", lambda model, layers: model)
+    partial = w8a8(graph, find_ranges(graph, images), float_layers=["conv2"])
     assert any(text.startswith("conv2 has float32 weights, and") for text in said_of(partial))
     assert not any("has float32 weights" in t for t in said_of(static_w8a8(graph, images)))
 
@@ -186,11 +186,12 @@ def test_what_reads_a_result_before_it_is_quantized_is_named(int8):
 
 
 def test_the_twin_is_the_float32_graph_but_for_rounding(int8, images):
-    twin = float_twin(int8)
+    twin = strip_quantization(int8)
     assert not {node.op_type for node in twin.graph.node} & {"QuantizeLinear", "DequantizeLinear"}
     assert [node.op_type for node in twin.graph.node].count("Relu") == 4
     quantized, plain = (
-        Session(model.SerializeToString(), (32, 32), 10).run(images) for model in (int8, twin)
+        OnnxRuntimeEngine(model.SerializeToString(), (32, 32), 10).run(images)
+        for model in (int8, twin)
     )
     assert np.abs(quantized - plain).max() < 0.05 * np.ptp(plain)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 from export.formats import tflite
-from export.formats.keras_rewrites import quick
-from tinysight.engines.litert import LiteRT
+from export.formats.keras_rewrites import optimize_for_xnnpack
+from tinysight.engines.litert import LiteRTEngine
 from training.models.edge import build as edge
 from training.models.resnet import build as resnet
 from training.tf_keras_setup import keras
@@ -60,7 +60,9 @@ def test_any_stack_answers_as_before(height, width, channels, blocks, seed):
         return
     images = np.random.default_rng(seed).normal(size=(3, height, width, channels)).astype("f")
     wanted = model(images).numpy()
-    np.testing.assert_allclose(quick(model)(images).numpy(), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        optimize_for_xnnpack(model)(images).numpy(), wanted, rtol=1e-4, atol=1e-5
+    )
 
 
 def work(model):
@@ -71,36 +73,40 @@ def work(model):
 def test_the_baselines_dead_border_is_not_computed(baseline):
     """Its second pooling drops the thirteenth row: 13 x 13 becomes 12 x 12, and so to the image."""
     assert work(baseline) == {"conv1": 900, "conv2": 169, "conv3": 16}
-    assert work(quick(baseline)) == {"conv1": 28 * 14, "conv2": 144, "conv3": 16}
-    live = quick(baseline).get_layer("live_part")
+    assert work(optimize_for_xnnpack(baseline)) == {"conv1": 28 * 14, "conv2": 144, "conv3": 16}
+    live = optimize_for_xnnpack(baseline).get_layer("live_part")
     assert live.output_shape == (None, 30, 30, 3)
 
 
 def test_a_border_that_matters_stays():
     model = stack(8, 8, 3, [(4, 3, 1, "same", False, 2)], 0)
-    assert [layer.name for layer in quick(model).layers if layer.name == "live_part"] == []
+    assert [
+        layer.name for layer in optimize_for_xnnpack(model).layers if layer.name == "live_part"
+    ] == []
 
 
 def test_an_odd_width_is_not_paired():
     model = stack(9, 9, 3, [(4, 2, 1, "valid", False, 0)], 0)
-    (convolution,) = [x for x in quick(model).layers if isinstance(x, keras.layers.Conv2D)]
+    (convolution,) = [
+        x for x in optimize_for_xnnpack(model).layers if isinstance(x, keras.layers.Conv2D)
+    ]
     assert convolution.filters == 4
 
 
 def test_models_that_are_no_chain_are_left_alone():
     model = resnet("resnet8", (32, 32, 3), 10)
-    assert quick(model) is model
+    assert optimize_for_xnnpack(model) is model
 
 
 def test_the_edge_family_keeps_every_weight():
     model = edge("edge_s", (32, 32, 3), 10)
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
-    np.testing.assert_allclose(quick(model)(images), model(images), atol=1e-5)
+    np.testing.assert_allclose(optimize_for_xnnpack(model)(images), model(images), atol=1e-5)
 
 
 def test_litert_runs_it_in_one_piece_and_any_batch(baseline, images):
     content = tflite.static_w8a8(baseline, images)
-    engine = LiteRT(content, (32, 32), 10)
+    engine = LiteRTEngine(content, (32, 32), 10)
     operators = [op["op_name"] for op in engine._local.interpreter._get_ops_details()]
     assert operators.count("DELEGATE") == 1
     assert not {"SHAPE", "PACK"} & set(operators)

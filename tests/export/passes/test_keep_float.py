@@ -12,7 +12,7 @@ pytest.importorskip("tf2onnx")
 import onnxruntime
 
 from export.formats.fusion_check import optimized_operators
-from export.passes import hold_in_float
+from export.passes import keep_float
 from export.quantization.post_training import find_ranges, quantizable, w8a8
 
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
@@ -47,17 +47,17 @@ def without_barriers(model):
 
 
 @settings(max_examples=12)
-@given(in_float=st.sets(st.sampled_from(LAYERS), min_size=1).map(sorted))
-def test_barriers_change_no_answer(graph, ranges, images, in_float):
-    held = w8a8(graph, ranges, in_float=in_float)
+@given(float_layers=st.sets(st.sampled_from(LAYERS), min_size=1).map(sorted))
+def test_barriers_change_no_answer(graph, ranges, images, float_layers):
+    held = w8a8(graph, ranges, float_layers=float_layers)
     np.testing.assert_array_equal(answers(held, images), answers(without_barriers(held), images))
-    assert hold_in_float(held, ["no such layer"]) == held
+    assert keep_float(held, ["no such layer"]) == held
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
     assert quantizable(graph) == list(LAYERS)
-    found = optimized_operators(w8a8(graph, ranges, in_float=[layer]).SerializeToString())
+    found = optimized_operators(w8a8(graph, ranges, float_layers=[layer]).SerializeToString())
     floats = sum(found[name] for name in ("Conv", "FusedConv", "Gemm", "FusedGemm"))
     assert floats == 1
     assert found["QLinearConv"] + found["QGemm"] == 4
@@ -65,6 +65,6 @@ def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
 
 def test_what_is_pooled_is_quantized_afterwards(graph, ranges):
     """Else the quantization runs on four times the values; seen: half as slow again as int8."""
-    model = w8a8(graph, ranges, in_float=["conv1"])
+    model = w8a8(graph, ranges, float_layers=["conv1"])
     optimized = list(optimized_operators(model.SerializeToString()))
     assert optimized.index("MaxPool") < optimized.index("QuantizeLinear")

@@ -14,14 +14,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.passes import (
     ExportError,
-    float_logits,
+    elide_input_quantize,
+    float_output,
     fold_flatten,
     fold_input_scale,
     matmul_to_gemm,
     readable_names,
     reshape_to_flatten,
-    take_quantized,
-    take_uint8,
+    uint8_input,
 )
 
 few = settings(max_examples=25, deadline=None)
@@ -217,7 +217,7 @@ def test_scale_and_uint8_input(seed, side, filters, transpose, bias, padding):
     model = stem(draw, side, filters, transpose=transpose, bias=bias, padding=padding)
     scaled = applied(lambda m: fold_input_scale(m, 1 / 255), model)
     assert kinds(scaled) == kinds(model)
-    bytes_in = applied(take_uint8, scaled)
+    bytes_in = applied(uint8_input, scaled)
     assert sorted(kinds(bytes_in)) == sorted([*kinds(model), "Cast"])
     assert bytes_in.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
     shape = [2, side, side, 3] if transpose else [2, 3, side, side]
@@ -266,7 +266,7 @@ def quantized_stem(draw, scale, zero, transpose=True):
 def test_take_quantized_is_exact_to_the_bit(seed, transpose):
     draw = np.random.default_rng(seed)
     model = quantized_stem(draw, 1.0, 0, transpose)
-    result = applied(take_quantized, model)
+    result = applied(elide_input_quantize, model)
     assert "QuantizeLinear" not in kinds(result)
     shape = [2, 5, 5, 3] if transpose else [2, 3, 5, 5]
     pixels = draw.integers(0, 256, shape, dtype=np.uint8)
@@ -278,12 +278,12 @@ def test_take_quantized_is_exact_to_the_bit(seed, transpose):
 @pytest.mark.parametrize(("scale", "zero"), [(0.5, 0), (1.0, 3)])
 def test_take_quantized_refuses_another_scale(scale, zero):
     with pytest.raises(ExportError, match="not by 1 about 0"):
-        take_quantized(quantized_stem(np.random.default_rng(0), scale, zero))
+        elide_input_quantize(quantized_stem(np.random.default_rng(0), scale, zero))
 
 
 def test_take_quantized_refuses_a_float_model():
     with pytest.raises(ExportError, match="not quantized"):
-        take_quantized(stem(np.random.default_rng(0), 5, 2))
+        elide_input_quantize(stem(np.random.default_rng(0), 5, 2))
 
 
 @few
@@ -302,7 +302,7 @@ def test_float_logits_only_drops_the_rounding(seed):
         {"logits": ["n", 3]},
         constants,
     )
-    result = applied(float_logits, model)
+    result = applied(float_output, model)
     assert kinds(result) == ["Gemm"]
     assert [value.name for value in result.graph.output] == ["logits"]
     x = floats(draw, 5, 4)
@@ -313,7 +313,7 @@ def test_float_logits_only_drops_the_rounding(seed):
 
 def test_float_logits_leaves_a_float_model_alone():
     model = stem(np.random.default_rng(0), 5, 2)
-    assert kinds(applied(float_logits, model)) == kinds(model)
+    assert kinds(applied(float_output, model)) == kinds(model)
 
 
 def test_readable_names_follow_the_layers():
@@ -465,7 +465,7 @@ def test_scale_folds_into_every_convolution_that_reads_the_image(seed, weights, 
     shape = [2, 5, 5, 3] if transpose else [2, 3, 5, 5]
     model = make(nodes, {"image": shape}, {"y": [2, 4, 3, 3]}, constants)
     scaled = applied(lambda m: fold_input_scale(m, 1 / 255), model)
-    bytes_in = applied(take_uint8, scaled)
+    bytes_in = applied(uint8_input, scaled)
     assert kinds(bytes_in).count("Cast") == 1
     pixels = draw.integers(0, 256, shape, dtype=np.uint8)
     wanted = answer(model, image=pixels.astype(np.float32) / 255)[0]
@@ -491,7 +491,7 @@ def test_take_uint8_casts_first_where_the_transposed_image_is_returned():
     model = stem(draw, 5, 2)
     transposed = helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 3, 5, 5])
     model.graph.output.append(transposed)
-    result = applied(take_uint8, model)
+    result = applied(uint8_input, model)
     assert kinds(result)[:2] == ["Cast", "Transpose"]
     pixels = draw.integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
     wanted = answer(model, image=pixels.astype(np.float32))
@@ -505,7 +505,7 @@ def test_take_quantized_refuses_an_image_that_another_node_reads_too():
     plain = helper.make_tensor_value_info("plain", TensorProto.FLOAT, ["n", 5, 5, 3])
     model.graph.output.append(plain)
     with pytest.raises(ExportError, match="not quantized"):
-        applied(take_quantized, model)
+        applied(elide_input_quantize, model)
 
 
 @pytest.mark.parametrize("reader", ["second dequantize", "returned", "fed"])
@@ -526,7 +526,7 @@ def test_float_logits_leaves_alone_what_others_read(reader):
     if reader == "fed":
         del nodes[0], constants["w"]
     model = make(nodes, {"x": ["n", 3]}, outputs, constants)
-    result = applied(float_logits, model)
+    result = applied(float_output, model)
     assert kinds(result) == kinds(model)
     x = floats(draw, 2, 3)
     for ours, theirs in zip(answer(result, x=x), answer(model, x=x), strict=True):

@@ -11,7 +11,7 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper
 
 from export.formats.fusion_check import optimized_operators, require_fused
-from export.passes import ExportError, dequantize_late, drop_requantization, quantize_weights
+from export.passes import ExportError, fold_dequantize_quantize, quantize_weights, sink_dequantize
 
 few = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -72,7 +72,7 @@ def test_what_only_moves_values_moves_bytes(seed, scale, zero, batch, flat):
     ]
     shape = ["n", 12] if flat else ["n", 3, 2, 2]
     model = make(nodes, {"image": ["n", 4, 4, 3]}, quantization(scale, zero), {"y": shape})
-    late = unchanged(dequantize_late, model)
+    late = unchanged(sink_dequantize, model)
     moved = ["Transpose", "MaxPool", *(["Flatten"] if flat else [])]
     assert kinds(late) == [*moved, "DequantizeLinear", *([] if flat else ["Relu"])]
     image = np.random.default_rng(seed).integers(0, 256, (batch, 4, 4, 3), dtype=np.uint8)
@@ -87,7 +87,7 @@ def test_a_tensor_that_others_read_stays_dequantized():
         helper.make_node("Add", ["a", "b"], ["y"]),
     ]
     model = make(nodes, {"image": ["n", 2, 2]}, quantization(0.5, 3), {"y": ["n", 4]})
-    assert kinds(dequantize_late(model)) == kinds(model)
+    assert kinds(sink_dequantize(model)) == kinds(model)
 
 
 @few
@@ -99,7 +99,7 @@ def test_quantizing_again_by_the_same_scale_is_dropped(seed, scale, zero):
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
     ]
     model = make(nodes, {"image": ["n", 7]}, quantization(scale, zero), {"y": ["n", 7]})
-    direct = unchanged(drop_requantization, model)
+    direct = unchanged(fold_dequantize_quantize, model)
     assert kinds(direct) == ["DequantizeLinear"]
     image = np.random.default_rng(seed).integers(0, 256, (5, 7), dtype=np.uint8)
     np.testing.assert_array_equal(answer(direct, image), answer(model, image))
@@ -118,7 +118,7 @@ def test_quantizing_again_by_another_scale_or_zero_point_stays(scale, zero):
         "other_z": np.uint8(zero),
     }
     model = make(nodes, {"image": ["n", 7]}, constants, {"y": ["n", 7]})
-    assert kinds(drop_requantization(model)) == kinds(model)
+    assert kinds(fold_dequantize_quantize(model)) == kinds(model)
 
 
 def convolution(weights, bias, scale=0.02, zero=7):

@@ -18,8 +18,8 @@ from export.quantization import finetune as module
 from export.quantization import pruning_clustering, qat
 from export.quantization.finetune import finetune
 from export.recipes import RECIPES, Finetuning
-from tinysight.engines.litert import LiteRT
-from tinysight.engines.ort import Session
+from tinysight.engines.litert import LiteRTEngine
+from tinysight.engines.ort import OnnxRuntimeEngine
 from training.data import split
 from training.tf_keras_setup import keras
 
@@ -56,7 +56,7 @@ def floats(run, dataset, parts):
 def test_quantization_starts_from_the_ranges_that_calibration_saw(floats, dataset, parts):
     """And so answers at once nearly as the trained model does."""
     model, images, logits = floats
-    quantized = qat.aware(model)
+    quantized = qat.quantization_aware(model)
     raw = quantized.predict(images.astype(np.float32) / 255, verbose=0)
     qat.seed_ranges(quantized, model, np.array(dataset.images[parts[1]]))
     qat.settle_weight_ranges(quantized)
@@ -69,7 +69,7 @@ def test_quantization_starts_from_the_ranges_that_calibration_saw(floats, datase
 
 def test_pixels_are_their_own_quantized_form(floats, dataset, parts):
     model, images, _ = floats
-    quantized = qat.aware(model)
+    quantized = qat.quantization_aware(model)
     qat.seed_ranges(quantized, model, np.array(dataset.images[parts[1]]))
     qat.settle_weight_ranges(quantized)
     unit = quantized.predict(images.astype(np.float32) / 255, verbose=0)
@@ -90,7 +90,10 @@ def test_qat_artifacts_are_integer_throughout_and_answer_as_keras(run, dataset, 
     assert found["QGemm"] == 2
     assert not {"Conv", "FusedConv", "Gemm", "QuantizeLinear", "DequantizeLinear"} & set(found)
     tflite = converter.convert(RECIPES["qat_w8a8"], "tflite")
-    for engine in (Session(onnx.content, (32, 32), 10), LiteRT(tflite.content, (32, 32), 10)):
+    for engine in (
+        OnnxRuntimeEngine(onnx.content, (32, 32), 10),
+        LiteRTEngine(tflite.content, (32, 32), 10),
+    ):
         got = engine.run(images)
         assert (got.argmax(1) == wanted.argmax(1)).mean() > 0.98
         assert np.abs(got - wanted).mean() < 0.01 * np.ptp(wanted)
@@ -190,13 +193,13 @@ def test_a_normalization_becomes_part_of_its_quantized_convolution():
         if "moving" in weight.name or "gamma" in weight.name or "beta" in weight.name:
             weight.assign(draw.uniform(0.5, 1.5, weight.shape))
     pixels = draw.integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    quantized = qat.aware(model)
+    quantized = qat.quantization_aware(model)
     qat.seed_ranges(quantized, model, pixels)
     content = aware_to_onnx(qat.finished(quantized)).SerializeToString()
     found = optimized_operators(content)
     assert (found["QLinearConv"], found["QGemm"]) == (1, 1)
     wanted = model.predict(pixels.astype(np.float32) / 255, verbose=0)
-    got = Session(content, (8, 8), 3).run(pixels)
+    got = OnnxRuntimeEngine(content, (8, 8), 3).run(pixels)
     assert np.abs(got - wanted).max() < 0.05 * np.ptp(wanted)
 
 
@@ -204,5 +207,5 @@ def test_a_model_that_cannot_be_quantized_is_one_line():
     inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
     nested = keras.Sequential([keras.Input((8, 8, 3)), inner, keras.layers.Flatten()])
     with pytest.raises(ExportError, match="cannot take this model") as caught:
-        qat.aware(nested)
+        qat.quantization_aware(nested)
     assert "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ pytest.importorskip("tf2onnx")
 from export.cli import main
 from export.converter import Candidate
 from export.recipes import RECIPES
-from export.search.accuracy_budget import harmful_layers, walk
+from export.search.accuracy_budget import rank_layer_sensitivity, search_within_drop
 from export.validation.parity import Parity
 from tinysight import load_bundle
 
@@ -25,19 +25,19 @@ def right(n):
     return Parity.of(logits, logits, TARGETS)
 
 
-def convert(recipe, format_, in_float=()):
-    return Candidate(recipe, format_, b"", {"in_float": list(in_float)})
+def convert(recipe, format_, float_layers=()):
+    return Candidate(recipe, format_, b"", {"float_layers": list(float_layers)})
 
 
-def tried(max_drop, accuracies, format_="onnx"):
+def trial(max_drop, accuracies, format_="onnx"):
     """Names and layers in float32 of what is tried; `accuracies` by name, and by layers left."""
 
     def measure(candidate):
-        layers = len(candidate.settings["in_float"])
+        layers = len(candidate.settings["float_layers"])
         name = candidate.recipe.name + "+" * layers
         return right(accuracies.get(name, 900))
 
-    steps = walk(
+    steps = search_within_drop(
         [recipe for recipe in PLAIN if format_ in recipe.formats],
         format_,
         max_drop,
@@ -46,58 +46,58 @@ def tried(max_drop, accuracies, format_="onnx"):
         harm=lambda recipe: ["b", "a", "c"],
         reference=right(900),
     )
-    assert all(step.objection for step in steps[:-1])
-    return [(step.candidate.recipe.name, *step.candidate.settings["in_float"]) for step in steps], (
-        steps[-1].objection
-    )
+    assert all(step.rejection_reason for step in steps[:-1])
+    return [
+        (step.candidate.recipe.name, *step.candidate.settings["float_layers"]) for step in steps
+    ], (steps[-1].rejection_reason)
 
 
 def test_the_cheapest_that_holds_is_taken():
-    assert tried(0.01, {"static_w8a8": 890}) == ([("static_w8a8",)], None)
+    assert trial(0.01, {"static_w8a8": 890}) == ([("static_w8a8",)], None)
 
 
 def test_another_calibration_comes_before_layers_in_float():
-    steps, objection = tried(0.01, {"static_w8a8": 880, "static_w8a8_entropy": 895})
+    steps, rejection_reason = trial(0.01, {"static_w8a8": 880, "static_w8a8_entropy": 895})
     assert steps == [("static_w8a8",), ("static_w8a8_entropy",)]
-    assert objection is None
+    assert rejection_reason is None
 
 
 def test_then_the_most_harmful_layers_of_the_best_go_back_one_by_one():
     bad = {"static_w8a8": 880, "static_w8a8_entropy": 870, "static_w8a8+": 885}
-    steps, objection = tried(0.01, bad)
+    steps, rejection_reason = trial(0.01, bad)
     assert steps == [
         ("static_w8a8",),
         ("static_w8a8_entropy",),
         ("static_w8a8", "b"),
         ("static_w8a8", "b", "a"),
     ]
-    assert objection is None
+    assert rejection_reason is None
 
 
 WORSE = {"static_w8a8": 0, "static_w8a8+": 0, "static_w8a8++": 0, "static_w8a8_entropy": 0}
 
 
 def test_where_integers_cannot_hold_it_floats_do():
-    steps, objection = tried(0.0, {**WORSE, "dynamic_w8": 899})
+    steps, rejection_reason = trial(0.0, {**WORSE, "dynamic_w8": 899})
     assert steps[-2:] == [("dynamic_w8",), ("float32",)]
-    assert objection is None
-    steps, objection = tried(0.0, {**WORSE, "dynamic_w8": 899, "float32": 899})
+    assert rejection_reason is None
+    steps, rejection_reason = trial(0.0, {**WORSE, "dynamic_w8": 899, "float32": 899})
     assert steps[-1] == ("float32",)
-    assert "loses 0.10%" in objection
+    assert "loses 0.10%" in rejection_reason
 
 
 def test_tflite_has_no_layers_to_give_back():
-    steps, _ = tried(0.0, WORSE, "tflite")
+    steps, _ = trial(0.0, WORSE, "tflite")
     assert steps == [("static_w8a8",), ("dynamic_w8",)]
 
 
 def test_the_layer_whose_return_mends_most_is_the_most_harmful():
     errors = {"a": 0.3, "b": 0.1, "c": 0.2}
-    order = harmful_layers(
+    order = rank_layer_sensitivity(
         RECIPES["static_w8a8"],
         list(errors),
         convert=convert,
-        error=lambda candidate: errors[candidate.settings["in_float"][0]],
+        error=lambda candidate: errors[candidate.settings["float_layers"][0]],
         count=lambda done, total: None,
     )
     assert order == ["b", "c", "a"]

@@ -9,16 +9,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("onnx")
 
-from export.passes import ExportError, seven_bits
+from export.passes import ExportError, reduce_range
 from export.validation.int16_saturation import (
     Saturation,
-    emulate,
+    emulate_int16_saturation,
     lost_to_saturation,
     pair_sums,
     portability,
     saturations,
 )
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 
 
 def vpmaddubsw(bytes_in: np.ndarray, weights: np.ndarray) -> int:
@@ -130,8 +130,8 @@ def test_a_convolution_is_emulated_as_its_windows_are(attributes, how):
     weights = draw.integers(-127, 128, (4, 3, 3, 3), dtype=np.int8)
     images = draw.integers(128, 256, (3, 6, 6, 3), dtype=np.uint8)
     model = conv(weights, **attributes)
-    emulated = emulate(model, images)
-    exact = Session(model.SerializeToString(), (6, 6), 4).run(images)
+    emulated = emulate_int16_saturation(model, images)
+    exact = OnnxRuntimeEngine(model.SerializeToString(), (6, 6), 4).run(images)
     wanted = by_hand(model, images, weights, **how)
     assert emulated.changed["conv"] > 0.1
     assert emulated.max_relative == pytest.approx(
@@ -145,7 +145,7 @@ def test_groups_are_summed_apart_and_depthwise_layers_are_exact():
     images = draw.integers(128, 256, (2, 6, 6, 3), dtype=np.uint8)
     depthwise = conv(draw.integers(-127, 128, (3, 1, 3, 3), dtype=np.int8), group=3)
     assert saturations(depthwise) == []
-    assert emulate(depthwise, images) is None
+    assert emulate_int16_saturation(depthwise, images) is None
 
 
 def test_light_weights_are_safe():
@@ -173,10 +173,12 @@ def test_impossible_counts_are_refused(channels, saturating):
 def test_seven_bits_are_always_safe_and_near(seed):
     weights = np.random.default_rng(seed).integers(-128, 128, (4, 3, 3, 3), dtype=np.int8)
     model = conv(weights)
-    repaired = seven_bits(model, ["conv"])
+    repaired = reduce_range(model, ["conv"])
     assert all(layer.safe for layer in saturations(repaired))
     images = np.random.default_rng(seed).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
-    one, other = (Session(m.SerializeToString(), (6, 6), 4).run(images) for m in (model, repaired))
+    one, other = (
+        OnnxRuntimeEngine(m.SerializeToString(), (6, 6), 4).run(images) for m in (model, repaired)
+    )
     # Half a step for each of 27 weights, under bytes, in units of 1/32.
     assert np.abs(one - other).max() <= 27 * 255 * 0.5 / 32
 
@@ -185,15 +187,18 @@ def test_seven_bits_of_what_has_no_weights_are_refused():
     model = conv(np.ones((2, 3, 3, 3), np.int8))
     for layer in ("mean", "nobody"):
         with pytest.raises(ExportError, match=f"{layer} has no int8 weights"):
-            seven_bits(model, [layer])
+            reduce_range(model, [layer])
 
 
 def test_the_baselines_first_layer_is_the_culprit(graph, images, monkeypatch):
     """Pixels are bright, activations are not: what the bound says of all, only conv1 does."""
     from export.quantization import post_training
 
-    assert "conv1" not in portability(post_training.static_w8a8(graph, images), images).culprits
-    monkeypatch.setattr(post_training, "portable", lambda model: model)  # which repairs it
+    assert (
+        "conv1"
+        not in portability(post_training.static_w8a8(graph, images), images).saturating_layers
+    )
+    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)  # which repairs it
     model = post_training.static_w8a8(graph, images)
     bright = np.maximum(images, 160)
     found = portability(model, bright)
@@ -204,12 +209,12 @@ def test_the_baselines_first_layer_is_the_culprit(graph, images, monkeypatch):
         "dense1",
         "logits",
     ]
-    assert found.culprits[0] == "conv1"
+    assert found.saturating_layers[0] == "conv1"
     assert found.repaired is not None
     assert found.repaired.max_relative < 0.1 * found.emulated.max_relative
     content = found.as_json()
-    assert set(content) == {"layers", "emulated", "culprits", "repaired"}
-    exact = Session(model.SerializeToString(), (32, 32), 10).run(bright)
-    repaired = seven_bits(model, found.culprits)
-    near = Session(repaired.SerializeToString(), (32, 32), 10).run(bright)
+    assert set(content) == {"layers", "emulated", "saturating_layers", "repaired"}
+    exact = OnnxRuntimeEngine(model.SerializeToString(), (32, 32), 10).run(bright)
+    repaired = reduce_range(model, found.saturating_layers)
+    near = OnnxRuntimeEngine(repaired.SerializeToString(), (32, 32), 10).run(bright)
     assert np.abs(exact - near).max() < 0.1 * np.ptp(exact)

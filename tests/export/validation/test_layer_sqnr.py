@@ -71,12 +71,12 @@ def test_a_tflite_tensor_is_its_layers(tensor, layer):
 def artifacts(graph, baseline, images):
     """Of the baseline by format: float32, int8."""
     from export.formats import tflite
-    from export.passes import take_uint8
+    from export.passes import uint8_input
     from export.quantization.post_training import dynamic_w8, static_w8a8
 
     return {
         "onnx": (
-            take_uint8(graph).SerializeToString(),
+            uint8_input(graph).SerializeToString(),
             static_w8a8(graph, images).SerializeToString(),
         ),
         "tflite": (tflite.float32(baseline), tflite.static_w8a8(baseline, images)),
@@ -110,11 +110,11 @@ def test_layers_with_dynamic_ranges_are_found_as_well(artifacts, images):
 
 
 def test_a_spoilt_layer_is_the_first_to_leave(graph, artifacts, images):
-    from export.passes import Graph, take_uint8
+    from export.passes import Graph, uint8_input
 
     spoilt = Graph.copy_of(graph)
     spoilt.set_constant("conv2.weight", spoilt.constant("conv2.weight") * np.float32(1.2))
-    content = take_uint8(spoilt.finished()).SerializeToString()
+    content = uint8_input(spoilt.finished()).SerializeToString()
     wanted = layer_values(artifacts["onnx"][0], "onnx", images[:8])
     compared = divergence(wanted, layer_values(content, "onnx", images[:8]))
     assert compared.layers["conv1"] == math.inf

@@ -24,9 +24,9 @@ def test_each_bound_of_a_tolerance_objects():
     targets = np.array([1, 0, 1])
     reference = Parity.of(trained, trained, targets)
     off = Parity.of(trained + np.array([[2, 0]], np.float32), trained, targets)
-    assert Tolerance(1.0, 1.0, 0.0).objection(off, reference) is None
-    assert "logits differ" in (Tolerance(0.1, 1.0, 0.0).objection(off, reference) or "")
-    assert "loses" in (Tolerance(1.0, 0.1, 0.0).objection(off, reference) or "")
+    assert Tolerance(1.0, 1.0, 0.0).rejection_reason(off, reference) is None
+    assert "logits differ" in (Tolerance(0.1, 1.0, 0.0).rejection_reason(off, reference) or "")
+    assert "loses" in (Tolerance(1.0, 0.1, 0.0).rejection_reason(off, reference) or "")
 
 
 def test_the_bounds_themselves_are_allowed():
@@ -35,7 +35,7 @@ def test_the_bounds_themselves_are_allowed():
     off = Parity.of(trained + np.array([[5, 0], [0, 0]], np.float32), trained, targets)
     reference = Parity.of(trained, trained, targets)
     assert (off.max_relative, off.accuracy.value) == (1.25, 0.5)
-    assert Tolerance(1.25, 0.5, 0.0).objection(off, reference) is None
+    assert Tolerance(1.25, 0.5, 0.0).rejection_reason(off, reference) is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -47,8 +47,10 @@ def test_what_is_no_number_is_objected_to(value):
     logits[0, 1] = value
     parity = Parity.of(logits, trained, targets)
     assert parity.same_top1 == 2
-    objection = Tolerance(1.0, 1.0, 0.0).objection(parity, Parity.of(trained, trained, targets))
-    assert "logits differ" in (objection or "")
+    rejection_reason = Tolerance(1.0, 1.0, 0.0).rejection_reason(
+        parity, Parity.of(trained, trained, targets)
+    )
+    assert "logits differ" in (rejection_reason or "")
 
 
 def test_logits_that_are_all_alike_are_no_division_by_zero():

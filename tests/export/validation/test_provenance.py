@@ -14,7 +14,7 @@ from export.passes import ExportError
 from export.recipes import RECIPES
 from export.validation.provenance import LeakError, data_record, reference_of
 from tinysight import load_bundle
-from tinysight.integrity.data_split import prove
+from tinysight.integrity.data_split import verify_split
 from training.data import split
 
 
@@ -55,12 +55,12 @@ def test_int8_says_where_it_leaves_float32(bundle):
         assert list(layers["layers_db"]) == ["conv1", "conv2", "conv3", "dense1", "logits"]
         assert layers["images"] == 32
     onnx, tflite = bundle.artifact("static_w8a8"), bundle.artifact("static_w8a8.tflite")
-    assert onnx.parity["without_vnni"]["images"] == 32
-    assert tflite.parity["without_vnni"] is None
+    assert onnx.parity["int16_saturation_record"]["images"] == 32
+    assert tflite.parity["int16_saturation_record"] is None
 
 
 def test_the_proof_stands_in_the_bundle_alone(bundle, run, dataset):
-    assert prove(bundle.data)
+    assert verify_split(bundle.data)
     for part, entry in run.record["data"]["splits"].items():
         assert bundle.data["splits"][part] == entry
     assert bundle.data["union"]["n"] == len(dataset.targets)

@@ -11,9 +11,9 @@ import pytest
 from tinysight import TinysightError, load_bundle
 from tinysight.benchmark import sample_photo
 from tinysight.benchmark import worker as worker_module
-from tinysight.benchmark.isolated_process import first_line
+from tinysight.benchmark.isolated_process import run_isolated
 from tinysight.benchmark.reference_ops import Peak, float32_peak
-from tinysight.benchmark.results import Cell, Energy, Entry
+from tinysight.benchmark.results import Energy, Measurement, ModelVariant
 from tinysight.benchmark.results_io import parse, read
 from tinysight.benchmark.runner import Settings, _doubts, bench
 from tinysight.benchmark.worker import measure
@@ -34,23 +34,29 @@ def test_every_figure_is_there(content: dict[str, Any]) -> None:
     assert content["command"].startswith("tinysight bench bundle --batches 2 --threads 1")
     assert content["device"]["cpu"]
     assert content["versions"]["onnxruntime"]
-    (entry,) = content["entries"]
-    assert entry["artifact"] == "float32"
-    places = [(cell["threads"], cell["batch"]) for cell in content["cells"]]
+    (variant,) = content["entries"]
+    assert variant["artifact"] == "float32"
+    places = [(measurement["threads"], measurement["batch"]) for measurement in content["cells"]]
     assert places == [(1, 1), (1, 2)]  # batch 1 is always measured
-    for cell in content["cells"]:
-        assert cell["entry"] == "tiny/float32@onnxruntime"
-        assert [len(samples) for samples in cell["passes_ns"]] == [30, 30]
-        assert all(type(sample) is int for samples in cell["passes_ns"] for sample in samples)
-        assert len(cell["yardsticks_ns"]) == 2
-        assert cell["interval_us"] is cell["p90_us"] is None  # too few passes, too few samples
-        assert cell["images_per_second"] == pytest.approx(1e6 * cell["batch"] / cell["median_us"])
+    for measurement in content["cells"]:
+        assert measurement["entry"] == "tiny/float32@onnxruntime"
+        assert [len(samples) for samples in measurement["passes_ns"]] == [30, 30]
+        assert all(
+            type(sample) is int for samples in measurement["passes_ns"] for sample in samples
+        )
+        assert len(measurement["yardsticks_ns"]) == 2
+        assert (
+            measurement["interval_us"] is measurement["p90_us"] is None
+        )  # too few passes, too few samples
+        assert measurement["images_per_second"] == pytest.approx(
+            1e6 * measurement["batch"] / measurement["median_us"]
+        )
     assert content["floors"][0]["median_us"] > 0
     (starts,) = content["starts"]
     assert len(starts["runs"]) == 2
     assert content["peak"]["macs_per_us"] > 1
     assert content["peak"]["cores"] < 1.2
-    (preparation,) = content["preparations"]
+    (preparation,) = content["preprocessing"]
     assert preparation["decode_us"] > 0 < preparation["resize_us"]
 
 
@@ -69,8 +75,8 @@ def test_engines_bundles_and_threads_are_measured_and_shown(
     words = ["--samples", "4", "--passes", "1", "--batches", "1", "--threads", "1,2"]
     assert main(["bench", str(tiny), str(tiny.with_name("bundle_litert")), *words]) == 0
     out = capsys.readouterr().out
-    for entry in ("tiny/float32@onnxruntime", "tiny_litert/float32@litert"):
-        assert sum(line.startswith(entry) for line in out.splitlines()) == 2 + 1 + 2 + 1
+    for variant in ("tiny/float32@onnxruntime", "tiny_litert/float32@litert"):
+        assert sum(line.startswith(variant) for line in out.splitlines()) == 2 + 1 + 2 + 1
     for words_ in ("an empty graph takes", "GMAC/s on one core", "energy: ", "crop and resize"):
         assert words_ in out
 
@@ -115,8 +121,8 @@ def test_energy_is_measured_where_it_is_counted(
     energy = measure(job)["energy"]
     assert energy["counter"] == "a counter"
     assert energy["idle_watts"] > 0
-    (cell,) = energy["cells"]
-    assert cell["joules"] == pytest.approx(1e-6 / cell["calls"])
+    (measurement,) = energy["cells"]
+    assert measurement["joules"] == pytest.approx(1e-6 / measurement["calls"])
 
 
 @pytest.mark.parametrize(
@@ -129,34 +135,37 @@ def test_settings_are_checked(settings: dict[str, Any]) -> None:
         Settings(**settings)
 
 
-def cell(medians: list[int], threads: int = 1) -> Cell:
-    return Cell("m/r@e", threads, 1, tuple(np.array([us * 1000]) for us in medians))
+def measurement(medians: list[int], threads: int = 1) -> Measurement:
+    return Measurement("m/r@e", threads, 1, tuple(np.array([us * 1000]) for us in medians))
 
 
 def test_an_unsteady_or_slowing_machine_is_said() -> None:
     fast, slow = Peak(100, "x", 1), Peak(80, "x", 1)
-    assert _doubts([cell([50, 51, 52])], [fast, fast]) == []
-    (unsteady,) = _doubts([cell([50, 51, 60])], [fast, fast])
+    assert _doubts([measurement([50, 51, 52])], [fast, fast]) == []
+    (unsteady,) = _doubts([measurement([50, 51, 60])], [fast, fast])
     assert "1 of 1 cells" in unsteady
     assert "up to 20%" in unsteady
-    assert _doubts([cell([50, 51, 52]), cell([50, 90], threads=2)], [fast]) == []
-    (slower,) = _doubts([cell([50])], [fast, slow])
+    assert _doubts([measurement([50, 51, 52]), measurement([50, 90], threads=2)], [fast]) == []
+    (slower,) = _doubts([measurement([50])], [fast, slow])
     assert "20% less in the last pass" in slower
-    (cores,) = _doubts([cell([50])], [Peak(100, "x", 3.9)])
+    (cores,) = _doubts([measurement([50])], [Peak(100, "x", 3.9)])
     assert "3.9 cores" in cores
 
 
 def test_the_share_of_the_arithmetic_floor(content: dict[str, Any]) -> None:
     content["entries"][0]["macs"] = 1000
     content["peak"] = {"macs_per_us": 100.0, "by": "numpy", "cores": 1.0}
-    cell = {"entry": "tiny/float32@onnxruntime", "threads": 1, "passes_ns": [[20_000]],
+    measurement = {"entry": "tiny/float32@onnxruntime", "threads": 1, "passes_ns": [[20_000]],
             "yardsticks_ns": []}  # fmt: skip
-    content["cells"] = [{**cell, "batch": 1}, {**cell, "batch": 2}]
+    content["cells"] = [{**measurement, "batch": 1}, {**measurement, "batch": 2}]
     result = parse(content)
     # 1,000 at 100 a microsecond are 10 us at least, of 20; twice as many images, twice as much.
-    assert [result.share_of_peak(cell) for cell in result.cells] == [0.5, 1.0]
+    assert [result.peak_utilization(measurement) for measurement in result.measurements] == [
+        0.5,
+        1.0,
+    ]
     content["entries"][0]["macs"] = None
-    assert parse(content).share_of_peak(result.cells[0]) is None
+    assert parse(content).peak_utilization(result.measurements[0]) is None
 
 
 def test_the_peak_is_measured() -> None:
@@ -174,7 +183,7 @@ def test_the_photo_is_one() -> None:
 
 def test_a_fresh_process_that_fails_says_why() -> None:
     with pytest.raises(TinysightError, match=r"a fresh process failed: .*Error"):
-        first_line("worker.py", "no JSON")
+        run_isolated("worker.py", "no JSON")
 
 
 def drop(*path: Any) -> Callable[[Any], None]:
@@ -247,7 +256,7 @@ def test_energies_and_entries_are_checked() -> None:
     with pytest.raises(ValueError, match="an energy needs"):
         Energy("m/r@e", 1, -1.0, 1)
     with pytest.raises(ValueError, match="multiply-accumulates"):
-        Entry("m", "r", "r", "e", 1, "0" * 64, 0, None, None)
+        ModelVariant("m", "r", "r", "e", 1, "0" * 64, 0, None, None)
 
 
 def test_progress_reaches_the_end(tiny: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysight.benchmark.onnx_bytes import empty_graph, product_graph
-from tinysight.benchmark.reference_ops import empty_call
+from tinysight.benchmark.onnx_bytes import identity_model, matmul_model
+from tinysight.benchmark.reference_ops import identity_model_call
 from tinysight.benchmark.selection import Budget, Candidate, pareto_front, select
-from tinysight.benchmark.timing import in_turns
+from tinysight.benchmark.timing import time_interleaved
 from tinysight.cli.main import main
 from tinysight.engines.registry import installed
 from tinysight.stats import Accuracy
@@ -19,16 +19,18 @@ from tinysight.stats import Accuracy
 needs_litert = pytest.mark.skipif(not installed("litert"), reason="ai-edge-litert is not installed")
 
 
-def candidate(name="a", us=50.0, correct=8000, size=100_000, mb=60.0, **more):
+def candidate(name="a", latency_us=50.0, correct=8000, size=100_000, mb=60.0, **more):
     accuracy = None if correct is None else Accuracy(correct, 10_000)
     given = {"engine": "onnxruntime", "threads": 1, "interval": None, **more}
-    return Candidate("b", name, us=us, accuracy=accuracy, bytes=size, peak_mb=mb, **given)
+    return Candidate(
+        "b", name, latency_us=latency_us, accuracy=accuracy, bytes=size, peak_mb=mb, **given
+    )
 
 
 candidates = st.lists(
     st.builds(
         candidate,
-        us=st.floats(1, 1000),
+        latency_us=st.floats(1, 1000),
         correct=st.none() | st.integers(0, 10_000),
         size=st.integers(1, 10**6),
         mb=st.none() | st.floats(10, 500),
@@ -40,52 +42,62 @@ limit = st.none() | st.floats(1, 1000)
 
 
 @given(candidates, limit, st.none() | st.floats(1, 100), limit, limit, st.none() | st.floats(1, 50))
-def test_what_is_chosen_keeps_every_limit(entries, us, accuracy, kb, mb, floor):
-    if us is accuracy is kb is mb is None:
+def test_what_is_chosen_keeps_every_limit(variants, latency_us, accuracy, kb, mb, identity_latency):
+    if latency_us is accuracy is kb is mb is None:
         return
-    budget = Budget(us, accuracy, kb, mb)
-    selection = select(entries, budget, floor)
-    assert set(selection.feasible) == {entry for entry in entries if not budget.misses(entry)}
+    budget = Budget(latency_us, accuracy, kb, mb)
+    selection = select(variants, budget, identity_latency)
+    assert set(selection.feasible) == {
+        variant for variant in variants if not budget.violations(variant)
+    }
     if selection.chosen is None:
-        assert all(budget.misses(entry) for entry in entries)
-        assert selection.misses
+        assert all(budget.violations(variant) for variant in variants)
+        assert selection.violations
         assert selection.reasons
     else:
         assert selection.chosen in selection.feasible
-        assert not selection.misses
+        assert not selection.violations
         # Nothing that keeps the budget is both quicker and more accurate.
         one = selection.chosen
         for other in selection.feasible:
             if one.accuracy is not None and other.accuracy is not None:
-                assert other.us >= one.us or other.accuracy.value <= one.accuracy.value
+                assert (
+                    other.latency_us >= one.latency_us or other.accuracy.value <= one.accuracy.value
+                )
     json.dumps(selection.as_json(), allow_nan=False)
 
 
 def test_within_noise_the_quickest_is_taken_and_beyond_it_the_most_accurate():
-    slow, quick = candidate("slow", us=60, correct=8010), candidate("quick", us=40, correct=8000)
-    selection = select([slow, quick], Budget(us=80), None)
+    slow, quick = (
+        candidate("slow", latency_us=60, correct=8010),
+        candidate("quick", latency_us=40, correct=8000),
+    )
+    selection = select([slow, quick], Budget(latency_us=80), None)
     assert selection.chosen is quick
     assert "0.10 points, which is within noise, and takes 1.50 times" in selection.reasons[0]
-    better = candidate("better", us=60, correct=8500)
-    assert select([better, quick], Budget(us=80), None).chosen is better
+    better = candidate("better", latency_us=60, correct=8500)
+    assert select([better, quick], Budget(latency_us=80), None).chosen is better
 
 
 def test_a_median_too_near_to_the_limit_is_told():
-    near = candidate(us=79, interval=(77.0, 82.0))
-    (reason,) = select([near], Budget(us=80), None).reasons
+    near = candidate(latency_us=79, interval=(77.0, 82.0))
+    (reason,) = select([near], Budget(latency_us=80), None).reasons
     assert "77.0 to 82.0" in reason
 
 
 def test_the_proof_names_what_is_in_the_way():
-    quick, good = candidate("quick", us=40, correct=7000), candidate("good", us=120, correct=9000)
-    selection = select([quick, good], Budget(us=80, accuracy=85), floor_us=4)
+    quick, good = (
+        candidate("quick", latency_us=40, correct=7000),
+        candidate("good", latency_us=120, correct=9000),
+    )
+    selection = select([quick, good], Budget(latency_us=80, accuracy=85), floor_us=4)
     assert selection.chosen is None
     assert selection.nearest is quick  # 85 / 70 is nearer than 120 / 80
     assert selection.reasons == (
         "the quickest of the 1 that keep every other limit: latency 120.0 us for 80.0 us",
         "the most accurate of the 1 that keep every other limit: accuracy 70.00 % for 85.00 %",
     )
-    impossible = select([quick, good], Budget(us=3), floor_us=4)
+    impossible = select([quick, good], Budget(latency_us=3), floor_us=4)
     assert "no model at all answers in 3 us" in impossible.reasons[0]
 
 
@@ -93,8 +105,8 @@ def test_what_is_unknown_keeps_no_limit():
     unknown = candidate(correct=None, mb=None)
     selection = select([unknown], Budget(accuracy=50, mb_ram=100), None)
     assert selection.chosen is None
-    assert "its accuracy is unknown (give --data)" in " ".join(map(str, selection.misses))
-    assert select([unknown], Budget(us=80), None).chosen is unknown
+    assert "its accuracy is unknown (give --data)" in " ".join(map(str, selection.violations))
+    assert select([unknown], Budget(latency_us=80), None).chosen is unknown
 
 
 def test_the_front_is_what_nothing_beats():
@@ -116,22 +128,22 @@ def test_budgets_are_checked(limits):
 
 def test_nothing_to_choose_from():
     with pytest.raises(ValueError, match="nothing to choose"):
-        select([], Budget(us=1), None)
+        select([], Budget(latency_us=1), None)
 
 
 def test_the_empty_graph_runs_on_images_of_any_size():
     for shape in ((1, 32, 32, 3), (2, 8, 4, 3)):
         image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        (same,) = empty_call(image)()
+        (same,) = identity_model_call(image)()
         assert np.array_equal(same, image)
 
 
 def test_the_empty_graph_is_onnx():
     onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(empty_graph())
+    model = onnx.load_from_string(identity_model())
     onnx.checker.check_model(model)
     assert [node.op_type for node in model.graph.node] == ["Identity"]
-    onnx.checker.check_model(onnx.load_from_string(product_graph()))
+    onnx.checker.check_model(onnx.load_from_string(matmul_model()))
 
 
 def test_bursts_time_each_call_as_often_as_asked_or_as_time_allows():
@@ -140,10 +152,10 @@ def test_bursts_time_each_call_as_often_as_asked_or_as_time_allows():
     def count(name):
         counts[name] += 1
 
-    taken = in_turns({name: lambda name=name: count(name) for name in counts}, 33, 10.0)
+    taken = time_interleaved({name: lambda name=name: count(name) for name in counts}, 33, 10.0)
     assert {name: len(times) for name, times in taken.items()} == {"often": 33, "seldom": 33}
     assert all(count > 33 for count in counts.values())  # warm-up, and each burst's first calls
-    (times,) = in_turns({"none": lambda: None}, 1000, 1e-9).values()
+    (times,) = time_interleaved({"none": lambda: None}, 1000, 1e-9).values()
     assert len(times) == 1
 
 
@@ -158,7 +170,7 @@ def test_the_shipped_bundle_keeps_one_budget_and_not_another(capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["chosen"] is None
     assert result["nearest"]["artifact"] == "static_w8a8"
-    assert [miss["what"] for miss in result["misses"]] == ["accuracy"]
+    assert [violation["what"] for violation in result["misses"]] == ["accuracy"]
     assert main([*budget, "--max-us", "0.001"]) == 1
     assert "no model at all answers in 0.001 us" in capsys.readouterr().out
 

@@ -12,9 +12,9 @@ from tinysight.benchmark.accuracy import correct_answers
 from tinysight.benchmark.cold_start import ColdStart, cold_start
 from tinysight.benchmark.timing import Latency
 from tinysight.device.info import cores, describe
-from tinysight.engines.ort import Session
+from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import installed
-from tinysight.integrity.golden import golden_difference
+from tinysight.integrity.golden import golden_error
 
 
 def latency(n: int) -> Latency:
@@ -85,16 +85,16 @@ def test_a_cold_start_that_fails_is_a_bundle_error(tiny: Path, tmp_path: Path) -
 def test_the_distance_from_golden_answers(tiny: Path) -> None:
     bundle = load_bundle(tiny)
     artifact = bundle.artifact()
-    session = Session.open(bundle, artifact)
+    session = OnnxRuntimeEngine.open(bundle, artifact)
     assert artifact.golden is not None
-    distance = golden_difference(bundle, artifact, session)
+    distance = golden_error(bundle, artifact, session)
     assert distance is not None
     assert distance < 1e-6
     logits = np.array(artifact.golden["logits"])
 
     def distance_from(changed: np.ndarray) -> float | None:
         kept = {"logits": changed.tolist(), "tolerance": 1e-5}
-        return golden_difference(bundle, dataclasses.replace(artifact, golden=kept), session)
+        return golden_error(bundle, dataclasses.replace(artifact, golden=kept), session)
 
     moved = logits.copy()
     moved[3, 1] += 0.25 * np.ptp(logits)
@@ -102,7 +102,7 @@ def test_the_distance_from_golden_answers(tiny: Path) -> None:
     assert distance_from(logits[:-1]) == pytest.approx(0, abs=1e-6)  # as older bundles have
     assert distance_from(logits * np.nan) == math.inf
     bare = dataclasses.replace(artifact, golden=None)
-    assert golden_difference(bundle, bare, session) is None
+    assert golden_error(bundle, bare, session) is None
 
 
 def test_correct_answers_are_counted_over_all_batches() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tinysight import Classifier, TinysightError, load_bundle
 from tinysight.benchmark.timing import Latency
-from tinysight.benchmark.tuning import Contestant, _winner, tune
+from tinysight.benchmark.tuning import TuningCandidate, _winner, tune
 from tinysight.cli.main import main
 from tinysight.device import tuned_profile
 from tinysight.engines.registry import installed
@@ -59,29 +59,29 @@ def test_every_engine_and_thread_count_takes_part() -> None:
 @needs_litert
 def test_a_profile_is_used_unless_something_is_named(cache: Path) -> None:
     bundle = load_bundle(BUNDLE)
-    path = tuned_profile.store(bundle, tuned_profile.Profile("float32.tflite", 2))
+    path = tuned_profile.save(bundle, tuned_profile.Profile("float32.tflite", 2))
     assert path.parent == cache / "profiles"
-    from tinysight.engines.litert import LiteRT
-    from tinysight.engines.ort import Session
+    from tinysight.engines.litert import LiteRTEngine
+    from tinysight.engines.ort import OnnxRuntimeEngine
 
     def engine(classifier: Classifier) -> object:
         return classifier._run.__self__  # type: ignore[attr-defined]
 
     tuned = engine(Classifier.load(BUNDLE))
-    assert isinstance(tuned, LiteRT)
+    assert isinstance(tuned, LiteRTEngine)
     assert tuned._threads == 2
-    assert isinstance(engine(Classifier.load(BUNDLE, artifact="float32")), Session)
-    assert isinstance(engine(Classifier.load(BUNDLE, threads=1)), Session)
-    assert tuned_profile.forget(bundle)
-    assert not tuned_profile.forget(bundle)
-    assert isinstance(engine(Classifier.load(BUNDLE)), Session)
+    assert isinstance(engine(Classifier.load(BUNDLE, artifact="float32")), OnnxRuntimeEngine)
+    assert isinstance(engine(Classifier.load(BUNDLE, threads=1)), OnnxRuntimeEngine)
+    assert tuned_profile.delete(bundle)
+    assert not tuned_profile.delete(bundle)
+    assert isinstance(engine(Classifier.load(BUNDLE)), OnnxRuntimeEngine)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', '{"format": 1, "artifact": "x", '
                                      '"threads": 1, "measured": {}}'])  # fmt: skip
 def test_a_damaged_profile_is_a_warning_and_the_default_answers(content: str) -> None:
     bundle = load_bundle(BUNDLE)
-    tuned_profile.store(bundle, tuned_profile.Profile("float32", 1)).write_text(content)
+    tuned_profile.save(bundle, tuned_profile.Profile("float32", 1)).write_text(content)
     with pytest.warns(UserWarning, match="is ignored"):
         Classifier.load(BUNDLE)
 
@@ -90,12 +90,12 @@ def test_a_profile_belongs_to_one_bundle_and_one_device(
     changed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = load_bundle(BUNDLE)
-    tuned_profile.store(bundle, tuned_profile.Profile("float32", 2))
-    assert tuned_profile.recall(bundle) is not None
-    assert tuned_profile.recall(load_bundle(changed(recipe="float16"))) is None
-    here = tuned_profile.device.describe()
-    monkeypatch.setattr(tuned_profile.device, "describe", lambda: {**here, "cpu": "another"})
-    assert tuned_profile.recall(bundle) is None
+    tuned_profile.save(bundle, tuned_profile.Profile("float32", 2))
+    assert tuned_profile.load(bundle) is not None
+    assert tuned_profile.load(load_bundle(changed(recipe="float16"))) is None
+    here = tuned_profile.info.describe()
+    monkeypatch.setattr(tuned_profile.info, "describe", lambda: {**here, "cpu": "another"})
+    assert tuned_profile.load(bundle) is None
 
 
 def test_without_any_profile_nothing_is_said(cache: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_answers_wrongly_here_cannot_win(changed: Callable[..., Path]) -> N
     rows = json.loads((BUNDLE / "bundle.json").read_text())["artifacts"][1]["golden"]
     rows["logits"][3][0] += 1
     tuning = tune(load_bundle(changed(golden=rows)), samples=40)
-    assert tuning.left_out == (("float32.tflite", "does not give the golden answers here"),)
+    assert tuning.excluded == (("float32.tflite", "does not give the golden answers here"),)
     assert tuning.winner is tuning.default
 
 
@@ -120,7 +120,7 @@ def test_what_is_too_inaccurate_cannot_win(changed: Callable[..., Path]) -> None
     first = dataclasses.replace(bundle.artifacts[0], accuracy={"value": 0.90})
     bundle = dataclasses.replace(bundle, artifacts=(first, bundle.artifacts[1]))
     tuning = tune(bundle, samples=40, max_drop=9.0)
-    assert dict(tuning.left_out) == {
+    assert dict(tuning.excluded) == {
         "float32.tflite": "is 10.00 points less accurate than the best"
     }
     assert len(tune(bundle, samples=40, max_drop=11.0).contestants) == 2
@@ -137,8 +137,8 @@ def test_only_what_is_quicker_for_certain_replaces_the_default() -> None:
     rng = np.random.default_rng(0)
     base = rng.integers(9_000, 11_000, 400)
 
-    def contestant(times: np.ndarray) -> Contestant:
-        return Contestant(bundle.artifacts[1], 1, Latency(times), paired_ratio(times, base))
+    def contestant(times: np.ndarray) -> TuningCandidate:
+        return TuningCandidate(bundle.artifacts[1], 1, Latency(times), paired_ratio(times, base))
 
     default = contestant(base)
     noisy = contestant(rng.permutation(base))
@@ -151,9 +151,9 @@ def test_the_command_stores_tells_and_forgets(capsys: pytest.CaptureFixture[str]
     assert main(["tune", str(BUNDLE), "--samples", "40", "--max-threads", "1"]) == 0
     told = capsys.readouterr().out
     assert "Written to" in told
-    assert tuned_profile.recall(load_bundle(BUNDLE)) is not None
+    assert tuned_profile.load(load_bundle(BUNDLE)) is not None
     assert main(["tune", str(BUNDLE), "--samples", "40", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["winner"] in result["contestants"]
     assert main(["tune", str(BUNDLE), "--forget"]) == 0
-    assert tuned_profile.recall(load_bundle(BUNDLE)) is None
+    assert tuned_profile.load(load_bundle(BUNDLE)) is None

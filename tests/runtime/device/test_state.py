@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tinysight.device.state import Condition, doubts
+from tinysight.device.state import MachineState, measurement_warnings
 
-QUIET = Condition(0.1, 2000.0, 50.0, 0, at_s=0.0, own_s=0.0, busy_s=0.0, stolen_s=0.0)
-LATER = replace(QUIET, at_s=100.0, own_s=100.0, busy_s=101.0)
+QUIET = MachineState(0.1, 2000.0, 50.0, 0, at_s=0.0, process_cpu_s=0.0, busy_s=0.0, steal_s=0.0)
+LATER = replace(QUIET, at_s=100.0, process_cpu_s=100.0, busy_s=101.0)
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -27,13 +27,13 @@ def test_a_raspberry_pi_is_read(tmp_path: Path) -> None:
         "sys/devices/platform/soc/soc:firmware/get_throttled": "50004\n",
         "proc/stat": "cpu  1000 200 300 9000 50 10 20 400 0 0\ncpu0 1 2 3\n",
     })  # fmt: skip
-    now = Condition.now(root)
+    now = MachineState.now(root)
     assert now.clock_mhz == 2400
     assert now.temperature_c == pytest.approx(61.35)
     assert now.throttled == 1
     assert now.busy_s is not None
-    assert now.stolen_s is not None
-    assert now.busy_s / now.stolen_s == pytest.approx(1530 / 400)
+    assert now.steal_s is not None
+    assert now.busy_s / now.steal_s == pytest.approx(1530 / 400)
 
 
 def test_a_server_is_read(tmp_path: Path) -> None:
@@ -42,39 +42,39 @@ def test_a_server_is_read(tmp_path: Path) -> None:
         "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "2\n",
         "sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count": "3\n",
     })  # fmt: skip
-    now = Condition.now(root)
+    now = MachineState.now(root)
     assert (now.clock_mhz, now.throttled) == (3100.5, 5)
 
 
 def test_a_system_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
-    now = Condition.now(tmp_path)
+    now = MachineState.now(tmp_path)
     assert (now.clock_mhz, now.temperature_c, now.throttled, now.busy_s) == (None,) * 4
-    assert doubts(now, now) == []
+    assert measurement_warnings(now, now) == []
 
 
 def test_this_machine_is_read() -> None:
-    assert set(Condition.now().as_json()) == {"load", "clock_mhz", "temperature_c", "throttled"}
+    assert set(MachineState.now().as_json()) == {"load", "clock_mhz", "temperature_c", "throttled"}
 
 
 def test_a_quiet_machine_is_not_doubted() -> None:
-    assert doubts(QUIET, LATER) == []
+    assert measurement_warnings(QUIET, LATER) == []
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"busy_s": 160.0}, "other processes took 0.6 cores"),
-        ({"stolen_s": 30.0}, "took 0.3 cores away"),
+        ({"steal_s": 30.0}, "took 0.3 cores away"),
         ({"throttled": 2}, "slowed down meanwhile"),
         ({"clock_mhz": 1500.0}, "from 2000 to 1500 MHz"),
         ({"temperature_c": 82.0}, "82 degrees"),
     ],
 )
 def test_what_makes_figures_doubtful_is_said(change: dict[str, float], words: str) -> None:
-    (doubt,) = doubts(QUIET, replace(LATER, **change))  # type: ignore[arg-type]
+    (doubt,) = measurement_warnings(QUIET, replace(LATER, **change))  # type: ignore[arg-type]
     assert words in doubt
 
 
 def test_a_board_that_is_slowed_down_all_the_time_is_said() -> None:
-    (doubt,) = doubts(replace(QUIET, throttled=1), replace(LATER, throttled=1))
+    (doubt,) = measurement_warnings(replace(QUIET, throttled=1), replace(LATER, throttled=1))
     assert "the board says" in doubt

@@ -12,21 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysight import BundleError, Classifier, load_bundle
-from tinysight.engines.registry import engine_of, open_engine, pick, runnable
+from tinysight.engines.registry import engine_of, open_engine, resolve_artifact, runnable
 from tinysight.errors import MissingExtraError
 from tinysight.integrity import golden
 
 pytest.importorskip("ai_edge_litert")
 
-from tinysight.engines.litert import LiteRT
+from tinysight.engines.litert import LiteRTEngine
 
 BUNDLE = Path(__file__).parents[2] / "tiny" / "bundle_litert"
 
 
 @pytest.fixture(scope="module")
-def litert() -> LiteRT:
+def litert() -> LiteRTEngine:
     bundle = load_bundle(BUNDLE)
-    return LiteRT.open(bundle, bundle.artifact("float32.tflite"))
+    return LiteRTEngine.open(bundle, bundle.artifact("float32.tflite"))
 
 
 @given(seed=st.integers(0, 2**32 - 1), batches=st.lists(st.integers(1, 9), min_size=1, max_size=4))
@@ -39,7 +39,7 @@ def test_both_engines_answer_alike_whatever_the_batch(seed: int, batches: list[i
         np.testing.assert_allclose(litert.run(images), onnxruntime.run(images), rtol=1e-6)
 
 
-def test_an_answer_stays_when_the_next_one_comes(litert: LiteRT) -> None:
+def test_an_answer_stays_when_the_next_one_comes(litert: LiteRTEngine) -> None:
     black, white = np.zeros((1, 8, 8, 3), np.uint8), np.full((1, 8, 8, 3), 255, np.uint8)
     first = litert.run(black)
     litert.run(white)
@@ -57,15 +57,15 @@ def test_many_threads_share_one_classifier() -> None:
 
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(BundleError, match="LiteRT cannot load it"):
-        LiteRT(b"no model", (8, 8), 3)
+        LiteRTEngine(b"no model", (8, 8), 3)
 
 
 def test_another_shape_than_the_bundle_says_is_refused() -> None:
     content = (BUNDLE / "float32.tflite").read_bytes()
     with pytest.raises(BundleError, match="it takes and gives"):
-        LiteRT(content, (9, 8), 3)
+        LiteRTEngine(content, (9, 8), 3)
     with pytest.raises(BundleError, match="it takes and gives"):
-        LiteRT(content, (8, 8), 4)
+        LiteRTEngine(content, (8, 8), 4)
 
 
 def test_a_damaged_file_never_reaches_the_engine(tmp_path: Path) -> None:
@@ -81,16 +81,16 @@ def test_a_damaged_file_never_reaches_the_engine(tmp_path: Path) -> None:
 def test_an_engine_is_picked_by_name_and_by_artifact() -> None:
     bundle = load_bundle(BUNDLE)
     assert [engine_of(a) for a in runnable(bundle)] == ["onnxruntime", "litert"]
-    assert pick(bundle, None, None).format == "onnx"
-    assert pick(bundle, None, "litert").name == "float32.tflite"
-    assert pick(bundle, "float32.tflite", None).format == "tflite"
+    assert resolve_artifact(bundle, None, None).format == "onnx"
+    assert resolve_artifact(bundle, None, "litert").name == "float32.tflite"
+    assert resolve_artifact(bundle, "float32.tflite", None).format == "tflite"
     with pytest.raises(BundleError, match="does not run"):
-        pick(bundle, "float32", "litert")
+        resolve_artifact(bundle, "float32", "litert")
     with pytest.raises(ValueError, match="unknown engine"):
-        pick(bundle, None, "torch")
+        resolve_artifact(bundle, None, "torch")
     bare = dataclasses.replace(bundle, artifacts=bundle.artifacts[:1])
     with pytest.raises(BundleError, match="no artifact for litert"):
-        pick(bare, None, "litert")
+        resolve_artifact(bare, None, "litert")
 
 
 def test_without_the_extra_there_is_one_clear_line() -> None:

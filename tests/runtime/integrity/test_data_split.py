@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysight.integrity.data_split import PartitionError, hash_indices, prove, record
+from tinysight.integrity.data_split import PartitionError, hash_indices, record, verify_split
 
 SETS = {
     "train": np.array([0, 1, 2, 3, 7]),
@@ -31,7 +31,7 @@ def test_every_partition_proves_itself_from_its_json_alone(letters: list[str]) -
         "test": np.flatnonzero(served == "e"),
     }
     data = json.loads(json.dumps(record(sets, len(letters))))
-    assert prove(data)
+    assert verify_split(data)
     assert data["union"]["n"] == sum(data["splits"][name]["n"] for name in ("train", "val", "test"))
     for name, indices in sets.items():
         assert data["splits"][name] == {"n": len(indices), "sha256": hash_indices(indices)}
@@ -61,7 +61,7 @@ def test_all_four_sets_are_needed() -> None:
 
 
 def test_an_older_bundle_carries_no_proof() -> None:
-    assert prove({"splits": {"train": {"n": 1, "sha256": "0" * 64}}}) is False
+    assert verify_split({"splits": {"train": {"n": 1, "sha256": "0" * 64}}}) is False
 
 
 def letters(text: bytes) -> str:
@@ -92,10 +92,10 @@ def test_a_record_that_was_tampered_with_proves_nothing(
     path: tuple[str, ...], value: object, message: str
 ) -> None:
     data: Any = copy.deepcopy(record(SETS, 10))
-    assert prove(data)
+    assert verify_split(data)
     entry = data
     for key in path[:-1]:
         entry = entry[key]
     entry[path[-1]] = value
     with pytest.raises(PartitionError, match=message):
-        prove(data)
+        verify_split(data)

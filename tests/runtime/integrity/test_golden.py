@@ -42,7 +42,7 @@ def test_more_inputs_begin_with_fewer(size: tuple[int, int]) -> None:
 def test_as_many_are_compared_as_were_recorded(count: int) -> None:
     found = golden.compare(engine, recorded(count), (8, 8), CLASSES)
     assert (found.inputs, found.same_top1, found.ok) == (count, count, True)
-    assert found.difference < 1e-5
+    assert found.max_relative_error < 1e-5
 
 
 def test_what_differs_is_counted() -> None:
@@ -58,7 +58,7 @@ def test_no_number_is_never_ok() -> None:
     found = golden.compare(
         lambda images: engine(images) * np.float32(np.nan), recorded(), (8, 8), CLASSES
     )
-    assert found.difference == math.inf
+    assert found.max_relative_error == math.inf
     assert not found.ok
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("tensorflow")
 
 from training.data.augment import Augmentation
 from training.data.pipeline import batches, epoch_order
-from training.optim.build import Triangle
+from training.optim.build import TriangularSchedule
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
@@ -21,8 +21,8 @@ def _all(dataset):
 
 def _augmented(augmentation, epoch=0):
     """uint8 (50, 16, 16, 3): all images, as the epoch sees them."""
-    draws = augmentation.draw(epoch, IMAGES.shape, np.arange(len(IMAGES)))
-    return draws.apply(IMAGES, draws.places).numpy()
+    params = augmentation.draw(epoch, IMAGES.shape, np.arange(len(IMAGES)))
+    return params.apply(IMAGES, params.places).numpy()
 
 
 def test_order_is_a_permutation_by_seed_and_epoch():
@@ -100,10 +100,10 @@ def test_augmentation_follows_seed_and_epoch():
 
 
 def test_what_happens_to_an_image_does_not_depend_on_the_order():
-    draws = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape, np.arange(len(IMAGES)))
+    params = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape, np.arange(len(IMAGES)))
     order = RNG.permutation(50)
-    in_place, _ = _all(batches(IMAGES, TARGETS, np.arange(50), 16, draws=draws))
-    shuffled, _ = _all(batches(IMAGES, TARGETS, order, 7, draws=draws))
+    in_place, _ = _all(batches(IMAGES, TARGETS, np.arange(50), 16, params=params))
+    shuffled, _ = _all(batches(IMAGES, TARGETS, order, 7, params=params))
     np.testing.assert_array_equal(shuffled, in_place[order])
 
 
@@ -120,7 +120,7 @@ def test_alternate_flips_mirror_each_image_in_every_second_epoch():
 
 
 def test_triangle_rises_for_a_fifth_and_falls_to_zero():
-    rate = Triangle(0.5, 100)
+    rate = TriangularSchedule(0.5, 100)
     values = [float(rate(step)) for step in range(101)]
     assert max(values) == pytest.approx(0.5)
     assert np.argmax(values) in (19, 20)
@@ -131,27 +131,27 @@ def test_triangle_rises_for_a_fifth_and_falls_to_zero():
 
 def test_blended_images_are_sums_of_two_training_images():
     train = np.arange(0, 50, 2)
-    draws = Augmentation(0, mixed=0.5).draw(3, IMAGES.shape, train)
-    blend = draws.blend
-    assert set(blend.partners) <= set(train)
-    alone = blend.shares == 1
+    params = Augmentation(0, mixup=0.5).draw(3, IMAGES.shape, train)
+    blend = params.blend
+    assert set(blend.indices) <= set(train)
+    alone = blend.lambdas == 1
     assert 0.2 < alone.mean() < 0.8
-    assert blend.shares.min() >= 0.5
-    got = blend.apply(IMAGES, IMAGES[blend.partners], blend.shares).numpy()
-    shares = blend.shares[:, None, None, None]
-    wanted = np.round(shares * IMAGES + (1 - shares) * IMAGES[blend.partners])
+    assert blend.lambdas.min() >= 0.5
+    got = blend.apply(IMAGES, IMAGES[blend.indices], blend.lambdas).numpy()
+    lambdas = blend.lambdas[:, None, None, None]
+    wanted = np.round(lambdas * IMAGES + (1 - lambdas) * IMAGES[blend.indices])
     assert np.abs(got - wanted).max() <= 1  # rounded in float32
     np.testing.assert_array_equal(got[alone], IMAGES[alone])
     # A batch blends first, then crops and mirrors.
     order = RNG.permutation(50)
-    pixels, labels = _all(batches(IMAGES, TARGETS, order, 8, draws=draws))
+    pixels, labels = _all(batches(IMAGES, TARGETS, order, 8, params=params))
     np.testing.assert_array_equal(labels, TARGETS[order])
-    moved = draws.apply(got[order], draws.places[order]).numpy()
+    moved = params.apply(got[order], params.places[order]).numpy()
     np.testing.assert_allclose(pixels, moved / np.float32(255), atol=1e-6)
 
 
 def test_blending_leaves_all_else_as_it_was():
     plain = Augmentation(0, cutout=0.25).draw(4, IMAGES.shape, np.arange(50))
-    mixed = Augmentation(0, cutout=0.25, mixed=0.5).draw(4, IMAGES.shape, np.arange(50))
-    np.testing.assert_array_equal(plain.places, mixed.places)
+    mixup = Augmentation(0, cutout=0.25, mixup=0.5).draw(4, IMAGES.shape, np.arange(50))
+    np.testing.assert_array_equal(plain.places, mixup.places)
     assert plain.blend is None

@@ -12,8 +12,8 @@ pytest.importorskip("tensorflow")
 from training.cli import main
 from training.data import load_dataset, split
 from training.data.pipeline import batches
-from training.distillation.loss import accuracy, taught_loss, with_answers
-from training.distillation.teacher import lessons, read_teacher, taught
+from training.distillation.loss import accuracy, distillation_loss, with_teacher_logits
+from training.distillation.teacher import read_teacher, student_recipe, teacher_logits
 from training.optim.build import loss
 from training.recipes import Recipe
 from training.run_folder import RunError, load_run
@@ -26,8 +26,8 @@ STUDENT = Recipe(
     batch_size=64,
     augment=True,
     alternate_flips=True,
-    average=0.9,
-    copies=2,
+    ema_decay=0.9,
+    teacher_views=2,
     seed=5,
 )
 
@@ -77,7 +77,9 @@ class _Watch:
 
 
 def _train(teacher, dataset, out, watch, **more):
-    return train(taught(STUDENT, [teacher]), dataset, out, watch, teachers=[teacher], **more)
+    return train(
+        student_recipe(STUDENT, [teacher]), dataset, out, watch, teachers=[teacher], **more
+    )
 
 
 def test_the_loss_by_hand():
@@ -93,14 +95,14 @@ def test_the_loss_by_hand():
     soft, answer = log_softmax(teachers / 3), log_softmax(students / 3)
     divergence = (np.exp(soft) * (soft - answer)).sum(axis=1)
     entropy = -log_softmax(students)[np.arange(4), targets]
-    got = loss(recipe, 3)(with_answers(targets, np.arange(4), teachers), students)
+    got = loss(recipe, 3)(with_teacher_logits(targets, np.arange(4), teachers), students)
     np.testing.assert_allclose(got, 0.7 * 9 * divergence + 0.3 * entropy, rtol=1e-5)
 
 
 def test_a_student_that_answers_as_its_teacher_has_no_loss():
     targets, logits = np.arange(5), np.random.default_rng(0).normal(size=(5, 5))
     recipe = Recipe("baseline", teacher="a hash", teacher_weight=1.0)
-    answers = with_answers(targets, np.arange(5), logits)
+    answers = with_teacher_logits(targets, np.arange(5), logits)
     np.testing.assert_allclose(loss(recipe, 5)(answers, logits.astype("f4")), 0, atol=1e-6)
 
 
@@ -108,24 +110,26 @@ def test_without_answers_the_loss_and_the_accuracy_are_of_the_labels():
     targets, logits = np.array([0, 1, 2, 2]), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     recipe = Recipe("baseline", teacher="a hash", label_smoothing=0.1)
     alone = loss(replace(recipe, teacher=None), 3)
-    both = taught_loss(recipe, 3, alone)
+    both = distillation_loss(recipe, 3, alone)
     np.testing.assert_array_equal(both(tf.constant(targets), logits), alone(targets, logits))
-    for form in (targets, targets[:, None], with_answers(targets, np.arange(4), logits)):
+    for form in (targets, targets[:, None], with_teacher_logits(targets, np.arange(4), logits)):
         np.testing.assert_array_equal(
             accuracy(tf.constant(form), tf.constant(logits)), [1, 1, 1, 0]
         )
 
 
 def test_the_teacher_answers_for_the_very_pixels_of_the_epoch(teacher, dataset):
-    recipe = replace(taught(STUDENT, [teacher]), cutout=0.25, mixed=0.5, teacher_weight=1.0)
+    recipe = replace(student_recipe(STUDENT, [teacher]), cutout=0.25, mixup=0.5, teacher_weight=1.0)
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
-    answers, _ = lessons([teacher], recipe, dataset, splits, _Watch().count)
+    answers, _ = teacher_logits([teacher], recipe, dataset, splits, _Watch().count)
     model = keras.models.load_model(teacher.run.model_file)
     from training.data.augment import Augmentation
 
     for epoch in (1, 3):  # both see the second copy
-        draws = Augmentation.of(recipe).draw(recipe.copy(epoch), dataset.images.shape, splits.train)
-        images = batches(dataset.images, dataset.targets, splits.train, 100, draws=draws)
+        params = Augmentation.of(recipe).draw(
+            recipe.copy(epoch), dataset.images.shape, splits.train
+        )
+        images = batches(dataset.images, dataset.targets, splits.train, 100, params=params)
         wanted = model.predict(images, verbose=0)
         np.testing.assert_allclose(answers(epoch), wanted, rtol=2e-3, atol=2e-3)
     assert not np.array_equal(answers(0), answers(1))
@@ -133,12 +137,12 @@ def test_the_teacher_answers_for_the_very_pixels_of_the_epoch(teacher, dataset):
 
 def test_several_teachers_teach_the_mean_of_their_answers(teacher, student, dataset):
     other = read_teacher(student.folder)
-    both = taught(STUDENT, [teacher, other])
+    both = student_recipe(STUDENT, [teacher, other])
     assert both.teacher == f"{teacher.sha256},{other.sha256}"
     splits = split(dataset, both.data_seed, both.val_fraction)
     count = _Watch().count
     answers = [
-        lessons(those, both, dataset, splits, count)[0](1).astype(float)
+        teacher_logits(those, both, dataset, splits, count)[0](1).astype(float)
         for those in ([teacher], [other], [teacher, other])
     ]
     np.testing.assert_allclose(answers[2], (answers[0] + answers[1]) / 2, rtol=2e-3, atol=2e-3)
@@ -146,20 +150,20 @@ def test_several_teachers_teach_the_mean_of_their_answers(teacher, student, data
 
 
 def test_copies_are_answered_once_and_taken_up_one_by_one(teacher, dataset, cache):
-    recipe = replace(taught(STUDENT, [teacher]), copies=3)
+    recipe = replace(student_recipe(STUDENT, [teacher]), teacher_views=3)
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     shutil.rmtree(cache / "teachers", ignore_errors=True)
     first = _Watch()
-    lessons([teacher], recipe, dataset, splits, first.count)
+    teacher_logits([teacher], recipe, dataset, splits, first.count)
     assert len(set(first.told)) == 3
     files = sorted((cache / "teachers").rglob("*.npy"))
     files[1].unlink()
     again = _Watch()
-    lessons([teacher], recipe, dataset, splits, again.count)
+    teacher_logits([teacher], recipe, dataset, splits, again.count)
     assert set(again.told) == {"teacher answers copy 2 of 3"}
     assert sorted((cache / "teachers").rglob("*.npy")) == files
     other_seed = _Watch()  # another student of the same teacher
-    lessons([teacher], replace(recipe, seed=99), dataset, splits, other_seed.count)
+    teacher_logits([teacher], replace(recipe, seed=99), dataset, splits, other_seed.count)
     assert other_seed.told == []
 
 
@@ -169,7 +173,7 @@ def test_the_record_names_the_teacher_and_its_split(student, teacher):
     assert record["recipe"]["split_seed"] == 3
     assert [one["model"] for one in record["teachers"]] == ["baseline"]
     assert record["data"]["splits"] == teacher.run.record["data"]["splits"]
-    assert Recipe(**record["recipe"]) == taught(STUDENT, [teacher])
+    assert Recipe(**record["recipe"]) == student_recipe(STUDENT, [teacher])
     assert record["test"]["value"] > 0.3
     assert record["confidence"]["temperature"] > 0
     # As a teacher itself, it names its own.
@@ -242,4 +246,4 @@ def test_the_taught_baseline_needs_a_teacher(tmp_path, capsys):
 
 def test_a_student_can_be_loaded_and_taught_from(student):
     assert load_run(student.folder).record["status"] == "finished"
-    assert taught(STUDENT, [read_teacher(student.folder)]).split_seed == 3
+    assert student_recipe(STUDENT, [read_teacher(student.folder)]).split_seed == 3

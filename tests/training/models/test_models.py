@@ -36,7 +36,7 @@ def test_baseline_is_the_notebooks_network():
 def test_frozen_base_is_keras_vgg16_with_its_preprocessing(random_weights):
     path, source = random_weights
     base = vgg16.frozen_base((32, 32, 3), "imagenet")
-    vgg16.read_weights(path).put(base)
+    vgg16.read_weights(path).load_into(base)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
     wanted = source.predict(keras.applications.vgg16.preprocess_input(pixels.copy()), verbose=0)
     got = base.predict(pixels / 255, verbose=0)
@@ -47,7 +47,7 @@ def test_frozen_base_is_keras_vgg16_with_its_preprocessing(random_weights):
 def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(random_weights):
     path, source = random_weights
     base = vgg16.frozen_base((32, 32, 3), "unit")
-    vgg16.read_weights(path).put(base)
+    vgg16.read_weights(path).load_into(base)
     pixels = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
     np.testing.assert_allclose(
         base.predict(pixels, verbose=0), source.predict(pixels, verbose=0), rtol=1e-4, atol=1e-6
@@ -55,9 +55,9 @@ def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(random_wei
 
 
 @pytest.mark.parametrize("enlarged", [False, True])
-def test_finetuned_is_one_network_for_free_and_fixed_sizes(enlarged):
-    free = vgg16.finetuned((None, None, 3), 10, enlarged=enlarged)
-    fixed = vgg16.finetuned((32, 32, 3), 10, enlarged=enlarged)
+def test_finetuned_is_one_network_for_free_and_fixed_sizes(upsampled):
+    free = vgg16.finetuned((None, None, 3), 10, upsampled=upsampled)
+    fixed = vgg16.finetuned((32, 32, 3), 10, upsampled=upsampled)
     fixed.set_weights(free.get_weights())
     pixels = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
     np.testing.assert_allclose(
@@ -69,7 +69,7 @@ def test_finetuned_is_one_network_for_free_and_fixed_sizes(enlarged):
 def test_finetuned_turns_the_first_kernel_to_red_first(random_weights):
     path, source = random_weights
     model = vgg16.finetuned((32, 32, 3), 10)
-    vgg16.read_weights(path).put(model, rgb=True)
+    vgg16.read_weights(path).load_into(model, rgb=True)
     theirs = source.get_layer("block1_conv1").get_weights()[0]
     np.testing.assert_array_equal(
         model.get_layer("block1_conv1").get_weights()[0], theirs[:, :, ::-1]
@@ -88,10 +88,10 @@ def test_enlarged_begins_with_vgg16s_own_features(random_weights):
          for name, (kernel, bias) in kernels.items()}
     )  # fmt: skip
     images = random.integers(0, 256, (8, 32, 32, 3), np.uint8)
-    model = vgg16.finetuned((32, 32, 3), 10, enlarged=True)
-    vgg16.begin_as_imagenet(model, weights, images)
+    model = vgg16.finetuned((32, 32, 3), 10, upsampled=True)
+    vgg16.init_from_imagenet(model, weights, images)
     base = vgg16.frozen_base((48, 48, 3), "imagenet")
-    weights.put(base)
+    weights.load_into(base)
     pixels = images.astype(np.float32) / 255
     seen = keras.Model(model.input, model.get_layer("shrink").output).predict(pixels, verbose=0)
     np.testing.assert_allclose(seen, tf.image.resize(pixels, (48, 48)), atol=1e-5)
