@@ -10,18 +10,29 @@ its SHA-256 agree with bundle.json.
 
 import hashlib
 import json
-import math
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from tinysight.bundle_records import (
+    Abstention,
+    ArtifactChecks,
+    ConfidenceRecord,
+    DataRecord,
+    ExportRecord,
+    Golden,
+    TrainingRecord,
+    check_sha256,
+    check_temperature,
+)
 from tinysight.errors import BundleError
 from tinysight.preprocess import RESAMPLE, RESAMPLING
+from tinysight.records import JsonObject, RecordError, from_json, load_json, to_json
+from tinysight.stats import Accuracy
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a reader of the old format would misunderstand the new one."""
 
 # Limits on what is read from a bundle that may come from anywhere.
@@ -47,25 +58,23 @@ class Artifact:
     file: str
     sha256: str
     bytes: int
-    parity: Mapping[str, Any] = field(default_factory=dict)
-    """How far it is from the trained model: see `export.validation.parity`."""
-    accuracy: Mapping[str, Any] | None = None
-    """On the test images: correct, n, value, 95 % interval."""
-    golden: Mapping[str, Any] | None = None
-    """Its answers on seeded inputs, and how near another device must come:
-    `tinysight.integrity.golden`."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """All that is needed to make it again from the same run and data: see `export.converter`."""
+    accuracy: Accuracy | None = None
+    """On the test images."""
+    confidence: ConfidenceRecord | None = None
+    """How good its probabilities are on the test images."""
+    checks: ArtifactChecks | None = None
+    """How far it is from the trained model."""
+    golden: Golden | None = None
+    """Its answers on seeded inputs, which a device must reproduce."""
+    settings: JsonObject = field(default_factory=dict)
+    """All that is needed to make it again from the same run and data: `export.converter`."""
 
     def __post_init__(self) -> None:
-        if self.format not in ("onnx", "tflite"):
-            raise ValueError(f"unknown format {self.format!r}")
         if not _SLUG.fullmatch(self.recipe):
             raise ValueError(f"{self.recipe!r} is not a recipe's name")
         if not _SLUG.fullmatch(self.file) or self.file == "bundle.json":
             raise ValueError(f"{self.file!r} is not a plain file name")
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"{self.file}: its sha256 is not 64 hexadecimal digits")
+        check_sha256(self.sha256)
         if not 0 < self.bytes <= MAX_ARTIFACT_BYTES:
             raise ValueError(f"{self.file}: {self.bytes} bytes, allowed are {MAX_ARTIFACT_BYTES}")
 
@@ -77,7 +86,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The description of a model folder."""
+    """The description of a model folder: bundle.json, but for the folder itself."""
 
     name: str
     labels: tuple[str, ...]
@@ -90,16 +99,13 @@ class Bundle:
     resample: str = RESAMPLE
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
-    abstain: Mapping[str, Any] = field(default_factory=dict)
-    """The probability below which an answer is "unknown" when asked for: its threshold, the rule
-    that chose it, coverage and accuracy on the validation images, and their curve. Empty: none."""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    """Name, attribution, and the hashes of the index sets of every split."""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """The recipe, time, device and versions of the training run."""
-    export: Mapping[str, Any] = field(default_factory=dict)
-    """The command and versions that made the artifacts."""
-    folder: Path | None = None
+    abstention: Abstention | None = None
+    """The confidence below which "unknown" is recommended; None recommends none."""
+    data: DataRecord | None = None
+    """None for a model of unknown origin, as the next two."""
+    training: TrainingRecord | None = None
+    export: ExportRecord | None = None
+    folder: Path | None = field(default=None, metadata={"json": False})
     """Where it was read from."""
 
     def __post_init__(self) -> None:
@@ -107,21 +113,26 @@ class Bundle:
             raise ValueError(f"{self.name!r} is not a name of lower-case letters, digits, _ . -")
         if not 2 <= len(self.labels) <= MAX_LABELS or len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be at least two, and all different")
-        if not all(isinstance(label, str) and label for label in self.labels):
+        if not all(self.labels):
             raise ValueError("every label must be a text that is not empty")
         if not (0 < self.height <= MAX_SIDE and 0 < self.width <= MAX_SIDE):
             raise ValueError(f"the input must be 1 to {MAX_SIDE} pixels high and wide")
         if self.resample not in RESAMPLING:
             raise ValueError(f"unknown resampling {self.resample!r}")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError("the temperature must be above 0, and finite")
-        if self.abstain and not 0 <= self.abstain["threshold"] <= 1:
-            raise ValueError("the abstention threshold must lie in [0, 1]")
+        check_temperature(self.temperature)
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):
             raise ValueError("two artifacts have one name")
         if self.default not in [a.name for a in self.artifacts if a.format == "onnx"]:
             raise ValueError(f"the default {self.default!r} is none of its ONNX artifacts")
+        for artifact in self.artifacts:
+            if artifact.golden and len(artifact.golden.logits[0]) != len(self.labels):
+                raise ValueError(f"{artifact.name}: golden logits for another number of classes")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the input, in pixels."""
+        return self.height, self.width
 
     def artifact(self, name: str | None = None) -> Artifact:
         """The artifact of that name, or the default one. Raises BundleError."""
@@ -151,15 +162,9 @@ class Bundle:
             raise BundleError(f"{path}: damaged, its SHA-256 is not the one in bundle.json")
         return content
 
-    def as_json(self) -> dict[str, Any]:
-        """The content of bundle.json."""
-        content = {"format": FORMAT, **asdict(self)}
-        del content["folder"]
-        return content
-
     def as_text(self) -> str:
         """The text of bundle.json: a line an entry, but a row of numbers on one line."""
-        text = json.dumps(self.as_json(), indent=1, ensure_ascii=False)
+        text = json.dumps({"format": FORMAT, **to_json(self)}, indent=1, ensure_ascii=False)
         # No text inside the JSON can look so: there a line's end is written as an escape.
         return _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
 
@@ -174,54 +179,27 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
     Raises BundleError, in one line, for whatever is wrong with it.
     """
     folder = Path(_SHIPPED_DEFAULT if path is None else path)
-    if path is None or (not folder.exists() and str(folder) in shipped()):
+    if path is None or (not folder.exists() and str(folder) in shipped_bundles()):
         folder = _SHIPPED / folder
     file = folder / "bundle.json"
     try:
-        if file.stat().st_size > MAX_DESCRIPTION_BYTES:
-            raise BundleError(f"{file}: more than {MAX_DESCRIPTION_BYTES:,} bytes")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file, MAX_DESCRIPTION_BYTES)
+        if not isinstance(content, dict) or "format" not in content:
+            raise RecordError("it does not describe a bundle")
+        if content.pop("format") != FORMAT:
+            raise RecordError(f"not of format {FORMAT}, which this tinysight reads: export it anew")
+        return replace(from_json(Bundle, content), folder=folder)
     except FileNotFoundError:
-        known = ", ".join(shipped())
+        known = ", ".join(shipped_bundles())
         raise BundleError(
             f"{folder} is not a bundle: it has no bundle.json (tinysight brings {known})"
         ) from None
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{file} is not JSON: {error}") from None
-    if not isinstance(content, dict) or "format" not in content:
-        raise BundleError(f"{file} does not describe a bundle")
-    if content["format"] != FORMAT:
-        raise BundleError(
-            f"{file} has format {content['format']!r}; this tinysight reads format {FORMAT}"
-        )
-    try:
-        return _parse(content, folder)
-    except KeyError as error:
-        raise BundleError(f"{file}: {error.args[0]} is missing") from None
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+    except RecordError as error:
         raise BundleError(f"{file}: {error}") from None
 
 
-def shipped() -> list[str]:
+def shipped_bundles() -> list[str]:
     """The names of the bundles that came with tinysight."""
     return sorted(folder.name for folder in _SHIPPED.iterdir() if (folder / "bundle.json").exists())
-
-
-def _parse(content: dict[str, Any], folder: Path) -> Bundle:
-    return Bundle(
-        name=str(content["name"]),
-        labels=tuple(content["labels"]),
-        height=int(content["height"]),
-        width=int(content["width"]),
-        artifacts=tuple(Artifact(**entry) for entry in content["artifacts"]),
-        default=str(content["default"]),
-        resample=str(content["resample"]),
-        temperature=float(content["temperature"]),
-        abstain=dict(content.get("abstain", {})),  # older bundles have none
-        data=dict(content["data"]),
-        training=dict(content["training"]),
-        export=dict(content["export"]),
-        folder=folder,
-    )

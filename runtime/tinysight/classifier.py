@@ -161,11 +161,11 @@ class Classifier:
     def _least(self, min_confidence: Confidence) -> float:
         """The probability from which on a label is given."""
         if min_confidence == "auto":
-            if not self.bundle.abstain:
+            if self.bundle.abstention is None:
                 raise BundleError(
                     f"{self.bundle.name} recommends no confidence: name one between 0 and 1"
                 )
-            return float(self.bundle.abstain["threshold"])
+            return self.bundle.abstention.threshold
         if not 0 <= min_confidence <= 1:
             raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
         return min_confidence

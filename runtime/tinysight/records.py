@@ -94,7 +94,7 @@ def from_json(kind: type[T], content: object, where: str = "") -> T:
 def to_json(value: Any) -> Any:
     """The inverse of `from_json`: plain values that `json.dumps` takes, derived ones included."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
+        names = [field.name for field in _json_fields(type(value))]
         names += getattr(value, _DERIVED, ())
         return {name: to_json(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
@@ -106,15 +106,20 @@ def to_json(value: Any) -> Any:
     return value
 
 
+def _json_fields(kind: type) -> list[dataclasses.Field[Any]]:
+    """Those of a class that are written; `metadata={"json": False}` excludes one."""
+    return [field for field in dataclasses.fields(kind) if field.metadata.get("json", True)]
+
+
 @cache
 def _fields(kind: type) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
     """The types of a class's required and optional fields, and the names that are only written."""
     required: dict[str, Any] = {}
     optional: dict[str, Any] = {}
-    types_ = {field.name: field.type for field in dataclasses.fields(kind)}
+    types_ = {field.name: field.type for field in _json_fields(kind)}
     if any(isinstance(type_, str) for type_ in types_.values()):  # a class that contains itself
         types_ = get_type_hints(kind)
-    for field in dataclasses.fields(kind):
+    for field in _json_fields(kind):
         has_default = (
             field.default is not dataclasses.MISSING
             or field.default_factory is not dataclasses.MISSING

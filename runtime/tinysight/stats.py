@@ -1,8 +1,8 @@
 """The two pieces of statistics that every stage reports: an interval and percentiles."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ class Accuracy:
 
     correct: int
     n: int
+
+    DERIVED: ClassVar = ("value", "interval")
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= self.n or self.n == 0:
@@ -34,10 +36,6 @@ class Accuracy:
         half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
         # The fraction itself always lies within; at 0 and 1 rounding would leave it out.
         return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
-
-    def as_json(self) -> dict[str, Any]:
-        low, high = self.interval
-        return {**asdict(self), "value": self.value, "interval": [low, high]}
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -58,6 +56,8 @@ class McNemar:
     only_second: int
     n: int
     """All images."""
+
+    DERIVED: ClassVar = ("difference", "p")
 
     def __post_init__(self) -> None:
         if min(self.only_first, self.only_second) < 0 or self.n < 1:
@@ -90,9 +90,6 @@ class McNemar:
         )
         return min(1.0, 2 * tail)
 
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "difference": self.difference, "p": self.p}
-
 
 @dataclass(frozen=True, slots=True)
 class PairedRatio:
@@ -102,13 +99,12 @@ class PairedRatio:
     low: float
     high: float
 
+    DERIVED: ClassVar = ("within_noise",)
+
     @property
     def within_noise(self) -> bool:
         """Whether the two may as well take the same time: the interval holds 1."""
         return self.low <= 1 <= self.high
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "within_noise": self.within_noise}
 
 
 def paired_ratio(

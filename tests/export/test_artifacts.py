@@ -93,7 +93,9 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypat
         return elide_input_quantize(model)
 
     monkeypatch.setattr(post_training, "elide_input_quantize", remember)
-    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)  # it does change bits
+    monkeypatch.setattr(
+        post_training, "reduce_first_layer_range", lambda model: model
+    )  # it does change bits
     ours = OnnxRuntimeEngine(static_w8a8(graph, images).SerializeToString(), (32, 32), 10).run(
         images
     )

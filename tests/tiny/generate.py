@@ -64,9 +64,6 @@ def main(folder: Path = Path(__file__).parent / "bundle") -> None:
         width=SIDE,
         artifacts=(artifact,),
         default="float32",
-        data={"title": "no data: the network is written by hand"},
-        training={"model": "dominating_colour"},
-        export={"command": "python tests/tiny/generate.py"},
     )
     with new_folder(folder, overwrite=True) as new:
         (new / artifact.file).write_bytes(content)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinysight.bundle import Artifact, load_bundle
 from tinysight.console import table
-from tinysight.errors import BundleError
+from tinysight.records import to_json
 
 _CARD = "card.md"
 """What `python -m benchmarks card` writes beside the artifacts."""
@@ -26,39 +26,32 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
     if args.json:
-        print(json.dumps({**bundle.as_json(), "folder": str(bundle.folder)}, indent=2))
+        print(json.dumps({**to_json(bundle), "folder": str(bundle.folder)}, indent=2))
         return 0
     labels = ", ".join(bundle.labels[:12]) + (", …" if len(bundle.labels) > 12 else "")
+    training, data = bundle.training, bundle.data
     facts = [
         ("bundle", f"{bundle.name}  ({bundle.folder})"),
         ("labels", f"{len(bundle.labels)}: {labels}"),
-        ("input", f"uint8 RGB, {bundle.height} x {bundle.width}, resized {bundle.resample}"),
-        ("model", bundle.training.get("model", "unknown")),
-        ("data", f"{bundle.data.get('title', 'unknown')}; {bundle.data.get('attribution', '')}"),
+        ("input", f"uint8 RGB, {bundle.height} x {bundle.width}, resized by {bundle.resample}"),
+        ("model", "unknown" if training is None else training.model),
+        ("data", "unknown" if data is None else f"{data.title}; {data.attribution}"),
     ]
     if bundle.folder is not None and (bundle.folder / _CARD).is_file():
         facts.append(("card", f"{bundle.folder / _CARD}  (where it fails, how to make it again)"))
     for name, value in facts:
         print(f"{name:<7} {value}")
     header = ("artifact", "KB", "test accuracy (95 % interval)", "same top-1 as trained")
-    try:
-        rows = [_row(artifact, artifact.name == bundle.default) for artifact in bundle.artifacts]
-    except (AttributeError, LookupError, TypeError, ValueError):
-        raise BundleError(f"{bundle.folder}: its accuracy or parity is malformed") from None
+    rows = [_row(artifact, artifact.name == bundle.default) for artifact in bundle.artifacts]
     print("\n" + table(header, rows))
     print("\n* the default")
     return 0
 
 
 def _row(artifact: Artifact, default: bool) -> tuple[str, str, str, str]:
-    accuracy, agreement = artifact.accuracy, artifact.parity.get("test", {}).get("top1_agreement")
     return (
         artifact.name + (" *" if default else ""),
         f"{artifact.bytes / 1000:.1f}",
-        "not measured"
-        if accuracy is None
-        else "{:.2%} ({:.2%} to {:.2%}), n = {:,}".format(
-            accuracy["value"], *accuracy["interval"], accuracy["n"]
-        ),
-        "not measured" if agreement is None else f"{agreement:.2%}",
+        "not measured" if artifact.accuracy is None else str(artifact.accuracy),
+        "not measured" if artifact.checks is None else f"{artifact.checks.test.top1_agreement:.2%}",
     )

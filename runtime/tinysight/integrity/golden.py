@@ -2,21 +2,19 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.bundle import Artifact, Bundle
+from tinysight.bundle_records import Golden
 from tinysight.engines.registry import Engine
 from tinysight.preprocess import Pixels
 
 COUNT = 32
 """How many an export records. Bundles of earlier exports have 8, the first of these."""
-MAX_COUNT = 4096
-"""No more are asked of a device, whatever a bundle says."""
 _SEED = b"tinysight golden 1"
 
 
@@ -37,10 +35,10 @@ def inputs(height: int, width: int, count: int = COUNT) -> Pixels:
     return images
 
 
-def record(logits: NDArray[np.float32], tolerance: float) -> dict[str, Any]:
+def record(logits: NDArray[np.float32], tolerance: float) -> Golden:
     """What bundle.json keeps of the workstation's answers, float32 (n, classes)."""
-    rows = [[float(f"{value:.7g}") for value in row] for row in logits]
-    return {"logits": rows, "tolerance": tolerance}
+    rows = tuple(tuple(float(f"{value:.7g}") for value in row) for row in logits)
+    return Golden(rows, tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +59,24 @@ class Comparison:
         return self.max_relative_error <= self.tolerance
 
 
-def recorded_logits(golden: Mapping[str, Any], classes: int) -> NDArray[np.float32]:
-    """The recorded logits, float32 (n, classes). Raises ValueError where they are none."""
-    rows = np.asarray(golden["logits"], dtype=np.float32)
-    if rows.ndim != 2 or not 0 < len(rows) <= MAX_COUNT or rows.shape[1] != classes:
-        raise ValueError(f"golden logits of shape {rows.shape}")
-    return rows
-
-
 def compare(
-    run: Callable[[Pixels], NDArray[np.float32]],
-    golden: Mapping[str, Any],
-    shape: tuple[int, int],
-    classes: int,
+    run: Callable[[Pixels], NDArray[np.float32]], golden: Golden, shape: tuple[int, int]
 ) -> Comparison:
     """Gives an engine the golden inputs, and compares.
 
     Args:
         run: gives the logits, float32 (n, classes), of uint8 (n, height, width, 3).
-        golden: from bundle.json, as `record` made it.
+        golden: what the workstation answered.
         shape: height and width.
-
-    Raises:
-        KeyError, TypeError, ValueError, OverflowError: `golden` is malformed.
     """
-    wanted, tolerance = recorded_logits(golden, classes), float(golden["tolerance"])
+    expected = np.array(golden.logits, dtype=np.float32)
     # One at a time, as they were recorded: kernels may differ between batch sizes.
-    logits = np.concatenate([run(image[None]) for image in inputs(*shape, len(wanted))])
+    logits = np.concatenate([run(image[None]) for image in inputs(*shape, len(expected))])
     return Comparison(
-        inputs=len(wanted),
-        same_top1=int((logits.argmax(axis=1) == wanted.argmax(axis=1)).sum()),
-        max_relative_error=max_relative_error(logits, wanted),
-        tolerance=tolerance,
+        inputs=len(expected),
+        same_top1=int((logits.argmax(axis=1) == expected.argmax(axis=1)).sum()),
+        max_relative_error=max_relative_error(logits, expected),
+        tolerance=golden.tolerance,
     )
 
 
@@ -109,5 +93,4 @@ def golden_error(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | 
     """
     if artifact.golden is None:
         return None
-    shape = (bundle.height, bundle.width)
-    return compare(engine.run, artifact.golden, shape, len(bundle.labels)).max_relative_error
+    return compare(engine.run, artifact.golden, bundle.shape).max_relative_error

@@ -198,7 +198,9 @@ def test_the_baselines_first_layer_is_the_culprit(graph, images, monkeypatch):
         "conv1"
         not in portability(post_training.static_w8a8(graph, images), images).saturating_layers
     )
-    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)  # which repairs it
+    monkeypatch.setattr(
+        post_training, "reduce_first_layer_range", lambda model: model
+    )  # which repairs it
     model = post_training.static_w8a8(graph, images)
     bright = np.maximum(images, 160)
     found = portability(model, bright)
