@@ -6,7 +6,6 @@ import importlib.util
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 from tinysight.errors import MissingExtraError, TinysightError
@@ -85,6 +84,8 @@ def captured_native_stderr() -> Iterator[None]:
     TensorFlow and LiteRT greet every process with notes on drivers and instruction sets that
     none of their log levels stops; on a terminal they bury our own lines.
     """
+    import tempfile  # late: a third of a millisecond, and few commands need it
+
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:

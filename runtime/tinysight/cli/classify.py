@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         "line on stderr, and the exit code is then 1; all others are answered.",
         epilog="examples:\n"
         "  tinysight classify photo.jpg\n"
-        "  tinysight classify --top 3 photos/ 'more/*.png'\n"
+        "  tinysight classify --top-k 3 photos/ 'more/*.png'\n"
         "  cat photo.jpg | tinysight classify - --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,7 +35,13 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
     command.add_argument("--engine", choices=tuple(ENGINES), help="what runs it (onnxruntime)")
-    command.add_argument("--top", type=positive, default=1, help="how many classes to rank")
+    command.add_argument(
+        "--top-k",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="classes to rank, from 1 (default: 1)",
+    )
     command.add_argument(
         "--min-confidence",
         type=_confidence,
@@ -76,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else 32
     for prediction in classifier.classify_many(
-        readable(), batch_size=batch, top=args.top, min_confidence=args.min_confidence
+        readable(), batch_size=batch, top_k=args.top_k, min_confidence=args.min_confidence
     ):
         name = waiting.popleft()
         print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))

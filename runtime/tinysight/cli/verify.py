@@ -9,6 +9,7 @@ from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.engines.registry import engine_of, installed, open_engine
 from tinysight.errors import BundleError, MissingExtraError
 from tinysight.integrity import data_split, golden
+from tinysight.provenance import read_provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
 
 def check_data(bundle: Bundle) -> Check:
     """Whether bundle.json proves that training, validation and test images are different ones."""
-    splits = None if bundle.data is None else bundle.data.splits
+    provenance = read_provenance(bundle)
+    splits = None if provenance is None else provenance.data.splits
     if splits is None:
         return Check("data", True, "no record of which images served for what")
     try:
