@@ -242,7 +242,7 @@ _loaded: "weakref.WeakSet[Classifier]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """An engine's threads do not survive a fork: the child opens each of its own when it is asked."""
+    """An engine's threads do not survive a fork: the child opens its own at the first call."""
     for classifier in _loaded:
         classifier._run = partial(_open_and_run, classifier)
 

@@ -51,6 +51,13 @@ def require_extra(extra: str, *modules: str) -> None:
         )
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps a description, and leaves examples of several lines as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 def positive(text: str) -> int:
     """A whole number from 1, for argparse."""
     value = int(text)

@@ -1,6 +1,6 @@
 """Where a bundle comes from: provenance.json, which nothing needs in order to classify.
 
-    data        the images it was trained, calibrated, chosen and tested on, and which served for what
+    data        the images, and which were used for training, calibration, validation and test
     training    the run it was exported from
     export      how the artifacts were made
     artifacts   how each compares with the trained model
@@ -162,7 +162,7 @@ class IndexSet:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One letter an image, which says what it served for: sets that are disjoint by construction."""
+    """One letter for each image says what it was used for: the sets cannot overlap."""
 
     images: int
     letters: Mapping[str, str]
@@ -177,7 +177,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """Which image served for what, with the proof that none served twice."""
+    """Which image was used for what, with the proof that none was used twice."""
 
     train: IndexSet
     calibration: IndexSet
@@ -236,7 +236,7 @@ class TrainingSeconds:
     """How long a training took."""
 
     training: float
-    """From the first step to the last, with what had to be computed before, such as teacher logits."""
+    """From the first step to the last, and what was computed before, such as teacher logits."""
     per_epoch: float
     """The median."""
 

@@ -18,9 +18,15 @@ def add(commands: Any) -> None:
         "info", help="describe a bundle", description="Describes a bundle and its artifacts."
     )
     command.add_argument(
-        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+        "bundle",
+        nargs="?",
+        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
-    command.add_argument("--json", action="store_true", help="all of it, as JSON")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print all of it, provenance included, as one JSON object",
+    )
     command.set_defaults(run=run)
 
 

@@ -24,17 +24,17 @@ COMMANDS = {
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The command line; complete for `command` alone, or for all where that is None."""
+    """The command line: of one command alone, or the names of all where that is None."""
     main = argparse.ArgumentParser(
         prog="tinysight", description="Classify small images on a small device."
     )
     main.add_argument("--version", action=_Version)
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        if command in (None, name):
-            importlib.import_module(f"tinysight.cli.{name}").add(commands)
-        else:
+    if command is None:
+        for name, summary in COMMANDS.items():
             commands.add_parser(name, help=summary)
+    else:
+        importlib.import_module(f"tinysight.cli.{command}").add(commands)
     return main
 
 
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Importing numpy and onnxruntime makes many objects and hardly any garbage: looking for it
     # meanwhile takes a tenth of the whole process.
     gc.disable()
-    named = next((word for word in words if word in COMMANDS), "")
-    return run_cli("tinysight", lambda: _run(parser(named).parse_args(words)))
+    command = words[0] if words and words[0] in COMMANDS else None
+    return run_cli("tinysight", lambda: _run(parser(command).parse_args(words)))
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -35,9 +35,15 @@ def add(commands: Any) -> None:
         "anything is wrong.",
     )
     command.add_argument(
-        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+        "bundle",
+        nargs="?",
+        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
-    command.add_argument("--json", action="store_true", help="the verdicts as JSON")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print the verdicts as one JSON object",
+    )
     command.set_defaults(run=run)
 
 
