@@ -1,4 +1,4 @@
-"""Scripts run in processes of their own: for what a process that has run for a while cannot measure."""
+"""Scripts in processes of their own, for what a process that has run for a while cannot measure."""
 
 import os
 import subprocess

@@ -79,7 +79,7 @@ def measurement_warnings(before: MachineState, after: MachineState) -> list[str]
 
 
 def _cpu_seconds(root: Path) -> tuple[float | None, float | None]:
-    """Busy and steal time in seconds, from the first line of /proc/stat: see proc_stat(5) for its columns."""
+    """Busy and steal time in seconds, from the first line of /proc/stat: see proc_stat(5)."""
     try:
         line = (root / "proc/stat").read_text(encoding="ascii").splitlines()[0]
         tick = os.sysconf("SC_CLK_TCK")

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from tinysight.bundle import Bundle
 from tinysight.device import info
@@ -21,7 +21,7 @@ from tinysight.files import cache_folder, write_bytes
 from tinysight.records import RecordError, from_json, load_json, to_json
 from tinysight.stats import PairedRatio
 
-FORMAT = 2
+FORMAT: Final = 2
 MAX_BYTES = 1 << 16
 """Of a profile that is read."""
 
