@@ -1,9 +1,9 @@
 """What a benchmark measures: frozen dataclasses, which are also the schema of result documents.
 
 `tinysight bench` prints a `BenchmarkResult` as JSON, a sweep of `benchmarks` adds to the same
-parts: both are written by `tinysight.records.to_json` and read back by `from_json`, key by key. Fields are
-what was measured; what follows from them, such as medians, is written beside them (`DERIVED`) for
-other readers, and ignored when read. Names say the units.
+parts. Both are written by `tinysight.records.to_json` and read by `from_json`, key by key. Fields
+are what was measured; what follows from them, such as medians, is written beside them (`DERIVED`)
+for other readers, and ignored when read. Names say the units.
 """
 
 import math

@@ -1,13 +1,14 @@
 """Measures the artifacts of bundles on this device: latencies, cold starts, energy, accuracy.
 
-`run_process`, `combine`, `start_offsets` and `wait_until` also serve the sweep of `benchmarks`.
+`variant_of`, `run_process`, `combine`, `start_offsets` and `wait_until` also serve the sweep of
+`benchmarks`.
 """
 
 import pickle
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -80,7 +81,7 @@ def bench(
         raise TinysightError("two bundles have one name")
     pairs = [(bundle, artifact) for bundle in bundles for artifact in runnable(bundle)]
     # First, since a wrong folder is reported before the long measurement.
-    variants = tuple(_variant(*pair, data, progress) for pair in pairs)
+    variants = tuple(_measure_accuracy(*pair, data, progress) for pair in pairs)
     before = MachineState.now()
     measured = _run_processes(bundles, pairs, variants, settings, progress)
     after = MachineState.now()
@@ -110,6 +111,21 @@ def bench(
         ),
         preprocessing=_preprocessing(names, measured.processes),
         energy=measured.processes[-1].energy or EnergyRecord("not read", None, ()),
+    )
+
+
+def variant_of(bundle: Bundle, artifact: Artifact) -> ModelVariant:
+    """An artifact under its engine, with the accuracy that the bundle recorded."""
+    return ModelVariant(
+        model=bundle.name,
+        recipe=artifact.recipe,
+        artifact=artifact.name,
+        engine=engine_of(artifact),
+        bytes=artifact.bytes,
+        sha256=artifact.sha256,
+        macs=None if bundle.training is None else bundle.training.macs,
+        accuracy=artifact.accuracy,
+        accuracy_source=None if artifact.accuracy is None else "recorded",
     )
 
 
@@ -187,25 +203,17 @@ def steadiness_warnings(
     return found
 
 
-def _variant(
+def _measure_accuracy(
     bundle: Bundle, artifact: Artifact, data: Path | None, progress: Progress
 ) -> ModelVariant:
-    accuracy = artifact.accuracy
-    if data is not None:
-        progress(f"measuring the accuracy of {artifact.name}", 0, 0)
-        run = open_engine(bundle, artifact, info.cores()).run
-        accuracy = Accuracy(*correct_answers(run, labelled_batches(data, bundle)))
-    return ModelVariant(
-        model=bundle.name,
-        recipe=artifact.recipe,
-        artifact=artifact.name,
-        engine=engine_of(artifact),
-        bytes=artifact.bytes,
-        sha256=artifact.sha256,
-        macs=None if bundle.training is None else bundle.training.macs,
-        accuracy=accuracy,
-        accuracy_source=None if accuracy is None else "recorded" if data is None else "measured",
-    )
+    """The variant with the accuracy on `data`, or else with the one that was recorded."""
+    variant = variant_of(bundle, artifact)
+    if data is None:
+        return variant
+    progress(f"measuring the accuracy of {artifact.name}", 0, 0)
+    run = open_engine(bundle, artifact, info.cores()).run
+    accuracy = Accuracy(*correct_answers(run, labelled_batches(data, bundle)))
+    return replace(variant, accuracy=accuracy, accuracy_source="measured")
 
 
 @dataclass(frozen=True, slots=True)
