@@ -28,7 +28,7 @@ from benchmarks.sweep.targets import Target
 from tinysight.benchmark.results import ModelVariant
 from tinysight.benchmark.runner import Progress
 from tinysight.benchmark.worker import Run
-from tinysight.bundle_records import check_sha256
+from tinysight.bundle import check_sha256
 from tinysight.console import captured_native_stderr
 from tinysight.engines.ort import make_session
 from tinysight.errors import TinysightError

@@ -38,6 +38,7 @@ from tinysight.device.versions import package_versions
 from tinysight.engines.registry import ENGINES, engine_of, open_engine, runnable
 from tinysight.errors import TinysightError
 from tinysight.image_files import labelled_batches
+from tinysight.provenance import read_provenance
 from tinysight.records import from_json, parse_json
 from tinysight.stats import Accuracy
 
@@ -115,7 +116,11 @@ def bench(
 
 
 def variant_of(bundle: Bundle, artifact: Artifact) -> ModelVariant:
-    """An artifact under its engine, with the accuracy that the bundle recorded."""
+    """An artifact under its engine, with the accuracy that the bundle recorded.
+
+    Raises BundleError where the bundle's provenance.json is damaged.
+    """
+    provenance = read_provenance(bundle)
     return ModelVariant(
         model=bundle.name,
         recipe=artifact.recipe,
@@ -123,7 +128,7 @@ def variant_of(bundle: Bundle, artifact: Artifact) -> ModelVariant:
         engine=engine_of(artifact),
         bytes=artifact.bytes,
         sha256=artifact.sha256,
-        macs=None if bundle.training is None else bundle.training.macs,
+        macs=None if provenance is None else provenance.training.macs,
         accuracy=artifact.accuracy,
         accuracy_source=None if artifact.accuracy is None else "recorded",
     )
