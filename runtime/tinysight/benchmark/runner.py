@@ -167,7 +167,7 @@ def start_offsets(processes: int, min_duration: float) -> list[float]:
     At random in its slot, so that what comes back at even intervals is not met, or missed, every
     time.
     """
-    slot = min_duration / processes
+    slot = min_duration / max(processes, 1)
     return [slot * (number + random.random()) if number else 0.0 for number in range(processes)]
 
 

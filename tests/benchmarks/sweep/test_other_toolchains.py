@@ -75,7 +75,9 @@ def test_a_damaged_list_of_conversions_is_one_line(
 ) -> None:
     _, out = folders
     content = json.loads((out / NAME).read_text())
-    for change in ({"format": 1}, {"shape": [1]}, {"conversions": [{}]}, {"more": 1}):
+    changes: list[dict[str, object]]
+    changes = [{"format": 1}, {"shape": [1]}, {"conversions": [{}]}, {"more": 1}]
+    for change in changes:
         (tmp_path / NAME).write_text(json.dumps({**content, **change}))
         with pytest.raises(TinysightError, match="holds no conversions") as caught:
             list(of_folder(tmp_path))

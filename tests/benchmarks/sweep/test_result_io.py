@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.cli import main
 from benchmarks.sweep import result_io
 from benchmarks.sweep.result import SweepResult
 from benchmarks.sweep.result_io import read, write
@@ -67,8 +66,8 @@ DAMAGE = {
                                  "not those of the variants"),
     "a measurement twice": (damaged(lambda c: c["measurements"].append(c["measurements"][0])),
                             "there twice"),
-    "more correct than images": (damaged(lambda c: c["variants"][0]["accuracy"].update(correct=201)),
-                                 "201 correct of 200"),
+    "too many correct": (damaged(lambda c: c["variants"][0]["accuracy"].update(correct=201)),
+                         "201 correct of 200"),
 }  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     sweep(targets, None, settings, tmp_path)
     (file,) = tmp_path.rglob("process-*.json")
     file.write_text('{"timings": []}')
-    with pytest.raises(TinysightError, match="damaged .*; delete it"):
+    with pytest.raises(TinysightError, match=r"damaged .*; delete it"):
         sweep(targets, None, settings, tmp_path)
 
 
