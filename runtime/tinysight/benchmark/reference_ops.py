@@ -67,7 +67,7 @@ def float32_peak(seconds: float = 0.1) -> Float32Peak:
 def clock_probe() -> object:
     """A fixed amount of work in the innermost cache: its time depends on the core's clock alone.
 
-    Timed interleaved with models, it tells how much of a change in their latencies is the
+    Timed interleaved with models, it shows how much of a change in their latencies is the
     machine's: a core that the system, or the host of a virtual machine, clocks 2 % lower takes 2 %
     longer for everything.
     """

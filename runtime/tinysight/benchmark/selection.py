@@ -242,7 +242,7 @@ def _explain(
     if limit is not None and identity_latency_us is not None and identity_latency_us > limit:
         reasons.append(
             f"the identity model takes {identity_latency_us:.1f} us in onnxruntime here: no model "
-            f"can answer within {limit:g} us in it"
+            f"in it can answer within {limit:g} us"
         )
     violated = [{one.quantity: one for one in budget.violations(c)} for c in candidates]
     for quantity, best in _BEST.items():

@@ -93,7 +93,7 @@ class Latency:
         check_samples(self.samples_ns)
 
     def percentile_us(self, percent: float) -> float | None:
-        """In microseconds; None where fewer than ten samples lie beyond it, too few to tell."""
+        """In microseconds; None where fewer than ten samples lie beyond it."""
         if self.samples_ns.size * min(percent, 100 - percent) / 100 < 10:
             return None
         return float(np.percentile(self.samples_ns, percent)) / 1e3

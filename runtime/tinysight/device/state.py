@@ -19,9 +19,9 @@ class MachineState:
     """What the system says at one moment; None for what it does not say."""
 
     load: float | None
-    """Processes that ran or wanted to, over the last minute."""
+    """Processes that ran or waited to run, averaged over the last minute."""
     clock_mhz: float | None
-    """Of the quickest core."""
+    """Of the core with the highest clock."""
     temperature_c: float | None
     """Of the hottest sensor."""
     throttled: int | None
@@ -33,7 +33,7 @@ class MachineState:
     busy_s: float | None = None
     """CPU time that all processes have had since the system started."""
     steal_s: float | None = None
-    """CPU time that a virtual machine wanted and its host gave to another one."""
+    """CPU time that the host of this virtual machine gave to another one."""
 
     @classmethod
     def now(cls, root: Path = Path("/")) -> "MachineState":

@@ -118,7 +118,7 @@ def test_the_reasons_name_what_is_in_the_way() -> None:
         "accuracy 70.00 %, allowed is at least 85.00 %",
     )
     impossible = select([quick, good], Budget(max_latency_us=3), 4)
-    assert "no model can answer within 3 us" in impossible.reasons[0]
+    assert "no model in it can answer within 3 us" in impossible.reasons[0]
 
 
 def test_what_is_unknown_keeps_no_limit() -> None:
@@ -189,7 +189,7 @@ def test_the_shipped_bundle_keeps_one_budget_and_not_another(
     assert result["nearest"]["artifact"] == "static_w8a8"
     assert [violation["quantity"] for violation in result["violations"]] == ["accuracy"]
     assert main([*budget, "--max-latency-us", "0.001"]) == 1
-    assert "no model can answer within 0.001 us" in capsys.readouterr().out
+    assert "no model in it can answer within 0.001 us" in capsys.readouterr().out
 
 
 def test_it_reads_what_bench_printed(
