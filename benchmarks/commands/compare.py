@@ -17,8 +17,8 @@ def add(commands: Any) -> None:
         "compare",
         help="test whether two sweeps agree",
         description="Compares two sweeps of the same artifacts, measurement by measurement. Two "
-        "medians agree when the 95 %% interval of their ratio holds 1. The exit code is 1 when "
-        "fewer than 95 %% of the measurements agree. It also says how many agree when all are "
+        "medians agree when the 95 % interval of their ratio holds 1. The exit code is 1 when "
+        "fewer than 95 % of the measurements agree. It also says how many agree when all are "
         "scaled to one clock by the clock probe, a fixed amount of work timed in every process.",
     )
     command.add_argument(
