@@ -32,7 +32,6 @@ from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import Engine
 from tinysight.files import new_folder
 from tinysight.integrity import golden
-from tinysight.records import to_json
 from training.calibration import Confidence
 from training.data import Dataset, Splits, split
 from training.finalize import predict
@@ -270,7 +269,7 @@ def _mixed(recipe: Recipe, converter: Converter, check: "_Check") -> Candidate:
         "calibration": chosen.settings.get("calibration"),
         "float_layers": list(choice.float_layers),
         "search": [trial.as_json() for trial in choice.trials],
-        "device": to_json(info.describe()),
+        "device": info.describe(),
     }
     return Candidate(recipe, "onnx", chosen.content, settings)
 

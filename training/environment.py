@@ -5,7 +5,6 @@ from importlib.metadata import version
 from typing import Any
 
 from tinysight.device import info
-from tinysight.records import to_json
 from training.tf_keras_setup import keras, tf
 
 
@@ -22,4 +21,4 @@ def describe_device() -> dict[str, Any]:
         for gpu in tf.config.list_physical_devices("GPU")
     ]
     precision = keras.mixed_precision.global_policy().name
-    return {**to_json(info.describe()), "gpus": gpus, "precision": precision}
+    return {**info.describe(), "gpus": gpus, "precision": precision}

@@ -18,10 +18,9 @@ from export.passes.strip_quantization import strip_quantization
 from export.validation.int16_saturation import Portability, portability
 from tinysight.benchmark.timing import Latency, time_interleaved
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.device.info import DeviceInfo, describe
+from tinysight.device.info import describe
 from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.integrity import golden
-from tinysight.records import to_json
 
 FORMAT = 1
 
@@ -43,7 +42,7 @@ class Explanation:
     int8: Latency
     findings: tuple[Finding, ...]
     portability: Portability
-    device: DeviceInfo
+    device: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -53,9 +52,9 @@ class Explanation:
             "artifact": self.artifact.name,
             "sha256": self.artifact.sha256,
             "reference": self.reference,
-            "device": to_json(self.device),
+            "device": self.device,
             "peak_macs_per_us": {"float32": self.peak.float32, "int8": self.peak.int8},
-            "latency": {"float32": self.float32.summary(), "int8": self.int8.summary()},
+            "latency": {"float32": self.float32.as_json(), "int8": self.int8.as_json()},
             "rows": [row.as_json(self.peak) for row in self.rows],
             "findings": [finding.as_json() for finding in self.findings],
             "portability": self.portability.as_json(),

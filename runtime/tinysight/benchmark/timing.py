@@ -115,11 +115,6 @@ class Latency:
         """One over the mean."""
         return 1e9 / float(self.samples_ns.mean())
 
-    def summary(self) -> dict[str, float | int | None]:
-        """Its figures without the samples, for JSON."""
-        figures = {name: getattr(self, name) for name in self.DERIVED}
-        return {**figures, "runs": int(self.samples_ns.size)}
-
 
 def check_samples(samples_ns: NDArray[np.int64]) -> None:
     """Raises ValueError unless these are times of single calls: a row of at least one, above 0."""

@@ -18,7 +18,7 @@ def make_session(
     threads: int = 1,
     *,
     optimize: bool = True,
-    optimized_model: Path | None = None,
+    optimized_file: Path | None = None,
     profile_prefix: Path | None = None,
 ) -> "InferenceSession":
     """A session on the CPU, with the settings that every model of this project is run with.
@@ -27,7 +27,7 @@ def make_session(
         model: the .onnx file.
         threads: how many cores one call may use.
         optimize: False runs the graph as it is written, without any of onnxruntime's fusions.
-        optimized_model: where to write the graph that onnxruntime made of it.
+        optimized_file: where to write the graph that onnxruntime made of it.
         profile_prefix: how the path of a profile begins, which `session.end_profiling()` writes.
 
     Raises one of onnxruntime's exceptions, which share no base but Exception, for what is no model.
@@ -41,8 +41,8 @@ def make_session(
     options.log_severity_level = 3
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if optimized_model is not None:
-        options.optimized_model_filepath = str(optimized_model)
+    if optimized_file is not None:
+        options.optimized_file_filepath = str(optimized_file)
     if profile_prefix is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_prefix)

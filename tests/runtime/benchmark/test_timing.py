@@ -34,13 +34,9 @@ def test_a_percentile_needs_ten_samples_beyond_it(percent: float, least: int) ->
 
 
 def test_the_figures_are_microseconds_and_calls_per_second() -> None:
-    assert latency(1001).summary() == {
-        "median_us": 501.0,
-        "p90_us": 901.0,
-        "p99_us": 991.0,
-        "calls_per_second": pytest.approx(1e6 / 501),
-        "runs": 1001,
-    }
+    many = latency(1001)
+    assert (many.median_us, many.p90_us, many.p99_us) == (501.0, 901.0, 991.0)
+    assert many.calls_per_second == pytest.approx(1e6 / 501)
     few = latency(3)
     assert (few.median_us, few.p90_us, few.p99_us) == (2.0, None, None)
 

@@ -15,7 +15,7 @@ def test_a_session_has_the_settings_that_it_is_asked_for(tmp_path: Path) -> None
     session = make_session(
         identity_model(),
         2,
-        optimized_model=tmp_path / "optimized.onnx",
+        optimized_file=tmp_path / "optimized.onnx",
         profile_prefix=tmp_path / "profile",
     )
     assert session.get_session_options().intra_op_num_threads == 2
