@@ -42,7 +42,7 @@ def make_session(
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if optimized_file is not None:
-        options.optimized_file_filepath = str(optimized_file)
+        options.optimized_model_filepath = str(optimized_file)
     if profile_prefix is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_prefix)
