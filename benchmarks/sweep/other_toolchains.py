@@ -137,10 +137,10 @@ def convert(
         for name, engine, files in _conversions(model, calibration, progress):
             for suffix, content in files.items():
                 (folder / f"{name}{suffix}").write_bytes(content)
-            content = b"".join(files.values())
-            sha256 = hashlib.sha256(content).hexdigest()
+            whole = b"".join(files.values())
+            sha256 = hashlib.sha256(whole).hexdigest()
             file = f"{name}{next(iter(files))}"
-            conversions.append(Conversion(name, engine, file, len(content), sha256))
+            conversions.append(Conversion(name, engine, file, len(whole), sha256))
         record = ConversionFolder(
             FORMAT,
             run.record["recipe"]["model"],
