@@ -116,19 +116,17 @@ def convert(
     """
     from export.builder import calibration_indices
     from training.data import load_dataset, split
-    from training.recipes import Recipe
     from training.run_folder import load_run
     from training.tf_keras_setup import keras
 
     if out.exists() and not (overwrite and (out / NAME).is_file()):
         raise TinysightError(f"{out} exists: --overwrite replaces a folder of conversions")
     run = load_run(run_folder)
-    recorded = run.record["data"]
-    size = tuple(recorded["shape"][:2])
-    dataset = load_dataset(data or recorded["source"], size=size, progress=progress)
-    if dataset.fingerprint != recorded["fingerprint"]:
+    recipe, recorded = run.record.recipe, run.record.data
+    size = recorded.shape[:2]
+    dataset = load_dataset(data or recorded.source, size=size, progress=progress)
+    if dataset.fingerprint != recorded.fingerprint:
         raise TinysightError(f"{dataset.source} is not the data that {run_folder} was trained on")
-    recipe = Recipe(**run.record["recipe"])
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     calibration = _scaled(dataset.images[calibration_indices(splits, recipe.seed)])
     model = keras.models.load_model(run.model_file)
@@ -143,9 +141,9 @@ def convert(
             conversions.append(Conversion(name, engine, file, len(whole), sha256))
         record = ConversionFolder(
             FORMAT,
-            run.record["recipe"]["model"],
-            tuple(recorded["labels"]),
-            (size[0], size[1]),
+            recipe.model,
+            recorded.labels,
+            size,
             tuple(conversions),
         )
         text = json.dumps(to_json(record), indent=1) + "\n"
