@@ -2,15 +2,15 @@
 
 A marker says what stands between it and the next `<!-- end -->`, in a line or in a paragraph:
 
-    <!-- figures:FOLDER/table -->                       a row for each entry, the quickest first
+    <!-- figures:FOLDER/table -->                     a row for each model variant, fastest first
     <!-- figures:FOLDER/command -->                     what to type to measure it again
     <!-- figures:FOLDER/device -->                      the CPU it was measured on
     <!-- figures:FOLDER/accuracy/MODEL/RECIPE@ENGINE -->  68.38%
     <!-- figures:FOLDER/interval/MODEL/RECIPE@ENGINE -->  67.5% to 69.3%
-    <!-- figures:FOLDER/median/MODEL/RECIPE@ENGINE -->    43.1, microseconds at the base cell
+    <!-- figures:FOLDER/median/MODEL/RECIPE@ENGINE -->    43.1, microseconds
     <!-- figures:FOLDER/kb/MODEL/RECIPE@ENGINE -->        94, thousands of bytes
 
-FOLDER is one below benchmarks/results.
+FOLDER is one below benchmarks/results. A median is that of fewest threads and smallest batch.
 """
 
 import re
@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.report.markdown import table
+from benchmarks.report.text import cpu
 from benchmarks.sweep.result import ModelVariant, Result
 from benchmarks.sweep.result_io import ResultError, read
 from tinysight.errors import TinysightError
@@ -28,8 +29,8 @@ _MARKED = re.compile(r"(<!-- figures:(\S+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 _BEGUN = re.compile(r"<!-- figures:")
 
 
-def renewed(text: str, results: Path = RESULTS) -> str:
-    """The text with every marked figure as the results have it now.
+def update_figures(text: str, results: Path = RESULTS) -> str:
+    """The text with every marked figure replaced by that of the results.
 
     Raises TinysightError for a marker without an end, of an unknown figure, or without a result.
     """
@@ -92,6 +93,6 @@ def _kb(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
 _WHOLE: dict[str, Callable[[Result], str]] = {
     "table": table,
     "command": lambda result: f"```\n{result.command}\n```",
-    "device": lambda result: str(result.device["cpu"]),
+    "device": cpu,
 }
 _SINGLE = {"accuracy": _accuracy, "interval": _interval, "median": _median, "kb": _kb}
