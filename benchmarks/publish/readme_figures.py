@@ -53,7 +53,7 @@ def update_figures(text: str, results: Path = RESULTS) -> str:
 def _figure(name: str, load: Callable[[str], Result]) -> str:
     folder, _, rest = name.partition("/")
     kind, _, key = rest.partition("/")
-    if not folder or not re.fullmatch(r"[\w.-]+", folder):
+    if not re.fullmatch(r"[\w-][\w.-]*", folder):
         raise TinysightError(f"figures:{name}: no folder of results")
     result = load(folder)
     if kind in _WHOLE and not key:

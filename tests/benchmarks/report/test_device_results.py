@@ -1,6 +1,9 @@
 """A device's own result: checked against the published schema, and shown beside sweeps."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,17 +20,20 @@ from benchmarks.sweep.compare import pair
 from benchmarks.sweep.result_io import ResultError, read
 from tests.benchmarks.make_result import make_result
 
+Change = Callable[[Any], object]
+"""Changes a document in place."""
+
 
 @pytest.fixture
-def content(benched):
+def content(benched: Path) -> Any:
     return json.loads(benched.read_text())
 
 
 @pytest.fixture
-def changed(content, tmp_path):
+def changed(content: Any, tmp_path: Path) -> Callable[[Change], Path]:
     """Writes the document after a change."""
 
-    def write(change):
+    def write(change: Change) -> Path:
         change(content)
         file = tmp_path / "changed.json"
         file.write_text(json.dumps(content))
@@ -36,7 +42,7 @@ def changed(content, tmp_path):
     return write
 
 
-def test_it_is_read_as_a_result(benched, content):
+def test_it_is_read_as_a_result(benched: Path, content: Any) -> None:
     result = read(benched)
     assert result.bench is not None
     assert [measurement.place for measurement in result.measurements] == [
@@ -47,7 +53,7 @@ def test_it_is_read_as_a_result(benched, content):
     assert result.data is None
 
 
-def test_all_of_it_is_in_the_schema(benched, content):
+def test_all_of_it_is_in_the_schema(benched: Path, content: Any) -> None:
     """Nothing is printed that the schema does not name, and every name in it is printed."""
     schema = json.loads((result_io.SCHEMAS / "bench-1.json").read_text())
     read(benched)  # additionalProperties are refused
@@ -56,7 +62,7 @@ def test_all_of_it_is_in_the_schema(benched, content):
         assert set(schema["properties"][part]["items"]["properties"]) == set(content[part][0])
 
 
-def test_it_enters_the_report_beside_a_sweep(swept, benched, tmp_path):
+def test_it_enters_the_report_beside_a_sweep(swept: Path, benched: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(["report", str(swept), str(benched), "--out", str(out)]) == 0
     text = (out / "report.html").read_text()
@@ -70,29 +76,38 @@ def test_it_enters_the_report_beside_a_sweep(swept, benched, tmp_path):
     assert len(pair(read(swept), read(benched))) == 2
 
 
-def test_alone_and_without_an_accuracy_there_is_no_front_to_draw(benched, tmp_path, capsys):
+def test_without_an_accuracy_there_is_no_pareto_front(
+    benched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["report", str(benched), "--out", str(tmp_path)]) == 0
     assert "report.html, report.md\n" in capsys.readouterr().out
-    assert not (tmp_path / "front.png").exists()
-    assert "front.png" not in (tmp_path / "report.md").read_text()
+    assert not (tmp_path / "pareto_front.png").exists()
+    assert "pareto_front.png" not in (tmp_path / "report.md").read_text()
 
 
-def test_an_accuracy_makes_a_front(changed, tmp_path):
-    worth = {"correct": 68, "n": 100, "value": 0.68, "interval": [0.58, 0.76]}
-    file = changed(lambda c: c["entries"][0].update(accuracy=worth, accuracy_from="measured here"))
+def test_an_accuracy_makes_a_pareto_front(
+    changed: Callable[[Change], Path], tmp_path: Path
+) -> None:
+    accuracy = {"correct": 68, "n": 100, "value": 0.68, "interval": [0.58, 0.76]}
+    file = changed(
+        lambda c: c["entries"][0].update(accuracy=accuracy, accuracy_from="measured here")
+    )
     assert main(["report", str(file), "--out", str(tmp_path / "out")]) == 0
-    assert (tmp_path / "out" / "front.png").exists()
-    assert "accuracy measured there" in (tmp_path / "out" / "report.html").read_text()
+    assert (tmp_path / "out" / "pareto_front.png").exists()
+    assert "accuracy measured on the device" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_warnings_are_shown_and_no_word_becomes_markup(changed):
+def test_warnings_are_shown_and_no_text_becomes_markup(
+    changed: Callable[[Change], Path],
+) -> None:
     file = changed(lambda c: c["warnings"].append("busy: <script>alert(1)</script>"))
     text = page([make_result({"float32": 50}), read(file)], "t")
-    assert "Doubtful:" in text
+    assert "Warning:" in text
+    assert "busy: &lt;script&gt;" in text
     assert "<script>alert" not in text
 
 
-DAMAGE = {
+DAMAGE: dict[str, tuple[Change, str]] = {
     "a part too many": (lambda c: c.update(more=1), "more"),
     "a later format": (lambda c: c.update(format=2), "not read here"),
     "a time of 0": (lambda c: c["cells"][0]["passes_ns"][0].append(0), "minimum of 1"),
@@ -103,7 +118,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_one_is_one_line(name, changed):
+def test_a_damaged_one_is_one_line(name: str, changed: Callable[[Change], Path]) -> None:
     change, message = DAMAGE[name]
     with pytest.raises(ResultError, match=message) as caught:
         read(changed(change))
