@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import require_extra
 from tinysight.errors import TinysightError
 
 
@@ -32,7 +31,6 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "jsonschema")
     from benchmarks.publish.readme_figures import update_figures
     from tinysight.files import write_bytes
 

@@ -41,11 +41,11 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "matplotlib", "jsonschema", "jinja2")
+    require_extra("bench", "matplotlib", "jinja2")
     from benchmarks.report.html_page import page
     from benchmarks.report.markdown import PARETO_FRONT, markdown
     from benchmarks.sweep.plot import draw
-    from benchmarks.sweep.result import rated
+    from benchmarks.sweep.result import has_accuracy
     from benchmarks.sweep.result_io import read
     from tinysight.files import write_bytes
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     html = page(results, args.title, images)
     args.out.mkdir(parents=True, exist_ok=True)
     written = ["report.html", "report.md"]
-    if rated(results[0]):
+    if has_accuracy(results[0]):
         draw(results[0], args.out / PARETO_FRONT)
         written.append(PARETO_FRONT)
     write_bytes(args.out / "report.md", markdown(results, args.title).encode())

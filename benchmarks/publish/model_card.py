@@ -19,13 +19,7 @@ from benchmarks.studies.out_of_distribution import (
 )
 from benchmarks.studies.training_data import parse_recipe
 from tinysight import Bundle, Classifier
-from tinysight.bundle_records import (
-    DataRecord,
-    ExportRecord,
-    TeacherRecord,
-    TrainingRecord,
-)
-from tinysight.errors import TinysightError
+from tinysight.provenance import Provenance, TeacherRecord, TrainingRecord, require_provenance
 from tinysight.stats import Accuracy
 from training.data import Dataset
 from training.recipes import Recipe, recipe_of
@@ -37,27 +31,12 @@ _DISTILLATION = {"temperature", "teacher_weight", "mixup", "teacher_views"}
 """Settings that mean nothing without a teacher."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Provenance:
-    """What a bundle records of how it was made: all of it, or there is no card."""
-
-    data: DataRecord
-    training: TrainingRecord
-    export: ExportRecord
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> "_Provenance":
-        if bundle.data is None or bundle.training is None or bundle.export is None:
-            raise TinysightError(f"{bundle.name} does not record how it was made")
-        return cls(bundle.data, bundle.training, bundle.export)
-
-
 def model_card(bundle: Bundle, dataset: Dataset) -> str:
     """The card; classifies the test images once more with the default artifact.
 
-    Raises TinysightError where the bundle does not record how it was made.
+    Raises BundleError where the bundle does not record how it was made.
     """
-    provenance = _Provenance.of(bundle)
+    provenance = require_provenance(bundle)
     classifier = Classifier.load(bundle.folder, artifact=bundle.default)
     test = dataset.parts["test"]
     logits = [classifier.logits(dataset.images[part]) for part in np.array_split(test, 100)]
@@ -70,7 +49,7 @@ def model_card(bundle: Bundle, dataset: Dataset) -> str:
     sections = (
         _summary(bundle, provenance, Accuracy(int((answers == targets).sum()), len(targets))),
         _failures(bundle.labels, answers, targets),
-        _confidence(bundle),
+        _confidence(bundle, provenance),
         _out_of_distribution(ood),
         _reproduction(bundle),
     )
@@ -80,9 +59,9 @@ def model_card(bundle: Bundle, dataset: Dataset) -> str:
 def commands(bundle: Bundle) -> list[str]:
     """What to type to make the bundle again, the teachers first.
 
-    Raises TinysightError where the bundle does not record how it was made.
+    Raises BundleError where the bundle does not record how it was made.
     """
-    provenance = _Provenance.of(bundle)
+    provenance = require_provenance(bundle)
     training, export = provenance.training, provenance.export
     folders: dict[str, str] = {}
     lines = [
@@ -142,7 +121,7 @@ def _shell(stage: str, *words: str) -> str:
     return f"python -m {stage} {shlex.join(words)}"
 
 
-def _summary(bundle: Bundle, provenance: _Provenance, accuracy: Accuracy) -> Iterator[str]:
+def _summary(bundle: Bundle, provenance: Provenance, accuracy: Accuracy) -> Iterator[str]:
     artifact, training, data = bundle.artifact(), provenance.training, provenance.data
     images = (
         ""
@@ -200,9 +179,10 @@ def _failures(
         yield f"| {label} | {Accuracy(correct, int(own.sum()))} | {worst} |"
 
 
-def _confidence(bundle: Bundle) -> Iterator[str]:
+def _confidence(bundle: Bundle, provenance: Provenance) -> Iterator[str]:
     yield from ("", "## Confidence", "")
-    confidence, abstention = bundle.artifact().confidence, bundle.abstention
+    checks, abstention = provenance.artifacts.get(bundle.default), bundle.abstention
+    confidence = None if checks is None else checks.confidence
     if confidence is not None:
         yield (
             f"Probabilities are calibrated by one temperature, {bundle.temperature:.3f}, fitted on "
@@ -212,7 +192,7 @@ def _confidence(bundle: Bundle) -> Iterator[str]:
     if abstention is None:
         return
     yield "\n| threshold | answered | accuracy of these |\n|---|---|---|"
-    for point in abstention.curve:
+    for point in provenance.curve:
         if point.accuracy is not None and round(100 * point.threshold) % 10 == 0:
             yield f"| {point.threshold:.2f} | {point.coverage:.1%} | {point.accuracy:.1%} |"
     yield (

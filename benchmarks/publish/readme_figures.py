@@ -20,8 +20,10 @@ from pathlib import Path
 
 from benchmarks.report.markdown import table
 from benchmarks.report.text import cpu
-from benchmarks.sweep.result import ModelVariant, Result
-from benchmarks.sweep.result_io import ResultError, read
+from benchmarks.sweep.result import SweepResult
+from benchmarks.sweep.result_io import read
+from tinysight.benchmark.results import ModelVariant
+from tinysight.benchmark.results_io import ResultError
 from tinysight.errors import TinysightError
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -50,7 +52,7 @@ def update_figures(text: str, results: Path = RESULTS) -> str:
     return new
 
 
-def _figure(name: str, load: Callable[[str], Result]) -> str:
+def _figure(name: str, load: Callable[[str], SweepResult]) -> str:
     folder, _, rest = name.partition("/")
     kind, _, key = rest.partition("/")
     if not re.fullmatch(r"[\w-][\w.-]*", folder):
@@ -68,29 +70,29 @@ def _figure(name: str, load: Callable[[str], Result]) -> str:
     return _SINGLE[kind](result, variant)
 
 
-def _accuracy(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+def _accuracy(result: SweepResult, variant: ModelVariant) -> str:  # noqa: ARG001
     return "unknown" if variant.accuracy is None else f"{variant.accuracy.value:.2%}"
 
 
-def _interval(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+def _interval(result: SweepResult, variant: ModelVariant) -> str:  # noqa: ARG001
     if variant.accuracy is None:
         return "unknown"
     return "{:.1%} to {:.1%}".format(*variant.accuracy.interval)
 
 
-def _median(result: Result, variant: ModelVariant) -> str:
+def _median(result: SweepResult, variant: ModelVariant) -> str:
     return next(
-        f"{measurement.median:.1f}"
+        f"{measurement.median_us:.1f}"
         for measurement in result.base
         if measurement.variant == variant.key
     )
 
 
-def _kb(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+def _kb(result: SweepResult, variant: ModelVariant) -> str:  # noqa: ARG001
     return f"{variant.bytes / 1000:,.0f}"
 
 
-_WHOLE: dict[str, Callable[[Result], str]] = {
+_WHOLE: dict[str, Callable[[SweepResult], str]] = {
     "table": table,
     "command": lambda result: f"```\n{result.command}\n```",
     "device": cpu,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report.text import display_name
-from benchmarks.sweep.result import ModelVariant, Result, front
-from tinysight.benchmark.results import Measurement
+from benchmarks.sweep.result import SweepResult, measurements_on_pareto_front
+from tinysight.benchmark.results import Measurement, ModelVariant
 from tinysight.stats import McNemar, PairedRatio, paired_ratio
 
 REFERENCE = ("float32", "onnxruntime")
@@ -33,7 +33,7 @@ class Row:
     ratio: PairedRatio | None
     """Its latency over the reference's; None for the reference itself, and for too few calls."""
     disagreements: McNemar | None
-    """First the reference, then the variant; None without answers, and for the reference."""
+    """First the reference, then the variant; None without predictions, and for the reference."""
 
     @property
     def is_reference(self) -> bool:
@@ -45,11 +45,11 @@ class Row:
         return None if self.disagreements is None else self.disagreements.p >= SIGNIFICANT
 
 
-def rows(result: Result) -> list[Row]:
+def rows(result: SweepResult) -> list[Row]:
     """A row for each model variant, the fastest first."""
     measurements = result.base
     by_variant = {measurement.variant: measurement for measurement in measurements}
-    pareto = {measurement.variant for measurement in front(result, measurements)}
+    front = {one.variant for one in measurements_on_pareto_front(result, measurements)}
     found = []
     for measurement in measurements:
         variant = result.variant(measurement.variant)
@@ -59,7 +59,7 @@ def rows(result: Result) -> list[Row]:
             Row(
                 variant,
                 measurement,
-                variant.key in pareto,
+                variant.key in front,
                 reference,
                 None if itself else latency_ratio(measurement, by_variant[reference.key]),
                 None if itself else mcnemar(result, reference, variant),
@@ -68,7 +68,7 @@ def rows(result: Result) -> list[Row]:
     return found
 
 
-def reference_of(result: Result, model: str) -> ModelVariant:
+def reference_of(result: SweepResult, model: str) -> ModelVariant:
     """float32 under onnxruntime, or else the model's most accurate, or first, variant."""
     variants = [variant for variant in result.variants if variant.model == model]
     for variant in variants:
@@ -82,7 +82,7 @@ def latency_ratio(measurement: Measurement, reference: Measurement) -> PairedRat
 
     The processes are the bootstrap's blocks: what differs from process to process counts.
     """
-    pairs = list(zip(measurement.passes, reference.passes, strict=False))
+    pairs = list(zip(measurement.samples_ns, reference.samples_ns, strict=False))
     length = min(min(a.size, b.size) for a, b in pairs)
     if len(pairs) < 2:
         return None
@@ -90,33 +90,40 @@ def latency_ratio(measurement: Measurement, reference: Measurement) -> PairedRat
     return paired_ratio(a, b, blocks=len(pairs))
 
 
-def mcnemar(result: Result, first: ModelVariant, second: ModelVariant) -> McNemar | None:
-    """McNemar's exact test on the same images; None where their answers were not kept."""
-    if result.data is None or first.answers is None or second.answers is None:
+def mcnemar(result: SweepResult, first: ModelVariant, second: ModelVariant) -> McNemar | None:
+    """McNemar's exact test on the same images; None without predictions."""
+    correct = _correct(result, first), _correct(result, second)
+    if correct[0] is None or correct[1] is None:
         return None
-    targets = result.data.targets
-    return McNemar.of(first.answers == targets, second.answers == targets)
+    return McNemar.of(correct[0], correct[1])
 
 
 def disagreement_indices(
-    result: Result, first: ModelVariant, second: ModelVariant
+    result: SweepResult, first: ModelVariant, second: ModelVariant
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices into the test images that only the first, and only the second, gets right."""
-    if result.data is None or first.answers is None or second.answers is None:
+    before, after = _correct(result, first), _correct(result, second)
+    if before is None or after is None:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    before, after = first.answers == result.data.targets, second.answers == result.data.targets
     return np.flatnonzero(before & ~after), np.flatnonzero(~before & after)
 
 
-def confusion_matrix(result: Result, variant: ModelVariant) -> NDArray[np.int64] | None:
+def _correct(result: SweepResult, variant: ModelVariant) -> NDArray[np.bool_] | None:
+    """Of each test image, whether the variant classifies it correctly; None without predictions."""
+    if result.data is None:
+        return None
+    return np.asarray(result.predictions[variant.key] == result.data.targets)
+
+
+def confusion_matrix(result: SweepResult, variant: ModelVariant) -> NDArray[np.int64] | None:
     """Counts by true class (row) and predicted class, int64 (classes, classes).
 
-    None where the answers were not kept.
+    None without predictions.
     """
-    if result.data is None or variant.answers is None:
+    if result.data is None:
         return None
     classes = len(result.data.labels)
-    pairs = result.data.targets * classes + variant.answers
+    pairs = result.data.targets * classes + result.predictions[variant.key]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
@@ -127,7 +134,7 @@ def findings(found: Sequence[Row]) -> list[str]:
     }
     if not accuracies:
         fastest = found[0]
-        return [f"{_name(fastest)} is the fastest: {fastest.measurement.median:.1f} µs."]
+        return [f"{_name(fastest)} is the fastest: {fastest.measurement.median_us:.1f} µs."]
     return [
         *_fastest_and_best(found, accuracies),
         *_latency_ties(found),
@@ -142,12 +149,12 @@ def _fastest_and_best(found: Sequence[Row], accuracies: Mapping[str, float]) -> 
     near = next(row for row in rated if accuracies[row.variant.key] >= enough)
     sentences = [
         f"{_name(near)} is the fastest within one point of the best accuracy: "
-        f"{near.measurement.median:.1f} µs at {accuracies[near.variant.key]:.2%}."
+        f"{near.measurement.median_us:.1f} µs at {accuracies[near.variant.key]:.2%}."
     ]
     if near is not best:
         sentences.append(
             f"The most accurate, {_name(best)}, reaches {accuracies[best.variant.key]:.2%} "
-            f"in {best.measurement.median:.1f} µs."
+            f"in {best.measurement.median_us:.1f} µs."
         )
     return sentences
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from benchmarks.report import svg
 from benchmarks.report.text import configuration_name, cpu
 from benchmarks.sweep.compare import Pair, agreement, clock_note, pair
-from benchmarks.sweep.result import Result
+from benchmarks.sweep.result import SweepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Comparison:
     rows: list[ComparisonRow]
 
 
-def compare_results(results: Sequence[Result], names: Sequence[str]) -> Comparison | None:
+def compare_results(results: Sequence[SweepResult], names: Sequence[str]) -> Comparison | None:
     """Two results, measurement by measurement.
 
     None where they have none in common, or are not two.
@@ -51,8 +51,8 @@ def compare_results(results: Sequence[Result], names: Sequence[str]) -> Comparis
         _summary(pairs),
         svg.dumbbells(
             [p.first.variant for p in base],
-            [p.first.median for p in base],
-            [p.second.median for p in base],
+            [p.first.median_us for p in base],
+            [p.second.median_us for p in base],
         ),
         [_row(first, second, p) for p in pairs],
     )
@@ -70,7 +70,7 @@ def _summary(pairs: Sequence[Pair]) -> str:
     ).rstrip()
 
 
-def _row(first: Result, second: Result, one: Pair) -> ComparisonRow:
+def _row(first: SweepResult, second: SweepResult, one: Pair) -> ComparisonRow:
     before = first.variant(one.first.variant).accuracy
     after = second.variant(one.first.variant).accuracy
     return ComparisonRow(

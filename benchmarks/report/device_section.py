@@ -21,43 +21,44 @@ class DeviceSection:
     """A sentence on what comes before the engine."""
 
 
-def device_section(bench: BenchmarkResult) -> DeviceSection:
-    header = _header(bench)
+def device_section(benchmark: BenchmarkResult) -> DeviceSection:
+    header = _header(benchmark)
     return DeviceSection(
-        bench.warnings,
+        benchmark.warnings,
         header,
-        tuple(_row(bench, measurement, len(header)) for measurement in bench.single()),
-        _preprocessing(bench),
+        tuple(_row(benchmark, measurement, len(header)) for measurement in benchmark.single()),
+        _preprocessing(benchmark),
     )
 
 
-def _header(bench: BenchmarkResult) -> tuple[str, ...]:
+def _header(benchmark: BenchmarkResult) -> tuple[str, ...]:
     cold_start = ("process", "import", "load", "first answer", "total, ms", "peak MB")
-    energy = ("µJ",) if bench.energies else ()
+    energy = ("µJ",) if benchmark.energy.measurements else ()
     return ("artifact", *cold_start, "× identity model", "of float32 peak", *energy)
 
 
-def _preprocessing(bench: BenchmarkResult) -> str:
+def _preprocessing(benchmark: BenchmarkResult) -> str:
     costs = "; ".join(
-        f"for {cost.model} {cost.decode.median / 1e3:.1f} ms to decode and "
-        f"{cost.resize.median / 1e3:.1f} ms to crop and resize"
-        for cost in bench.preprocessing
+        f"for {cost.model} {cost.decode.median_us / 1e3:.1f} ms to decode and "
+        f"{cost.resize.median_us / 1e3:.1f} ms to crop and resize"
+        for cost in benchmark.preprocessing
     )
-    return f"Preprocessing of one image, {sample_photo.WHAT}, takes {costs}."
+    return f"Preprocessing of one image, {sample_photo.DESCRIPTION}, takes {costs}."
 
 
-def _row(bench: BenchmarkResult, measurement: Measurement, columns: int) -> tuple[str, ...]:
-    cold_start, energy = bench.start(measurement), bench.energy(measurement)
-    utilization = bench.peak_utilization(measurement)
+def _row(benchmark: BenchmarkResult, measurement: Measurement, columns: int) -> tuple[str, ...]:
+    cold_start, energy = benchmark.cold_start(measurement), benchmark.energy_of(measurement)
+    utilization = benchmark.peak_utilization(measurement)
+    identity = benchmark.identity_latency(measurement.threads)
     times: Sequence[str] = [""] * (len(_PARTS) + 1)
     if cold_start is not None:
         memory = cold_start.peak_memory_mb
-        times = [f"{cold_start.median(part):.1f}" for part in _PARTS]
+        times = [f"{cold_start.median_ms(part):.1f}" for part in _PARTS]
         times = [*times, "unknown" if memory is None else f"{memory:.0f}"]
     row = (
         f"{measurement.variant}, {configuration_name(measurement).split(',')[0]}",
         *times,
-        f"{measurement.median / bench.identity_latency(measurement.threads).median:.1f}",
+        f"{measurement.median_us / identity.median_us:.1f}",
         "MACs unknown" if utilization is None else f"{utilization:.0%}",
         *(() if energy is None else (f"{1e6 * energy.joules:,.0f}",)),
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.report import analysis
-from benchmarks.sweep.result import Result
+from benchmarks.sweep.result import SweepResult
 
 MAX_IMAGES = 24
 """Shown for each pair; the result file has them all."""
@@ -60,7 +60,7 @@ class ConfusionMatrix:
     """By true class (row) and predicted class, int64 (classes, classes)."""
 
 
-def find_disagreements(result: Result) -> list[Disagreements]:
+def find_disagreements(result: SweepResult) -> list[Disagreements]:
     """For each variant, the images on which it and its reference disagree."""
     found = []
     for row in analysis.rows(result):
@@ -81,15 +81,16 @@ def find_disagreements(result: Result) -> list[Disagreements]:
     return found
 
 
-def _images(result: Result, row: analysis.Row) -> tuple[ImageAnswers, ...]:
-    before, after = row.reference.answers, row.variant.answers
-    if result.data is None or before is None or after is None:
+def _images(result: SweepResult, row: analysis.Row) -> tuple[ImageAnswers, ...]:
+    if result.data is None:
         return ()
     lost, won = analysis.disagreement_indices(result, row.reference, row.variant)
     # As many that were won as lost, where there are so many: else the one hides the other.
     chosen = [*lost[: MAX_IMAGES - min(MAX_IMAGES // 2, len(won))]]
     chosen += [*won[: MAX_IMAGES - len(chosen)]]
     labels, targets = result.data.labels, result.data.targets
+    before = result.predictions[row.reference.key]
+    after = result.predictions[row.variant.key]
     return tuple(
         ImageAnswers(int(i), labels[targets[i]], labels[before[i]], labels[after[i]])
         for i in chosen
@@ -112,8 +113,10 @@ def thumbnails(disagreements: Sequence[Disagreements], images: NDArray[np.uint8]
     return urls
 
 
-def confusion_matrices(results: Sequence[Result], names: Sequence[str]) -> list[ConfusionMatrix]:
-    """One for each variant whose answers are known, each result's most accurate first."""
+def confusion_matrices(
+    results: Sequence[SweepResult], names: Sequence[str]
+) -> list[ConfusionMatrix]:
+    """One for each variant with predictions, each result's most accurate first."""
     found = []
     for result, name in zip(results, names, strict=True):
         if result.data is None or len(result.data.labels) > MAX_CLASSES:

@@ -27,7 +27,7 @@ from benchmarks.report.text import (
     subtitle,
     summary_cards,
 )
-from benchmarks.sweep.result import Result
+from benchmarks.sweep.result import SweepResult
 from tinysight.records import to_json
 
 _HERE = Path(__file__).parent
@@ -73,7 +73,9 @@ class PageData:
     """By test image, a data URL."""
 
 
-def page(results: Sequence[Result], title: str, images: NDArray[np.uint8] | None = None) -> str:
+def page(
+    results: Sequence[SweepResult], title: str, images: NDArray[np.uint8] | None = None
+) -> str:
     """The whole page.
 
     Args:
@@ -154,12 +156,12 @@ def _result_sections(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(f"result-{number}", name) for number, name in enumerate(names, 1)]
 
 
-def _points(result: Result, device: str, colours: Mapping[str, int]) -> list[Point]:
+def _points(result: SweepResult, device: str, colours: Mapping[str, int]) -> list[Point]:
     points = []
     for measurement in result.measurements:
         variant = result.variant(measurement.variant)
         accuracy = variant.accuracy
-        low, high = measurement.interval or (measurement.median, measurement.median)
+        low, high = measurement.interval_us or (measurement.median_us, measurement.median_us)
         accuracy_low, accuracy_high = accuracy.interval if accuracy else (None, None)
         points.append(
             Point(
@@ -170,10 +172,10 @@ def _points(result: Result, device: str, colours: Mapping[str, int]) -> list[Poi
                 recipe=variant.recipe,
                 engine=variant.engine,
                 colour=colours[variant.engine],
-                latency_us=measurement.median,
+                latency_us=measurement.median_us,
                 latency_low=low,
                 latency_high=high,
-                p99_us=measurement.latency.percentile(99),
+                p99_us=measurement.p99_us,
                 accuracy=accuracy.value if accuracy else None,
                 accuracy_low=accuracy_low,
                 accuracy_high=accuracy_high,

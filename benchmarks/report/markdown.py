@@ -12,16 +12,16 @@ from benchmarks.report.text import (
     subtitle,
 )
 from benchmarks.sweep.compare import agreement, clock_note, pair
-from benchmarks.sweep.result import Result, rated
+from benchmarks.sweep.result import SweepResult, has_accuracy
 
 PARETO_FRONT = "pareto_front.png"
 """The picture beside the report."""
 
 
-def markdown(results: Sequence[Result], title: str) -> str:
+def markdown(results: Sequence[SweepResult], title: str) -> str:
     """The whole report; its picture is `PARETO_FRONT` beside it."""
     parts = [f"# {title}", subtitle(results)]
-    if rated(results[0]):
+    if has_accuracy(results[0]):
         parts.append(f"![latency against accuracy]({PARETO_FRONT})")
     for result in results:
         parts += _result(result, device_name(result, results))
@@ -33,10 +33,10 @@ def markdown(results: Sequence[Result], title: str) -> str:
     return "\n\n".join([*filter(None, parts), f"```\n{commands}\n```"]) + "\n"
 
 
-def _result(result: Result, name: str) -> list[str]:
+def _result(result: SweepResult, name: str) -> list[str]:
     parts = [f"## {name}", _list(analysis.findings(analysis.rows(result))), table(result)]
-    if result.bench is not None:
-        device = device_section(result.bench)
+    if result.benchmark is not None:
+        device = device_section(result.benchmark)
         parts += [
             _list(f"warning: {warning}" for warning in device.warnings),
             _table(device.header, device.rows),
@@ -45,7 +45,7 @@ def _result(result: Result, name: str) -> list[str]:
     return parts
 
 
-def _comparison(first: Result, second: Result) -> list[str]:
+def _comparison(first: SweepResult, second: SweepResult) -> list[str]:
     pairs = pair(first, second)
     if not pairs:
         return []
@@ -55,8 +55,8 @@ def _comparison(first: Result, second: Result) -> list[str]:
         (
             p.first.variant,
             configuration_name(p.first),
-            f"{p.first.median:.1f}",
-            f"{p.second.median:.1f}",
+            f"{p.first.median_us:.1f}",
+            f"{p.second.median_us:.1f}",
             f"{p.ratio:.3f}",
         )
         for p in pairs
@@ -65,7 +65,7 @@ def _comparison(first: Result, second: Result) -> list[str]:
     return ["## Comparison", f"{verdict} {clock_note(pairs)}".strip(), _table(header, rows)]
 
 
-def table(result: Result) -> str:
+def table(result: SweepResult) -> str:
     """A row for each model variant with fewest threads and smallest batch, the fastest first."""
     header = (
         "artifact",
@@ -80,12 +80,12 @@ def table(result: Result) -> str:
 
 
 def _row(row: analysis.Row) -> tuple[str, ...]:
-    variant, p99 = row.variant, row.measurement.latency.percentile(99)
+    variant, p99 = row.variant, row.measurement.p99_us
     on_front = " (Pareto front)" if row.on_front else ""
     return (
         f"{variant.model}/`{variant.recipe}`, {variant.engine}{on_front}",
         _accuracy(row),
-        f"{row.measurement.median:.1f}",
+        f"{row.measurement.median_us:.1f}",
         "too few" if p99 is None else f"{p99:.1f}",
         f"{variant.bytes / 1000:,.0f} KB",
         _ratio(row),

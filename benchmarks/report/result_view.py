@@ -9,7 +9,7 @@ from benchmarks.report import analysis, svg
 from benchmarks.report.device_section import DeviceSection, device_section
 from benchmarks.report.layer_charts import LayerChart, layer_charts
 from benchmarks.report.text import configuration_name, metadata
-from benchmarks.sweep.result import Result
+from benchmarks.sweep.result import SweepResult
 from tinysight.benchmark.results import Measurement
 
 MAX_OPACITY = 0.32
@@ -41,7 +41,7 @@ class ResultView:
     metadata: list[tuple[str, str]]
 
 
-def result_view(result: Result, name: str, colours: Mapping[str, int]) -> ResultView:
+def result_view(result: SweepResult, name: str, colours: Mapping[str, int]) -> ResultView:
     """
     Args:
         result: what is shown.
@@ -59,22 +59,23 @@ def result_view(result: Result, name: str, colours: Mapping[str, int]) -> Result
         ),
         _throughput(result),
         layer_charts(result.layers),
-        None if result.bench is None else device_section(result.bench),
+        None if result.benchmark is None else device_section(result.benchmark),
         metadata(result),
     )
 
 
-def by_configuration(result: Result) -> list[Measurement]:
+def by_configuration(result: SweepResult) -> list[Measurement]:
     """All measurements, those with fewest threads and smallest batch first."""
     return sorted(result.measurements, key=lambda m: (m.threads, m.batch))
 
 
 def format_interval(measurement: Measurement) -> str:
     """The interval of the median, in microseconds; empty with too few processes."""
-    return "" if measurement.interval is None else "{:.1f} to {:.1f}".format(*measurement.interval)
+    interval = measurement.interval_us
+    return "" if interval is None else "{:.1f} to {:.1f}".format(*interval)
 
 
-def _throughput(result: Result) -> ThroughputTable | None:
+def _throughput(result: SweepResult) -> ThroughputTable | None:
     """None where there is but one configuration."""
     configurations = list(dict.fromkeys(map(configuration_name, by_configuration(result))))
     if len(configurations) < 2:

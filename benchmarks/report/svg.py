@@ -63,7 +63,7 @@ def distributions(measurements: Sequence[Measurement], colour: Callable[[str], i
         measurements: fastest first.
         colour: the number of a series colour, by the measurement's model variant.
     """
-    samples = [measurement.latency.samples / 1e3 for measurement in measurements]
+    samples = [measurement.latency.samples_ns / 1e3 for measurement in measurements]
     low = 0.92 * min(float(s.min()) for s in samples)
     # One call in a thousand may wait for another process: it would squeeze all else to the left.
     high = 1.05 * max(min(float(np.percentile(s, 99.5)), 4 * float(np.median(s))) for s in samples)
@@ -73,7 +73,7 @@ def distributions(measurements: Sequence[Measurement], colour: Callable[[str], i
     for number, measurement in enumerate(measurements):
         base = (number + 1) * ROW
         variant = measurement.variant
-        title = f"{variant}: median {measurement.median:.1f} µs"
+        title = f"{variant}: median {measurement.median_us:.1f} µs"
         parts += [
             f'<g class="s{colour(variant)}"><title>{escape(title)}</title>'
             f'<polygon class="area" points="{_histogram(samples[number], low, high, base)}"/></g>',
@@ -102,7 +102,7 @@ def _percentiles(measurement: Measurement, low: float, high: float, base: float)
     scale = _log_scale(low, high)
     lines = []
     for percent, kind in ((50, "median"), (90, "tail"), (99, "tail")):
-        value = measurement.latency.percentile(percent)
+        value = measurement.latency.percentile_us(percent)
         if value is not None and low < value < high:
             x = scale(value)
             lines.append(

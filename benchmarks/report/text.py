@@ -1,11 +1,8 @@
-"""The text around the charts: names of devices and configurations, metadata, the methodology.
-
-What a result's device and settings are called stands here and nowhere else in the report.
-"""
+"""The text around the charts: names of devices and configurations, metadata, the methodology."""
 
 from collections.abc import Sequence
 
-from benchmarks.sweep.result import Result
+from benchmarks.sweep.result import SweepResult
 from tinysight.benchmark.results import BenchmarkResult, Measurement
 
 
@@ -23,11 +20,11 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def cpu(result: Result) -> str:
-    return str(result.device["cpu"])
+def cpu(result: SweepResult) -> str:
+    return result.device.cpu
 
 
-def device_name(result: Result, results: Sequence[Result]) -> str:
+def device_name(result: SweepResult, results: Sequence[SweepResult]) -> str:
     """The CPU; with the date, and if need be a number, where another result has the same one."""
     alike = [other for other in results if cpu(other) == cpu(result)]
     if len(alike) == 1:
@@ -38,9 +35,9 @@ def device_name(result: Result, results: Sequence[Result]) -> str:
     return f"{cpu(result)}, {minute}" + (number if len(same_time) > 1 else "")
 
 
-def subtitle(results: Sequence[Result]) -> str:
+def subtitle(results: Sequence[SweepResult]) -> str:
     data = results[0].data
-    calls = sum(len(p) for r in results for m in r.measurements for p in m.passes)
+    calls = sum(len(p) for r in results for m in r.measurements for p in m.samples_ns)
     parts = [
         " and ".join(dict.fromkeys(cpu(result) for result in results)),
         " and ".join(dict.fromkeys(result.measured[:10] for result in results)),
@@ -50,18 +47,18 @@ def subtitle(results: Sequence[Result]) -> str:
     return " · ".join(parts)
 
 
-def _accuracy_from(result: Result) -> str:
+def _accuracy_from(result: SweepResult) -> str:
     """Where the accuracies are from, when there are no answers to single images."""
-    on_device = result.bench is not None and any(
-        variant.accuracy_from == "measured here" for variant in result.bench.variants
+    on_device = result.benchmark is not None and any(
+        variant.accuracy_source == "measured" for variant in result.variants
     )
     return "accuracy measured on the device" if on_device else "accuracy as exported"
 
 
-def summary_cards(result: Result) -> list[tuple[str, str]]:
+def summary_cards(result: SweepResult) -> list[tuple[str, str]]:
     """The figures that one looks for first, each with what it is."""
     fastest = result.base[0]
-    cards = [(f"{fastest.median:.1f} µs", f"fastest: {display_name(fastest.variant)}")]
+    cards = [(f"{fastest.median_us:.1f} µs", f"fastest: {display_name(fastest.variant)}")]
     accuracies = {v.key: v.accuracy.value for v in result.variants if v.accuracy is not None}
     if accuracies:
         best = max(accuracies, key=lambda key: accuracies[key])
@@ -78,67 +75,63 @@ def summary_cards(result: Result) -> list[tuple[str, str]]:
     return cards
 
 
-def metadata(result: Result) -> list[tuple[str, str]]:
+def metadata(result: SweepResult) -> list[tuple[str, str]]:
     """Device, versions and data, as pairs of a name and a value."""
     device = result.device
     pairs = [
         ("measured", result.measured.replace("T", " ")),
-        ("CPU", f"{device['cpu']}, {device['cores']} cores"),
-        ("instructions", ", ".join(device.get("features") or ()) or "unknown"),
-        ("CPU governor", str(device.get("governor") or "unknown")),
-        ("memory", f"{device['memory_mb']:,} MB" if device.get("memory_mb") else "unknown"),
-        ("system", str(device["system"])),
+        ("CPU", f"{device.cpu}, {device.cores} cores"),
+        ("instructions", ", ".join(device.features) or "unknown"),
+        ("CPU governor", device.governor or "unknown"),
+        ("memory", f"{device.memory_mb:,} MB" if device.memory_mb else "unknown"),
+        ("system", device.system),
     ]
-    if result.bench is not None:
-        pairs += _machine_state(result.bench)
+    if result.benchmark is not None:
+        pairs += _machine_state(result.benchmark)
     pairs += sorted(result.versions.items())
     if result.data:
         pairs.append(("data", f"{result.data.title} ({result.data.fingerprint[:12]})"))
     return pairs
 
 
-def _machine_state(bench: BenchmarkResult) -> list[tuple[str, str]]:
+def _machine_state(benchmark: BenchmarkResult) -> list[tuple[str, str]]:
     """What only the device itself can tell."""
     identity_latencies = ", ".join(
-        f"{latency.median:.1f} µs on {_threads(latency.threads)}"
-        for latency in bench.identity_latencies
+        f"{latency.median_us:.1f} µs on {_threads(latency.threads)}"
+        for latency in benchmark.identity_latencies
     )
-    cores = "one core" if bench.peak.cores < 1.2 else f"{bench.peak.cores:.1f} cores"
+    peak = benchmark.float32_peak
+    cores = "one core" if peak.cores < 1.2 else f"{peak.cores:.1f} cores"
+    before, after = benchmark.before, benchmark.after
     pairs = []
-    for name, key, unit in (
-        ("clock", "clock_mhz", " MHz"),
-        ("temperature", "temperature_c", " °C"),
-        ("load", "load", ""),
+    for name, first, last, unit in (
+        ("clock", before.clock_mhz, after.clock_mhz, " MHz"),
+        ("temperature", before.temperature_c, after.temperature_c, " °C"),
+        ("load", before.load, after.load, ""),
     ):
-        before, after = bench.before[key], bench.after[key]
-        if before is not None and after is not None:
-            pairs.append((name, f"{before:.1f}{unit} before, {after:.1f}{unit} after"))
+        if first is not None and last is not None:
+            pairs.append((name, f"{first:.1f}{unit} before, {last:.1f}{unit} after"))
     pairs += [
         ("identity model", identity_latencies),
-        (
-            "float32 peak",
-            f"{bench.peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, {bench.peak.backend}",
-        ),
-        ("energy", bench.counter),
+        ("float32 peak", f"{peak.macs_per_us / 1e3:.1f} GMAC/s on {cores}, {peak.backend}"),
+        ("energy", benchmark.energy.counter),
     ]
-    return pairs + [("warning", warning) for warning in bench.warnings]
+    return pairs + [("warning", warning) for warning in benchmark.warnings]
 
 
-def methodology(results: Sequence[Result]) -> str:
+def methodology(results: Sequence[SweepResult]) -> str:
     """How the first result was measured, in sentences."""
     settings = results[0].settings
-    processes = int(settings["passes"])
-    min_duration = float(settings.get("spread", 0))
     interval = (
         "The median is that of the processes' medians, and its interval lies between two of these, "
         "chosen so that it holds at least 95 % whatever the distribution is."
-        if processes >= 6
+        if settings.processes >= 6
         else "Fewer than six processes give no interval."
     )
-    spread = f", spread over at least {min_duration:g} s" if min_duration else ""
+    spread = f", spread over at least {settings.min_duration:g} s" if settings.min_duration else ""
     return (
-        f"Every artifact was timed in {processes} fresh processes{spread}: at most "
-        f"{settings['calls']:,} calls in all, and {settings['seconds']} s in each process. Within "
+        f"Every artifact was timed in {settings.processes} fresh processes{spread}: at most "
+        f"{settings.runs:,} calls in all, and {settings.seconds:g} s in each process. Within "
         "a process the artifacts are interleaved in short series of calls; warm-up, and the first "
         f"calls of every series, are discarded. {interval} A percentile is given where at least "
         "ten calls lie beyond it. Accuracy has Wilson's 95 % interval."

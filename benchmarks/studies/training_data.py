@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from tinysight import Bundle
 from tinysight.errors import TinysightError
+from tinysight.provenance import require_provenance
 from tinysight.records import JsonObject
 from training.data import Dataset, load_dataset, split
 from training.progress import ProgressCallback
@@ -22,10 +23,9 @@ def load_training_data(bundle: Bundle, data: str, progress: ProgressCallback) ->
     Raises:
         TinysightError: it is not what the bundle was trained on, or the bundle does not say.
     """
-    if bundle.data is None:
-        raise TinysightError(f"{bundle.name} does not record what it was trained on")
+    expected = require_provenance(bundle).data.fingerprint
     dataset = load_dataset(data, size=bundle.shape, progress=progress)
-    if dataset.fingerprint != bundle.data.fingerprint:
+    if dataset.fingerprint != expected:
         raise TinysightError(f"{data} is not what {bundle.name} was trained on")
     return dataset
 
@@ -35,9 +35,7 @@ def validation_indices(bundle: Bundle, dataset: Dataset) -> NDArray[np.int64]:
 
     Raises TinysightError where the bundle does not record its training.
     """
-    if bundle.training is None:
-        raise TinysightError(f"{bundle.name} does not record its training")
-    recipe = parse_recipe(bundle.training.recipe)
+    recipe = parse_recipe(require_provenance(bundle).training.recipe)
     return split(dataset, recipe.data_seed, recipe.val_fraction).val
 
 
