@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +17,24 @@ from benchmarks.cli import main
 from benchmarks.publish.model_card import commands
 from export.cli import parser as export_parser
 from tinysight import Bundle, load_bundle
-from tinysight.bundle_records import (
-    Abstention,
+from tinysight.bundle import Abstention
+from tinysight.provenance import (
+    ArtifactChecks,
     ConfidenceRecord,
     DataRecord,
     ExportRecord,
+    Margins,
+    Parity,
+    Provenance,
     TeacherRecord,
     ThresholdPoint,
     TrainingDevice,
     TrainingRecord,
     TrainingSeconds,
+    write_description,
 )
 from tinysight.records import to_json
-from tinysight.stats import Accuracy
+from tinysight.stats import Accuracy, McNemar
 from training.cli import parser as training_parser
 from training.data import Dataset, load_dataset
 from training.recipes import recipe_of
@@ -84,36 +90,41 @@ def training(*teachers: TeacherRecord) -> TrainingRecord:
     )
 
 
+PARITY = Parity(18, 0.0, 0.0, 0.0, 18, Accuracy(16, 18), Margins(1, 0, 0, 0), McNemar(0, 0, 18))
+CHECKS = ArtifactChecks(PARITY, PARITY, ConfidenceRecord(18, 15, 0.2, 0.0625, 0.75, 0.875))
+CURVE = (ThresholdPoint(0.5, 0.9, 0.85), ThresholdPoint(0.55, 0.5, 0.75))
+
+MakeBundle = Callable[..., Bundle]
+
+
 @pytest.fixture
-def bundle(dataset: Dataset, tmp_path: Path) -> Bundle:
-    """The tiny bundle as if it had been trained and exported."""
-    tiny = load_bundle(TINY)
-    artifact = replace(
-        tiny.artifact(), confidence=ConfidenceRecord(18, 15, 0.2, 0.0625, 0.75, 0.875)
-    )
-    made = replace(
-        tiny,
-        name="card",
-        labels=CLASSES,
-        artifacts=(artifact,),
-        abstention=Abstention(
-            0.8, "a rule", 0.75, 0.875, (ThresholdPoint(0.5, 0.9, 0.85), ThresholdPoint(0.55, 0, 0))
-        ),
-        data=DataRecord("plain", "plain colours", "nobody", (), dataset.fingerprint),
-        training=training(TEACHER),
-        export=ExportRecord(("float32",), ("onnx",)),
-        folder=tmp_path,
-    )
-    (tmp_path / artifact.file).write_bytes(tiny.read(tiny.artifact()))
-    (tmp_path / "bundle.json").write_text(made.as_text(), encoding="utf-8")
-    return made
+def make_bundle(dataset: Dataset, tmp_path: Path) -> MakeBundle:
+    """Writes the tiny bundle as if it had been trained, from these teachers, and exported."""
+
+    def make(*teachers: TeacherRecord) -> Bundle:
+        tiny = load_bundle(TINY)
+        bundle = replace(
+            tiny, name="card", labels=CLASSES, abstention=Abstention(0.8, "a rule", 0.75, 0.875)
+        )
+        provenance = Provenance(
+            DataRecord("plain", "plain colours", "nobody", (), dataset.fingerprint),
+            training(*teachers),
+            ExportRecord(("float32",), ("onnx",)),
+            {bundle.default: CHECKS},
+            CURVE,
+        )
+        (tmp_path / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
+        write_description(tmp_path, bundle, provenance)
+        return load_bundle(tmp_path)
+
+    return make
 
 
 def test_the_figures_are_those_of_the_test_images(
-    bundle: Bundle, dataset: Dataset, capsys: pytest.CaptureFixture[str]
+    make_bundle: MakeBundle, dataset: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = dataset.source
-    assert main(["model-card", str(bundle.folder), "--data", source]) == 0
+    bundle = make_bundle(TEACHER)
+    assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
     assert bundle.folder is not None
     text = (bundle.folder / "card.md").read_text(encoding="utf-8")
     assert f"test accuracy {Accuracy(16, 18)} images" in text
@@ -128,19 +139,18 @@ def test_the_figures_are_those_of_the_test_images(
     assert "card.md" in capsys.readouterr().out
 
 
-def test_without_a_teacher_nothing_is_distilled(bundle: Bundle, dataset: Dataset) -> None:
+def test_without_a_teacher_nothing_is_distilled(make_bundle: MakeBundle, dataset: Dataset) -> None:
+    bundle = make_bundle()
     assert bundle.folder is not None
-    alone = replace(bundle, training=training())
-    (bundle.folder / "bundle.json").write_text(alone.as_text(), encoding="utf-8")
     assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
     text = (bundle.folder / "card.md").read_text(encoding="utf-8")
     assert "- 3 minutes of training on 2 cores" in text
     assert "distilled from" not in text
 
 
-def test_the_commands_are_parsed_by_the_stages(bundle: Bundle) -> None:
+def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle) -> None:
     parsers = {"training": training_parser(), "export": export_parser()}
-    lines = commands(bundle)
+    lines = commands(make_bundle(TEACHER))
     stages = [re.match(r"python -m (\w+ \w+)", line) for line in lines]
     assert [stage and stage[1] for stage in stages] == [
         "training run",
@@ -155,22 +165,24 @@ def test_the_commands_are_parsed_by_the_stages(bundle: Bundle) -> None:
     assert "--epochs 2" in lines[0]
 
 
-def test_what_means_nothing_without_a_teacher_is_no_option_of_run(bundle: Bundle) -> None:
+def test_what_means_nothing_without_a_teacher_is_no_option_of_run(make_bundle: MakeBundle) -> None:
+    usual = commands(make_bundle(TEACHER))
     recipe = {**TEACHER.recipe, "teacher_views": 5, "temperature": 3.0}
-    changed = replace(bundle, training=training(replace(TEACHER, recipe=recipe)))
-    assert commands(changed) == commands(bundle)
+    assert commands(make_bundle(replace(TEACHER, recipe=recipe))) == usual
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_a_teachers_own_teachers_are_trained_first_and_once(bundle: Bundle, both: bool) -> None:
+def test_a_teachers_own_teachers_are_trained_first_and_once(
+    make_bundle: MakeBundle, both: bool
+) -> None:
     own = replace(recipe_of("edge_s"), epochs=3, optimizer="muon", l2=0.0, teacher=TEACHER.sha256)
     second = replace(
         TEACHER, sha256="2" * 64, model="edge_s", recipe=to_json(own), teachers=(TEACHER,)
     )
     teachers = (TEACHER, second) if both else (second,)
-    lines = commands(replace(bundle, training=training(*teachers)))
+    lines = commands(make_bundle(*teachers))
     assert len(lines) == 4
-    assert lines[0] == commands(bundle)[0]
+    assert lines[0] == commands(make_bundle(TEACHER))[0]
     assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
     assert lines[1].endswith(" --out runs/teacher_2")
     options = training_parser().parse_args(shlex.split(lines[1])[3:])
@@ -180,12 +192,12 @@ def test_a_teachers_own_teachers_are_trained_first_and_once(bundle: Bundle, both
 
 
 def test_other_data_than_the_bundles_own_is_one_line(
-    bundle: Bundle, capsys: pytest.CaptureFixture[str]
+    make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["model-card", str(bundle.folder), "--data", "digits"]) == 1
+    assert main(["model-card", str(make_bundle().folder), "--data", "digits"]) == 1
     assert "digits is not what card was trained on" in capsys.readouterr().err
 
 
 def test_a_bundle_of_unknown_origin_has_no_card(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["model-card", str(TINY), "--data", "digits"]) == 1
-    assert "does not record what it was trained on" in capsys.readouterr().err
+    assert "does not tell where it comes from" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import pytest
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
-pytest.importorskip("jsonschema")
 
 from benchmarks.cli import main
 from benchmarks.publish.readme_figures import update_figures

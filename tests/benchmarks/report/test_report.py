@@ -13,13 +13,12 @@ import pytest
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ai_edge_litert")
-pytest.importorskip("jsonschema")
 pytest.importorskip("jinja2")
 
 from benchmarks.cli import main
 from benchmarks.report.html_page import page
 from benchmarks.sweep import result_io
-from benchmarks.sweep.result import Result
+from benchmarks.sweep.result import SweepResult
 from tests.benchmarks.make_result import make_result
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -33,17 +32,21 @@ LAYERS = {
 }
 
 
-def several_variants() -> Result:
+def several_variants() -> SweepResult:
     first = make_result(
         {"float32": 50, "static_w8a8": 40, "broken": 30},
         correct={"float32": 180, "static_w8a8": 178, "broken": 90},
     )
-    litert = replace(first.variants[1], engine="litert", answers=first.variants[0].answers)
+    litert = replace(first.variants[1], engine="litert")
     measurements = [replace(first.measurements[1], variant=litert.key)]
     wide = [replace(measurement, batch=8) for measurement in (*first.measurements, *measurements)]
     return replace(
         first,
         variants=(*first.variants, litert),
+        predictions={
+            **first.predictions,
+            litert.key: first.predictions[first.variants[0].key],
+        },
         measurements=(*first.measurements, *measurements, *wide),
         layers={"m": LAYERS},
     )
@@ -109,13 +112,14 @@ def test_two_dates_of_one_device_are_told_apart() -> None:
 
 def test_a_result_without_images_has_a_page() -> None:
     bare = make_result({"float32": 50, "int8": 40})
-    variants = tuple(replace(variant, answers=None) for variant in bare.variants)
-    text = page([replace(bare, variants=variants, data=None)], "t")
+    variants = tuple(replace(variant, accuracy_source="recorded") for variant in bare.variants)
+    bare = replace(bare, variants=variants, data=None, predictions={})
+    text = page([bare], "t")
     assert "Disagreements" not in text
     assert "Confusion matrices" not in text
     assert "accuracy as exported" in text
-    unknown = tuple(replace(variant, accuracy=None) for variant in variants)
-    text = page([replace(bare, variants=unknown, data=None)], "t")
+    unknown = tuple(replace(v, accuracy=None, accuracy_source=None) for v in variants)
+    text = page([replace(bare, variants=unknown)], "t")
     assert "int8 · onnxruntime is the fastest: 4" in text
     assert "most accurate" not in text
 

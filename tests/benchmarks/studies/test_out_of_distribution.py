@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 from benchmarks.cli import main
 from benchmarks.studies.out_of_distribution import IMAGES, ood_images, summarize_confidence
 from tinysight import Classifier, load_bundle
-from tinysight.bundle_records import Abstention
+from tinysight.bundle import Abstention
 from tinysight.preprocess import Pixels
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle"
@@ -47,7 +47,7 @@ def _correlation(images: Pixels) -> float:
 def cautious(tmp_path: Path) -> Path:
     """The tiny bundle, which recommends a threshold of 0.5."""
     tiny = load_bundle(TINY)
-    bundle = replace(tiny, abstention=Abstention(0.5, "a rule", 0.75, 0.875, ()))
+    bundle = replace(tiny, abstention=Abstention(0.5, "a rule", 0.75, 0.875))
     (tmp_path / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
     (tmp_path / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
     return tmp_path

@@ -14,8 +14,16 @@ pytest.importorskip("sklearn")
 from benchmarks.cli import main
 from benchmarks.studies.resampling import MAX_ASPECT, UPSAMPLING, make_photo
 from tinysight import load_bundle
-from tinysight.bundle_records import DataRecord, TrainingDevice, TrainingRecord, TrainingSeconds
 from tinysight.preprocess import open_image, to_pixels
+from tinysight.provenance import (
+    DataRecord,
+    ExportRecord,
+    Provenance,
+    TrainingDevice,
+    TrainingRecord,
+    TrainingSeconds,
+    write_description,
+)
 from tinysight.records import to_json
 from tinysight.stats import Accuracy
 from training.data import load_dataset
@@ -46,10 +54,9 @@ def test_filters_are_compared_on_validation_images(
     dataset = load_dataset(colours, size=(8, 8))
     tiny = load_bundle(TINY)
     recipe = replace(recipe_of("baseline"), val_fraction=0.5)
-    bundle = replace(
-        tiny,
-        data=DataRecord("colours", "colours", "nobody", (), dataset.fingerprint),
-        training=TrainingRecord(
+    provenance = Provenance(
+        DataRecord("colours", "colours", "nobody", (), dataset.fingerprint),
+        TrainingRecord(
             "baseline",
             to_json(recipe),
             1,
@@ -60,9 +67,11 @@ def test_filters_are_compared_on_validation_images(
             Accuracy(1, 1),
             None,
         ),
+        ExportRecord((), ()),
+        {},
     )
     (tmp_path / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
-    (tmp_path / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
+    write_description(tmp_path, tiny, provenance)
     command = ["resampling", str(tmp_path), "--data", str(colours)]
     assert main([*command, "--images", "5", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
@@ -74,7 +83,7 @@ def test_filters_are_compared_on_validation_images(
     # red, green, blue, so that green alone is right.
     (original,) = [line for line in printed.splitlines() if line.startswith("original images")]
     assert original.endswith(f" {Accuracy(2, 6)}")
-    assert f"is set to {bundle.resample}" in printed
+    assert f"is set to {tiny.resample}" in printed
 
 
 def test_other_data_than_the_bundles_own_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
