@@ -25,6 +25,7 @@ from training.data import Dataset
 from training.recipes import Recipe, recipe_of
 
 FILE = "card.md"
+_BATCH = 100
 _NO_OPTION = {"model", "teacher", "split_seed"}
 """Settings of a recipe that no option sets: the command's other words do."""
 _DISTILLATION = {"temperature", "teacher_weight", "mixup", "teacher_views"}
@@ -39,7 +40,8 @@ def model_card(bundle: Bundle, dataset: Dataset) -> str:
     provenance = require_provenance(bundle)
     classifier = Classifier.load(bundle.folder, artifact=bundle.default)
     test = dataset.parts["test"]
-    logits = [classifier.logits(dataset.images[part]) for part in np.array_split(test, 100)]
+    batches = [test[start : start + _BATCH] for start in range(0, len(test), _BATCH)]
+    logits = [classifier.logits(dataset.images[batch]) for batch in batches]
     ood = {
         kind: summarize_confidence(classifier, images)
         for kind, images in ood_images(*bundle.shape).items()
