@@ -12,7 +12,7 @@ from tinysight.records import to_json
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "resampling",
-        help="test accuracy on photos by the filter that downscales them",
+        help="validation accuracy on photos by resampling filter",
         description="Upscales validation images four to sixteen times, pastes them into larger "
         "canvases, saves them as JPEG, and classifies these photos after downscaling by each of "
         "Pillow's filters.",

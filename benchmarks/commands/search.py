@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     require_extra("train", "tensorflow", "tf_keras", "sklearn", "rich")
     require_extra("export", "tf2onnx", "onnx", "ai_edge_litert")
     from benchmarks.studies.architecture_search import (
+        BLOCKS,
         MEMBERS,
         SearchResult,
         markdown,
@@ -87,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     members = args.members or list(MEMBERS)
     if unknown := set(members) - set(MEMBERS):
         raise TinysightError(f"no member {', '.join(sorted(unknown))}: {', '.join(MEMBERS)}")
+    if args.runs < BLOCKS:
+        raise TinysightError(f"--runs must be at least {BLOCKS}")
     args.out.mkdir(parents=True, exist_ok=True)
     with TrainingConsole() as console:
         results = []

@@ -61,11 +61,11 @@ def compare_results(results: Sequence[SweepResult], names: Sequence[str]) -> Com
 def _summary(pairs: Sequence[Pair]) -> str:
     ratio = float(np.median([p.ratio for p in pairs]))
     summary = f"Over {len(pairs)} measurements the second takes {ratio:.3f} times as long (median)."
-    agreeing, told = agreement(p.agree for p in pairs)
-    if not told:
+    agreeing, known = agreement(p.agree for p in pairs)
+    if not known:
         return summary
     return (
-        f"{summary} {agreeing} of {told} medians agree: the 95 % interval of their ratio holds 1. "
+        f"{summary} {agreeing} of {known} medians agree: the 95 % interval of their ratio holds 1. "
         f"{clock_note(pairs)}"
     ).rstrip()
 

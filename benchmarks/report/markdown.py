@@ -49,8 +49,8 @@ def _comparison(first: SweepResult, second: SweepResult) -> list[str]:
     pairs = pair(first, second)
     if not pairs:
         return []
-    agreeing, told = agreement(p.agree for p in pairs)
-    verdict = f"{agreeing} of {told} medians agree: the 95 % interval of their ratio holds 1."
+    agreeing, known = agreement(p.agree for p in pairs)
+    verdict = f"{agreeing} of {known} medians agree: the 95 % interval of their ratio holds 1."
     rows = [
         (
             p.first.variant,

@@ -44,8 +44,8 @@ def test_only_the_named_command_is_imported() -> None:
 
 def test_an_unknown_command_names_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["strangers"])
+        main(["swep"])
     assert stopped.value.code == 2
     printed = capsys.readouterr().err
-    assert "invalid choice: 'strangers'" in printed
+    assert "invalid choice: 'swep'" in printed
     assert "'ood'" in printed

@@ -1,4 +1,4 @@
-"""A device's own result: checked against the published schema, and shown beside sweeps."""
+"""A device's own result: read strictly, and shown beside sweeps."""
 
 import json
 from collections.abc import Callable

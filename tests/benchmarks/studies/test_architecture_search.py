@@ -78,6 +78,11 @@ def test_latency_alone_says_nothing_of_epochs(
     assert "epochs" not in printed
 
 
+def test_too_few_runs_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "edge_s", "--latency", "--runs", "5", "--out", str(tmp_path)]) == 1
+    assert "--runs must be at least 6" in capsys.readouterr().err
+
+
 def test_an_unknown_member_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "edge_xl", "--out", str(tmp_path)]) == 1
     assert "no member edge_xl" in capsys.readouterr().err
