@@ -120,7 +120,7 @@ def _train_candidates(
     teachers = [read_teacher(folder) for folder in args.teachers]
     for result in results:
         for cost in result.within_budget():
-            console.say(f"{result.member}: {cost.stack}")
+            console.print(f"{result.member}: {cost.stack}")
             result.validation[cost.stack] = validation_accuracy(
                 cost.stack,
                 dataset,

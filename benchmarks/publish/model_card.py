@@ -22,14 +22,10 @@ from tinysight import Bundle, Classifier
 from tinysight.provenance import Provenance, TeacherRecord, TrainingRecord, require_provenance
 from tinysight.stats import Accuracy
 from training.data import Dataset
-from training.recipes import Recipe, recipe_of
+from training.recipes import options
 
 FILE = "card.md"
 _BATCH = 100
-_NO_OPTION = {"model", "teacher", "split_seed"}
-"""Settings of a recipe that no option sets: the command's other words do."""
-_DISTILLATION = {"temperature", "teacher_weight", "mixup", "teacher_views"}
-"""Settings that mean nothing without a teacher."""
 
 
 def model_card(bundle: Bundle, dataset: Dataset) -> str:
@@ -103,20 +99,7 @@ def _training_command(
     command = (
         ["distill", recipe.model, "--teacher", *teachers] if teachers else ["run", recipe.model]
     )
-    return [*command, *_recipe_options(recipe)]
-
-
-def _recipe_options(recipe: Recipe) -> Iterator[str]:
-    """The options in which a recipe differs from its model's defaults."""
-    defaults = recipe_of(recipe.model)
-    for field in dataclasses.fields(Recipe):
-        value = getattr(recipe, field.name)
-        unused = recipe.teacher is None and field.name in _DISTILLATION
-        if unused or field.name in _NO_OPTION or value == getattr(defaults, field.name):
-            continue
-        yield "--" + field.name.replace("_", "-")
-        if not isinstance(value, bool):
-            yield str(value)
+    return [*command, *options(recipe)]
 
 
 def _shell(stage: str, *words: str) -> str:

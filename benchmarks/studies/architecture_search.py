@@ -30,7 +30,7 @@ from training.models.registry import build
 from training.progress import Progress, ProgressCallback
 from training.recipes import recipe_of
 from training.tf_keras_setup import keras
-from training.train import train
+from training.train import Job, train
 
 SIDE, CLASSES = 32, 10
 BLOCKS = 6
@@ -217,18 +217,17 @@ def validation_accuracy(
     if teachers:
         recipe = student_recipe(recipe, teachers)
     parts = split(dataset, recipe.data_seed, recipe.val_fraction)
-    run = train(
+    job = Job(
         recipe,
         dataset,
         train_dir / stack,
-        progress,
         splits=replace(parts, test=parts.test[:0]),
         teachers=teachers,
-        resume=True,
+        if_exists="resume",
     )
+    run = train(job, progress)
     assert run is not None  # one process alone
-    validation = run.record["validation"]
-    return Accuracy(validation["correct"], validation["n"])
+    return run.result.validation
 
 
 def markdown(results: Sequence[SearchResult], *, epochs: int, distilled: bool) -> str:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tinysight import Bundle
 from tinysight.errors import TinysightError
 from tinysight.provenance import require_provenance
-from tinysight.records import JsonObject
+from tinysight.records import JsonObject, RecordError, from_json
 from training.data import Dataset, load_dataset, split
 from training.progress import ProgressCallback
 from training.recipes import Recipe
@@ -42,6 +42,6 @@ def validation_indices(bundle: Bundle, dataset: Dataset) -> NDArray[np.int64]:
 def parse_recipe(content: JsonObject) -> Recipe:
     """A recipe as bundle.json records it. Raises TinysightError for one of another version."""
     try:
-        return Recipe(**content)
-    except (TypeError, ValueError) as error:
+        return from_json(Recipe, content)
+    except RecordError as error:
         raise TinysightError(f"not a training recipe of this version: {error}") from None

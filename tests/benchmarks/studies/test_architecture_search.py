@@ -62,7 +62,7 @@ def test_what_is_too_slow_or_too_large_is_not_trained(
     # Both members ask for it; it is trained once, and on no test image.
     assert validation == medium["validation"]["4s2-8s2"]
     record = json.loads((tmp_path / "runs" / "4s2-8s2" / "run.json").read_text())
-    assert record["test"] is None
+    assert record["result"]["test"] is None
     text = (tmp_path / "out" / "search.md").read_text()
     assert text in printed
     assert "not trained" in text
