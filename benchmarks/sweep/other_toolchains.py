@@ -61,7 +61,7 @@ def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, c
 
     Raises TinysightError: no such run, other data, or `out` exists.
     """
-    from export.builder import calibration_indices
+    from export.source import calibration_indices
     from training.data import load_dataset, split
     from training.recipes import Recipe
     from training.run_folder import load_run

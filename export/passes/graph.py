@@ -129,13 +129,13 @@ class Graph:
         return self.model
 
     def _set_nodes(self, nodes: list[NodeProto]) -> None:
-        teacher_views = []
+        copies = []
         for node in nodes:
             copy = NodeProto()
             copy.CopyFrom(node)
-            teacher_views.append(copy)
+            copies.append(copy)
         del self.model.graph.node[:]
-        self.model.graph.node.extend(teacher_views)
+        self.model.graph.node.extend(copies)
 
 
 def attribute(node: NodeProto, name: str, default: object = None) -> object:
