@@ -64,8 +64,8 @@ class Finetuning:
     epochs: float = 2.0
     """Passes over the training images; 0.25 is a quarter of one."""
     learning_rate: float = 1e-3
-    """The peak learning rate of SGD, whatever optimizer the run used: small, since the model is good
-    already, and without Adam's first steps, which are as large for a good model as for a new one."""
+    """Of SGD, at its peak, whatever optimizer the run used: small, since the model is good already,
+    and without Adam's first steps, which are as large for a good model as for a new one."""
     sparsity: float = 0.0
     """Pruning: the fraction of each layer's weights that becomes zero."""
     clusters: int = 0

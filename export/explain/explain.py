@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from export.explain.findings import Finding, findings
@@ -21,6 +20,7 @@ from tinysight.benchmark.timing import time_interleaved
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.device.info import describe
 from tinysight.engines.ort import OnnxRuntimeEngine
+from tinysight.engines.registry import Engine, open_engine
 from tinysight.integrity import golden
 from tinysight.records import JsonObject, to_json
 
@@ -78,12 +78,13 @@ def explain(
     bundle = load_bundle(path)
     artifact = _quantized(bundle)
     content = bundle.read(artifact)
-    graph = _parse(content, artifact)
+    engine = open_engine(bundle, artifact)  # first: it refuses what is no model
+    graph = onnx.load_from_string(content)
     reference, float_content = _float32(bundle, artifact, graph)
     models = {"float32": float_content, "int8": content}
     engines = {
-        name: OnnxRuntimeEngine(model, bundle.shape, len(bundle.labels))
-        for name, model in models.items()
+        "float32": OnnxRuntimeEngine(float_content, bundle.shape, len(bundle.labels)),
+        "int8": engine,
     }
     work = layers(graph)
     images = golden.inputs(*bundle.shape)
@@ -109,13 +110,6 @@ def explain(
         saturation=report_int16_saturation(graph, images),
         device=to_json(describe()),
     )
-
-
-def _parse(content: bytes, artifact: Artifact) -> onnx.ModelProto:
-    try:
-        return onnx.load_from_string(content)
-    except DecodeError:
-        raise ExportError(f"{artifact.file} is not an ONNX file") from None
 
 
 def _raise_to(peak: Peak, rows: list[Row]) -> Peak:
@@ -147,5 +141,5 @@ def _float32(bundle: Bundle, artifact: Artifact, graph: onnx.ModelProto) -> tupl
     return f"{artifact.name} without its quantization", stripped
 
 
-def _call(engine: OnnxRuntimeEngine, image: NDArray[np.uint8]) -> Callable[[], object]:
+def _call(engine: Engine, image: NDArray[np.uint8]) -> Callable[[], object]:
     return lambda: engine.run(image)

@@ -81,9 +81,9 @@ def _quantized_by_runtime(rows: Sequence[Row], graph: Graph) -> Iterator[Finding
             yield Finding(
                 row.name,
                 row.int8.microseconds,
-                f"{row.name} has float32 weights, but runs in int8 (as {row.int8.operator}): between "
-                "two quantized tensors, onnxruntime quantizes weights itself, with one scale for "
-                "all channels, which loses more accuracy than quantizing them at export.",
+                f"{row.name} has float32 weights, but runs in int8 (as {row.int8.operator}): "
+                "between two quantized tensors, onnxruntime quantizes weights itself, with one "
+                "scale for all channels, which loses more accuracy than quantizing them at export.",
                 "store its weights in int8, per channel; or, to keep it in float32, remove the "
                 "QuantizeLinear behind it as well",
             )

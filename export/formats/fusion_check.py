@@ -27,11 +27,8 @@ def require_fused(content: bytes, name: str) -> None:
     onnxruntime fuses a layer with the DequantizeLinear in front and the QuantizeLinear behind only
     where they stand as it expects them; elsewhere it computes in float32, slower than float32.
     """
-    left = {
-        operator: n
-        for operator, n in optimized_operators(content).items()
-        if operator in _FLOAT_LAYERS
-    }
+    operators = optimized_operators(content)
+    left = [f"{n} {operator}" for operator, n in operators.items() if operator in _FLOAT_LAYERS]
     if left:
-        found = ", ".join(f"{n} {operator}" for operator, n in left.items())
+        found = ", ".join(left)
         raise ExportError(f"{name}: onnxruntime still computes in float: {found}")

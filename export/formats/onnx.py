@@ -61,7 +61,7 @@ def qat_to_onnx(model: Any) -> onnx.ModelProto:
 
 
 def _translated(model: Any) -> onnx.ModelProto:
-    """What tf2onnx makes of it, from `image` to `logits`, without the extra nodes before a Dense."""
+    """What tf2onnx makes of it, from `image` to `logits`, with plain Dense layers."""
     shape = (None, *model.input_shape[1:])
     # A functional wrapper names the output; the layers keep their names and weights.
     named = keras.Model(model.input, model.output, name=model.name)
