@@ -25,8 +25,8 @@ def add(commands: Any) -> None:
         "build",
         help="convert a finished run to ONNX and TFLite, and write a bundle",
         description="Makes a bundle of a finished run: converts the model by every recipe to ONNX "
-        "and TFLite,\ncompares each artifact with the trained model on real images, and writes those "
-        "that are near\nenough. Exit code 1 when one was not.",
+        "and TFLite,\ncompares each artifact with the trained model on real images, and writes "
+        "those that are near\nenough. Exit code 1 when one was not.",
         epilog="recipes (those with * fine-tune the model for some minutes):\n"
         + "".join(
             f"  {name + (' *' if recipe.finetuning else ''):24}{recipe.summary}\n"

@@ -161,7 +161,7 @@ def _checks(bundle: Bundle) -> str:
     """How the artifacts agree with the trained model; empty columns are left out."""
     header = (
         "artifact", "same top-1", "largest logit difference", "accuracy (McNemar's p)",
-        "flippable", "first layer with a low SQNR",
+        "flippable", "first noisy layer (SQNR)",
     )  # fmt: skip
     lines = [
         _check(artifact.name, artifact.checks) for artifact in bundle.artifacts if artifact.checks

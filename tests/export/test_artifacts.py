@@ -19,20 +19,22 @@ from training.tf_keras_setup import keras
 
 
 @pytest.fixture(scope="module")
-def trained(baseline, images):
+def trained(baseline: Any, images: NDArray[np.uint8]):
     return baseline.predict(images.astype(np.float32) / 255, verbose=0)
 
 
-def near(logits, trained, relative):
+def near(logits, trained: NDArray[np.float32], relative):
     return np.abs(logits - trained).max() <= relative * np.ptp(trained)
 
 
-def test_float32_onnx_answers_as_keras(graph, images, trained):
+def test_float32_onnx_answers_as_keras(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], trained: NDArray[np.float32]
+) -> None:
     session = OnnxRuntimeEngine(uint8_input(graph).SerializeToString(), (32, 32), 10)
     assert near(session.run(images), trained, 1e-5)
 
 
-def test_float32_onnx_answers_noise_as_keras(baseline, graph):
+def test_float32_onnx_answers_noise_as_keras(baseline: Any, graph: onnx.ModelProto) -> None:
     """Every value of a byte, on every channel; digits are grey and mostly black."""
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
     wanted = baseline.predict(noise.astype(np.float32) / 255, verbose=0)
@@ -40,7 +42,7 @@ def test_float32_onnx_answers_noise_as_keras(baseline, graph):
     assert near(session.run(noise), wanted, 1e-4)
 
 
-def test_float32_onnx_is_clean_and_reads_well(graph):
+def test_float32_onnx_is_clean_and_reads_well(graph: onnx.ModelProto) -> None:
     model = uint8_input(graph)
     assert sorted(node.op_type for node in model.graph.node) == sorted(
         ["Transpose", "Cast", *["Conv", "Relu", "MaxPool"] * 3, "Flatten", "Gemm", "Relu", "Gemm"]
@@ -56,7 +58,9 @@ def test_float32_onnx_is_clean_and_reads_well(graph):
     assert "unk__" not in str(model)
 
 
-def test_int8_onnx_is_all_integer_after_optimization(graph, images, tmp_path):
+def test_int8_onnx_is_all_integer_after_optimization(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
@@ -72,23 +76,29 @@ def test_int8_onnx_is_all_integer_after_optimization(graph, images, tmp_path):
     }  # fmt: skip
 
 
-def test_int8_onnx_is_near_and_the_same_twice(graph, images, trained):
+def test_int8_onnx_is_near_and_the_same_twice(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], trained: NDArray[np.float32]
+) -> None:
     content = static_w8a8(graph, images).SerializeToString(deterministic=True)
     assert near(OnnxRuntimeEngine(content, (32, 32), 10).run(images), trained, 0.05)
     assert static_w8a8(graph, images).SerializeToString(deterministic=True) == content
 
 
 @pytest.mark.parametrize("count", [1, 63, 100])
-def test_int8_onnx_takes_few_calibration_images_or_a_ragged_count(graph, images, count):
+def test_int8_onnx_takes_few_calibration_images_or_a_ragged_count(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], count: int
+) -> None:
     some = np.concatenate([images, images])[:count]
     assert OnnxRuntimeEngine(static_w8a8(graph, some).SerializeToString(), (32, 32), 10)
 
 
-def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypatch):
+def test_uint8_input_changes_no_bit_of_the_int8_answers(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Against the quantizer's own graph, which takes floats and quantizes them itself."""
     seen = []
 
-    def remember(model):
+    def remember(model: onnx.ModelProto):
         seen.append(model)
         return elide_input_quantize(model)
 
@@ -109,13 +119,17 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(graph, images, monkeypat
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_float32_tflite_answers_as_keras_in_any_batch(baseline, images, trained):
+def test_float32_tflite_answers_as_keras_in_any_batch(
+    baseline: Any, images: NDArray[np.uint8], trained: NDArray[np.float32]
+) -> None:
     engine = LiteRTEngine(tflite.float32(baseline), (32, 32), 10)
     for part in (slice(0, 1), slice(0, 64), slice(5, 9), slice(9, 12)):
         assert near(engine.run(images[part]), trained[part], 1e-5)
 
 
-def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
+def test_int8_tflite_is_near_and_takes_any_batch(
+    baseline: Any, images: NDArray[np.uint8], trained: NDArray[np.float32]
+) -> None:
     engine = LiteRTEngine(tflite.static_w8a8(baseline, images), (32, 32), 10)
     whole = engine.run(images)
     assert near(whole, trained, 0.05)
@@ -123,7 +137,9 @@ def test_int8_tflite_is_near_and_takes_any_batch(baseline, images, trained):
     np.testing.assert_array_equal(engine.run(images[5:9]), whole[5:9])
 
 
-def test_int8_tflite_takes_plain_bytes_whatever_it_was_calibrated_on(baseline, images):
+def test_int8_tflite_takes_plain_bytes_whatever_it_was_calibrated_on(
+    baseline: Any, images: NDArray[np.uint8]
+) -> None:
     dull = images // 4 + 60
     before = dull.copy()
     assert LiteRTEngine(tflite.static_w8a8(baseline, dull), (32, 32), 10).run(images).shape == (
@@ -133,13 +149,13 @@ def test_int8_tflite_takes_plain_bytes_whatever_it_was_calibrated_on(baseline, i
     np.testing.assert_array_equal(dull, before)
 
 
-def test_float_input_tflite_is_refused(baseline):
+def test_float_input_tflite_is_refused(baseline: Any) -> None:
     content = tflite._convert(tflite.tf.lite.TFLiteConverter.from_keras_model(baseline))
     with pytest.raises(BundleError, match="it takes and gives"):
         LiteRTEngine(content, (32, 32), 10)
 
 
-def test_a_model_that_begins_otherwise_is_refused():
+def test_a_model_that_begins_otherwise_is_refused() -> None:
     layers = keras.layers
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Flatten(name="f"), layers.Dense(2, name="logits")]
@@ -150,7 +166,7 @@ def test_a_model_that_begins_otherwise_is_refused():
         tflite.float32(model)
 
 
-def test_vgg16s_normalizations_fold_away():
+def test_vgg16s_normalizations_fold_away() -> None:
     from training.models.vgg16 import finetuned
 
     keras.utils.set_random_seed(0)
@@ -169,7 +185,7 @@ def test_vgg16s_normalizations_fold_away():
     assert near(got, wanted, 1e-4)
 
 
-def test_frozen_vgg16_keeps_its_preprocessing():
+def test_frozen_vgg16_keeps_its_preprocessing() -> None:
     from training.models.registry import vgg16
 
     keras.utils.set_random_seed(0)

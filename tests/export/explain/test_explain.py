@@ -26,7 +26,7 @@ PEAK = Peak(float32=100_000, int8=400_000)
 
 
 @pytest.fixture(scope="module")
-def int8(graph, images):
+def int8(graph: onnx.ModelProto, images: NDArray[np.uint8]):
     return static_w8a8(graph, images)
 
 
@@ -39,7 +39,9 @@ def layer(name="conv", inputs=32, outputs=64, side=13, window=9, group=1, kind="
     return Layer(name, kind, inputs, outputs, (side, side), window, group, macs)
 
 
-def test_the_work_is_that_of_training(graph, int8, baseline):
+def test_the_work_is_that_of_training(
+    graph: onnx.ModelProto, int8: onnx.ModelProto, baseline: Any
+) -> None:
     from training.models.macs import multiply_accumulates
 
     for model in (graph, int8):
@@ -52,17 +54,19 @@ def test_the_work_is_that_of_training(graph, int8, baseline):
     assert found[1].reuse == 13 * 13
 
 
-def test_a_layer_has_sizes():
+def test_a_layer_has_sizes() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         layer(outputs=0)
 
 
-def test_the_middle_of_times_is_finer_than_the_clock():
+def test_the_middle_of_times_is_finer_than_the_clock() -> None:
     assert middle_mean([2, 2, 2, 2, 3, 3, 3, 90]) == 2.5
     assert middle_mean([7]) == 7
 
 
-def test_the_kernels_of_both_graphs_are_matched_to_layers(graph, int8):
+def test_the_kernels_of_both_graphs_are_matched_to_layers(
+    graph: onnx.ModelProto, int8: onnx.ModelProto
+) -> None:
     models = {"float32": uint8_input(graph).SerializeToString(), "int8": int8.SerializeToString()}
     image = np.zeros((1, 32, 32, 3), np.uint8)
     kernels = profile(models, image, 3)
@@ -78,7 +82,7 @@ def test_the_kernels_of_both_graphs_are_matched_to_layers(graph, int8):
     assert sum(row.float32 is not None for row in rows) == len(kernels["float32"])
 
 
-def test_a_row_only_one_graph_has_stands_where_it_runs():
+def test_a_row_only_one_graph_has_stands_where_it_runs() -> None:
     one = layer("conv")
     rows = pair(
         [one],
@@ -93,7 +97,7 @@ def test_a_row_only_one_graph_has_stands_where_it_runs():
     assert rows[0].ratio is None
 
 
-def test_the_peak_is_measured_and_above_zero():
+def test_the_peak_is_measured_and_above_zero() -> None:
     peak = measure_peak(rounds=1)
     assert min(peak.float32, peak.int8) > 100  # macs a microsecond: any CPU of this century
     with pytest.raises(ValueError, match="above 0"):
@@ -111,7 +115,7 @@ def test_the_peak_is_measured_and_above_zero():
         (layer(), 9, 23, "nothing that a rule of ours knows"),
     ],
 )
-def test_why_int8_is_slower_is_said(int8, one, float_us, int8_us, said):
+def test_why_int8_is_slower_is_said(int8: onnx.ModelProto, one, float_us, int8_us, said) -> None:
     rows = pair([one], [kernel("conv", float_us, "Conv")], [kernel("conv", int8_us)])
     (found,) = [f for f in findings(rows, int8, PEAK) if "int8 is slower" in f.text]
     assert found.layer == "conv"
@@ -119,12 +123,12 @@ def test_why_int8_is_slower_is_said(int8, one, float_us, int8_us, said):
     assert re.search(said, found.text), found.text
 
 
-def test_where_int8_is_quicker_nothing_is_called_slower(int8):
+def test_where_int8_is_quicker_nothing_is_called_slower(int8: onnx.ModelProto) -> None:
     rows = pair([layer()], [kernel("conv", 30, "Conv")], [kernel("conv", 11)])
     assert not [f for f in findings(rows, int8, PEAK) if "slower" in f.text]
 
 
-def test_layers_that_wait_for_their_weights_are_named(int8):
+def test_layers_that_wait_for_their_weights_are_named(int8: onnx.ModelProto) -> None:
     deep = [layer(name, inputs=512, outputs=512, side=2) for name in ("conv4", "conv5")]
     rows = pair(
         deep,
@@ -137,7 +141,7 @@ def test_layers_that_wait_for_their_weights_are_named(int8):
     assert found.microseconds == pytest.approx(200 - 2 * deep[0].macs / PEAK.int8)
 
 
-def test_the_boundaries_are_added_up(int8):
+def test_the_boundaries_are_added_up(int8: onnx.ModelProto) -> None:
     rows = pair(
         [layer()],
         [kernel("conv", 30, "Conv")],
@@ -149,13 +153,15 @@ def test_the_boundaries_are_added_up(int8):
     assert "fold the order of a Flatten" in found.fix
 
 
-def said_of(model):
+def said_of(model: onnx.ModelProto):
     content = model.SerializeToString()
     kernels = profile({"int8": content}, np.zeros((1, 32, 32, 3), np.uint8), 3)["int8"]
     return [f.text for f in findings(pair(layers(model), kernels, kernels), model, PEAK)]
 
 
-def test_a_layer_left_in_float_has_a_cause(graph, images):
+def test_a_layer_left_in_float_has_a_cause(
+    graph: onnx.ModelProto, images: NDArray[np.uint8]
+) -> None:
     ranges = find_ranges(graph, images)
     partial = w8a8(graph, ranges, float_layers=["conv2"])
     wide = w8a16(graph, ranges)
@@ -166,7 +172,9 @@ def test_a_layer_left_in_float_has_a_cause(graph, images):
         assert any(text.startswith(f"{name} is computed in float32") for text in texts)
 
 
-def test_a_layer_that_onnxruntime_quantizes_by_itself_is_told(graph, images, monkeypatch):
+def test_a_layer_that_onnxruntime_quantizes_by_itself_is_told(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Float32 weights between quantized neighbours: without a barrier behind it, it is int8."""
     monkeypatch.setattr(post_training, "keep_float", lambda model, layers: model)
     partial = w8a8(graph, find_ranges(graph, images), float_layers=["conv2"])
@@ -174,7 +182,7 @@ def test_a_layer_that_onnxruntime_quantizes_by_itself_is_told(graph, images, mon
     assert not any("has float32 weights" in t for t in said_of(static_w8a8(graph, images)))
 
 
-def test_what_reads_a_result_before_it_is_quantized_is_named(int8):
+def test_what_reads_a_result_before_it_is_quantized_is_named(int8: onnx.ModelProto) -> None:
     graph = Graph.copy_of(int8)
     node = next(node for node in graph.nodes if node.name == "conv2")
     graph.redirect(node.output[0], "softened")
@@ -185,7 +193,9 @@ def test_what_reads_a_result_before_it_is_quantized_is_named(int8):
     assert "fold" in fix
 
 
-def test_the_twin_is_the_float32_graph_but_for_rounding(int8, images):
+def test_the_twin_is_the_float32_graph_but_for_rounding(
+    int8: onnx.ModelProto, images: NDArray[np.uint8]
+) -> None:
     twin = strip_quantization(int8)
     assert not {node.op_type for node in twin.graph.node} & {"QuantizeLinear", "DequantizeLinear"}
     assert [node.op_type for node in twin.graph.node].count("Relu") == 4
@@ -197,7 +207,9 @@ def test_the_twin_is_the_float32_graph_but_for_rounding(int8, images):
 
 
 @pytest.mark.parametrize("recipes", ["static_w8a8", "float32,static_w8a8"])
-def test_a_bundle_is_explained_from_end_to_end(run, tmp_path, capsys, recipes):
+def test_a_bundle_is_explained_from_end_to_end(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipes: str
+) -> None:
     out = tmp_path / "bundle"
     assert (
         main([str(run.folder), "--out", str(out), "--recipes", recipes, "--formats", "onnx"]) == 0
@@ -217,7 +229,7 @@ def test_a_bundle_is_explained_from_end_to_end(run, tmp_path, capsys, recipes):
     assert 0 < max(row["int8"]["of_peak"] or 0 for row in content["rows"] if row["int8"]) <= 1
 
 
-def test_without_int8_there_is_nothing_to_explain(capsys):
+def test_without_int8_there_is_nothing_to_explain(capsys: pytest.CaptureFixture[str]) -> None:
     tiny = Path(__file__).parents[2] / "tiny" / "bundle"
     assert main(["explain", str(tiny)]) == 1
     error = capsys.readouterr().err
@@ -226,6 +238,6 @@ def test_without_int8_there_is_nothing_to_explain(capsys):
     )
 
 
-def test_a_missing_bundle_is_one_line(tmp_path, capsys):
+def test_a_missing_bundle_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", str(tmp_path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1

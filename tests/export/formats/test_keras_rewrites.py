@@ -28,7 +28,7 @@ BLOCKS = st.lists(
 )
 
 
-def stack(height, width, channels, blocks, seed):
+def stack(height: int, width: int, channels: int, blocks, seed: int):
     """A chain of such blocks, a Flatten and a Dense; None where the image is too small for it."""
     keras.utils.set_random_seed(seed)
     image = x = keras.Input((height, width, channels))
@@ -54,7 +54,9 @@ def stack(height, width, channels, blocks, seed):
     blocks=BLOCKS,
     seed=st.integers(0, 99),
 )
-def test_any_stack_answers_as_before(height, width, channels, blocks, seed):
+def test_any_stack_answers_as_before(
+    height: int, width: int, channels: int, blocks, seed: int
+) -> None:
     model = stack(height, width, channels, blocks, seed)
     if model is None:
         return
@@ -65,12 +67,12 @@ def test_any_stack_answers_as_before(height, width, channels, blocks, seed):
     )
 
 
-def work(model):
+def work(model: onnx.ModelProto):
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     return {c.name: int(np.prod(c.output_shape[1:3])) for c in convolutions}
 
 
-def test_the_baselines_dead_border_is_not_computed(baseline):
+def test_the_baselines_dead_border_is_not_computed(baseline: Any) -> None:
     """Its second pooling drops the thirteenth row: 13 x 13 becomes 12 x 12, and so to the image."""
     assert work(baseline) == {"conv1": 900, "conv2": 169, "conv3": 16}
     assert work(optimize_for_xnnpack(baseline)) == {"conv1": 28 * 14, "conv2": 144, "conv3": 16}
@@ -78,14 +80,14 @@ def test_the_baselines_dead_border_is_not_computed(baseline):
     assert live.output_shape == (None, 30, 30, 3)
 
 
-def test_a_border_that_matters_stays():
+def test_a_border_that_matters_stays() -> None:
     model = stack(8, 8, 3, [(4, 3, 1, "same", False, 2)], 0)
     assert [
         layer.name for layer in optimize_for_xnnpack(model).layers if layer.name == "live_part"
     ] == []
 
 
-def test_an_odd_width_is_not_paired():
+def test_an_odd_width_is_not_paired() -> None:
     model = stack(9, 9, 3, [(4, 2, 1, "valid", False, 0)], 0)
     (convolution,) = [
         x for x in optimize_for_xnnpack(model).layers if isinstance(x, keras.layers.Conv2D)
@@ -93,18 +95,20 @@ def test_an_odd_width_is_not_paired():
     assert convolution.filters == 4
 
 
-def test_models_that_are_no_chain_are_left_alone():
+def test_models_that_are_no_chain_are_left_alone() -> None:
     model = resnet("resnet8", (32, 32, 3), 10)
     assert optimize_for_xnnpack(model) is model
 
 
-def test_the_edge_family_keeps_every_weight():
+def test_the_edge_family_keeps_every_weight() -> None:
     model = edge("edge_s", (32, 32, 3), 10)
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
     np.testing.assert_allclose(optimize_for_xnnpack(model)(images), model(images), atol=1e-5)
 
 
-def test_litert_runs_it_in_one_piece_and_any_batch(baseline, images):
+def test_litert_runs_it_in_one_piece_and_any_batch(
+    baseline: Any, images: NDArray[np.uint8]
+) -> None:
     content = tflite.static_w8a8(baseline, images)
     engine = LiteRTEngine(content, (32, 32), 10)
     operators = [op["op_name"] for op in engine._local.interpreter._get_ops_details()]

@@ -19,11 +19,11 @@ LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
 
 
 @pytest.fixture(scope="module")
-def ranges(graph, images):
+def ranges(graph: onnx.ModelProto, images: NDArray[np.uint8]):
     return find_ranges(graph, images)
 
 
-def answers(model, images):
+def answers(model: onnx.ModelProto, images: NDArray[np.uint8]):
     """Without onnxruntime's own rewriting: what the graph says, not what becomes of it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -33,7 +33,7 @@ def answers(model, images):
     return session.run(None, {"image": images})[0]
 
 
-def without_barriers(model):
+def without_barriers(model: onnx.ModelProto):
     """The graph with every barrier taken out again."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -48,14 +48,18 @@ def without_barriers(model):
 
 @settings(max_examples=12)
 @given(float_layers=st.sets(st.sampled_from(LAYERS), min_size=1).map(sorted))
-def test_barriers_change_no_answer(graph, ranges, images, float_layers):
+def test_barriers_change_no_answer(
+    graph: onnx.ModelProto, ranges, images: NDArray[np.uint8], float_layers
+) -> None:
     held = w8a8(graph, ranges, float_layers=float_layers)
     np.testing.assert_array_equal(answers(held, images), answers(without_barriers(held), images))
     assert keep_float(held, ["no such layer"]) == held
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
+def test_the_layer_runs_in_float_and_the_others_do_not(
+    graph: onnx.ModelProto, ranges, layer: str
+) -> None:
     assert quantizable(graph) == list(LAYERS)
     found = optimized_operators(w8a8(graph, ranges, float_layers=[layer]).SerializeToString())
     floats = sum(found[name] for name in ("Conv", "FusedConv", "Gemm", "FusedGemm"))
@@ -63,7 +67,7 @@ def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
     assert found["QLinearConv"] + found["QGemm"] == 4
 
 
-def test_what_is_pooled_is_quantized_afterwards(graph, ranges):
+def test_what_is_pooled_is_quantized_afterwards(graph: onnx.ModelProto, ranges) -> None:
     """Else the quantization runs on four times the values; seen: half as slow again as int8."""
     model = w8a8(graph, ranges, float_layers=["conv1"])
     optimized = list(optimized_operators(model.SerializeToString()))

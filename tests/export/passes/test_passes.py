@@ -43,7 +43,7 @@ def make(nodes, inputs, outputs, constants=(), opset=18):
     return model
 
 
-def answer(model, **feeds):
+def answer(model: onnx.ModelProto, **feeds):
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
@@ -53,11 +53,11 @@ def answer(model, **feeds):
     return session.run(None, feeds)
 
 
-def kinds(model):
+def kinds(model: onnx.ModelProto):
     return [node.op_type for node in model.graph.node]
 
 
-def applied(model_pass, model):
+def applied(model_pass, model: onnx.ModelProto):
     """The pass's result, after making sure that it left its argument alone."""
     before = model.SerializeToString(deterministic=True)
     result = model_pass(model)
@@ -71,7 +71,7 @@ def floats(draw, *shape):
 
 @few
 @given(seeds, sizes, sizes, sizes, st.sampled_from(["no bias", "bias", "bias first"]))
-def test_matmul_to_gemm(seed, batch, rows, columns, bias):
+def test_matmul_to_gemm(seed: int, batch: int, rows: int, columns: int, bias: bool) -> None:
     draw = np.random.default_rng(seed)
     constants = {"w": floats(draw, rows, columns), "b": floats(draw, columns)}
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y" if bias == "no bias" else "m"])]
@@ -84,7 +84,7 @@ def test_matmul_to_gemm(seed, batch, rows, columns, bias):
     np.testing.assert_allclose(answer(result, x=x)[0], answer(model, x=x)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_matmul_to_gemm_leaves_other_products_alone():
+def test_matmul_to_gemm_leaves_other_products_alone() -> None:
     two = make(
         [helper.make_node("MatMul", ["x", "z"], ["y"])],
         {"x": [2, 3], "z": [3, 4]},
@@ -100,7 +100,7 @@ def test_matmul_to_gemm_leaves_other_products_alone():
         assert kinds(applied(matmul_to_gemm, model)) == ["MatMul"]
 
 
-def test_matmul_to_gemm_keeps_a_product_that_is_also_returned():
+def test_matmul_to_gemm_keeps_a_product_that_is_also_returned() -> None:
     model = make(
         [
             helper.make_node("MatMul", ["x", "w"], ["m"]),
@@ -133,7 +133,9 @@ def dynamic_shape(features):
 
 @few
 @given(seeds, sizes, sizes, sizes, sizes, st.sampled_from(["constant", "zero", "dynamic"]))
-def test_flatten_before_a_dense_layer(seed, batch, channels, height, width, shape):
+def test_flatten_before_a_dense_layer(
+    seed: int, batch: int, channels: int, height: int, width: int, shape
+) -> None:
     draw = np.random.default_rng(seed)
     features = channels * height * width
     nodes, constants = dynamic_shape(features) if shape == "dynamic" else ([], {})
@@ -157,7 +159,7 @@ def test_flatten_before_a_dense_layer(seed, batch, channels, height, width, shap
     np.testing.assert_allclose(answer(result, x=x)[0], wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_reshape_that_mixes_the_batch_is_left_alone():
+def test_reshape_that_mixes_the_batch_is_left_alone() -> None:
     model = make(
         [helper.make_node("Reshape", ["x", "shape"], ["y"])],
         {"x": ["n", 4, 6]},
@@ -168,7 +170,7 @@ def test_reshape_that_mixes_the_batch_is_left_alone():
 
 
 @pytest.mark.parametrize("hindrance", ["other perm", "shared weights", "returned"])
-def test_fold_flatten_leaves_alone_what_it_would_break(hindrance):
+def test_fold_flatten_leaves_alone_what_it_would_break(hindrance) -> None:
     perm = [0, 3, 1, 2] if hindrance == "other perm" else [0, 2, 3, 1]
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=perm),
@@ -191,7 +193,7 @@ def test_fold_flatten_leaves_alone_what_it_would_break(hindrance):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def stem(draw, side, filters, *, transpose=True, bias=True, padding=1):
+def stem(draw, side: int, filters: int, *, transpose=True, bias=True, padding=1):
     """image, Transpose, Conv, Relu with random weights."""
     constants = {"w": floats(draw, filters, 3, 3, 3), "b": floats(draw, filters)}
     nodes = [
@@ -212,7 +214,9 @@ def stem(draw, side, filters, *, transpose=True, bias=True, padding=1):
 
 @few
 @given(seeds, st.integers(3, 7), sizes, st.booleans(), st.booleans(), st.integers(0, 2))
-def test_scale_and_uint8_input(seed, side, filters, transpose, bias, padding):
+def test_scale_and_uint8_input(
+    seed: int, side: int, filters: int, transpose: bool, bias: bool, padding: int
+) -> None:
     draw = np.random.default_rng(seed)
     model = stem(draw, side, filters, transpose=transpose, bias=bias, padding=padding)
     scaled = applied(lambda m: fold_input_scale(m, 1 / 255), model)
@@ -228,7 +232,7 @@ def test_scale_and_uint8_input(seed, side, filters, transpose, bias, padding):
     np.testing.assert_array_equal(answer(bytes_in, image=pixels)[0], floats_in)
 
 
-def test_scale_is_refused_where_it_cannot_be_folded():
+def test_scale_is_refused_where_it_cannot_be_folded() -> None:
     model = make([helper.make_node("Relu", ["image"], ["y"])], {"image": [1, 3]}, {"y": [1, 3]})
     with pytest.raises(ExportError, match="Relu"):
         fold_input_scale(model, 0.5)
@@ -245,7 +249,7 @@ def test_scale_is_refused_where_it_cannot_be_folded():
         fold_input_scale(shared, 0.5)
 
 
-def quantized_stem(draw, scale, zero, transpose=True):
+def quantized_stem(draw, scale: float, zero: float, transpose=True):
     model = stem(draw, 5, 2, transpose=transpose)
     reader = "p" if transpose else "image"
     nodes = list(model.graph.node)
@@ -263,7 +267,7 @@ def quantized_stem(draw, scale, zero, transpose=True):
 
 @few
 @given(seeds, st.booleans())
-def test_take_quantized_is_exact_to_the_bit(seed, transpose):
+def test_take_quantized_is_exact_to_the_bit(seed: int, transpose: bool) -> None:
     draw = np.random.default_rng(seed)
     model = quantized_stem(draw, 1.0, 0, transpose)
     result = applied(elide_input_quantize, model)
@@ -276,19 +280,19 @@ def test_take_quantized_is_exact_to_the_bit(seed, transpose):
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(0.5, 0), (1.0, 3)])
-def test_take_quantized_refuses_another_scale(scale, zero):
+def test_take_quantized_refuses_another_scale(scale: float, zero: float) -> None:
     with pytest.raises(ExportError, match="not by 1 about 0"):
         elide_input_quantize(quantized_stem(np.random.default_rng(0), scale, zero))
 
 
-def test_take_quantized_refuses_a_float_model():
+def test_take_quantized_refuses_a_float_model() -> None:
     with pytest.raises(ExportError, match="not quantized"):
         elide_input_quantize(stem(np.random.default_rng(0), 5, 2))
 
 
 @few
 @given(seeds)
-def test_float_logits_only_drops_the_rounding(seed):
+def test_float_logits_only_drops_the_rounding(seed: int) -> None:
     draw = np.random.default_rng(seed)
     scale = np.float32(0.1)
     constants = {"w": floats(draw, 4, 3), "s": scale, "z": np.array(128, np.uint8)}
@@ -311,12 +315,12 @@ def test_float_logits_only_drops_the_rounding(seed):
     np.testing.assert_allclose(ours, answer(model, x=x)[0], rtol=0, atol=scale / 2 + 1e-5)
 
 
-def test_float_logits_leaves_a_float_model_alone():
+def test_float_logits_leaves_a_float_model_alone() -> None:
     model = stem(np.random.default_rng(0), 5, 2)
     assert kinds(applied(float_output, model)) == kinds(model)
 
 
-def test_readable_names_follow_the_layers():
+def test_readable_names_follow_the_layers() -> None:
     draw = np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "k:0", "v:0"], ["c:0"], name="net/conv1/BiasAdd"),
@@ -375,7 +379,7 @@ def dense_network(draw, widths, biases, *, shape=None, shared=(), returned=()):
 
 @few
 @given(st.data(), seeds, st.tuples(sizes, sizes, sizes), st.integers(1, 4), st.booleans())
-def test_any_stack_of_dense_layers_answers_the_same(data, seed, shape, layers, square):
+def test_any_stack_of_dense_layers_answers_the_same(data, seed: int, shape, layers, square) -> None:
     """Several layers, weights that they share, results that are outputs too: pass after pass."""
     features = int(np.prod(shape))
     later = st.just(features) if square else sizes
@@ -400,7 +404,7 @@ def test_any_stack_of_dense_layers_answers_the_same(data, seed, shape, layers, s
     assert ("Transpose" in kinds(result)) == bool(set(shared) - {0})
 
 
-def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias():
+def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias() -> None:
     """A sum with itself has no other term; it once ended in a StopIteration."""
     draw = np.random.default_rng(0)
     constants = {"w": floats(draw, 3, 4), "row": floats(draw, 1, 4)}
@@ -430,7 +434,7 @@ def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias():
     ],
     ids=["transA", "transB", "flatten read twice", "weights returned", "transpose returned"],
 )
-def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes, outputs):
+def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes, outputs) -> None:
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]),
         helper.make_node("Flatten", ["t"], ["f"], axis=1),
@@ -448,7 +452,9 @@ def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes
 
 @few
 @given(seeds, st.sampled_from(["shared", "own"]), st.booleans())
-def test_scale_folds_into_every_convolution_that_reads_the_image(seed, weights, transpose):
+def test_scale_folds_into_every_convolution_that_reads_the_image(
+    seed: int, weights: NDArray[Any], transpose: bool
+) -> None:
     """Two branches from the pixels; weights that they share are scaled once."""
     draw = np.random.default_rng(seed)
     second = "w" if weights == "shared" else "w2"
@@ -473,7 +479,7 @@ def test_scale_folds_into_every_convolution_that_reads_the_image(seed, weights, 
 
 
 @pytest.mark.parametrize("hindrance", ["computed weights", "weights returned"])
-def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance):
+def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance) -> None:
     draw = np.random.default_rng(0)
     nodes, constants, outputs = [], {"w": floats(draw, 2, 3, 2, 2)}, {"y": [1, 2, 4, 4]}
     if hindrance == "computed weights":
@@ -486,7 +492,7 @@ def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance):
         applied(lambda m: fold_input_scale(m, 0.5), model)
 
 
-def test_take_uint8_casts_first_where_the_transposed_image_is_returned():
+def test_take_uint8_casts_first_where_the_transposed_image_is_returned() -> None:
     draw = np.random.default_rng(0)
     model = stem(draw, 5, 2)
     transposed = helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 3, 5, 5])
@@ -499,7 +505,7 @@ def test_take_uint8_casts_first_where_the_transposed_image_is_returned():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_take_quantized_refuses_an_image_that_another_node_reads_too():
+def test_take_quantized_refuses_an_image_that_another_node_reads_too() -> None:
     model = quantized_stem(np.random.default_rng(0), 1.0, 0)
     model.graph.node.append(helper.make_node("Relu", ["image"], ["plain"]))
     plain = helper.make_tensor_value_info("plain", TensorProto.FLOAT, ["n", 5, 5, 3])
@@ -509,7 +515,7 @@ def test_take_quantized_refuses_an_image_that_another_node_reads_too():
 
 
 @pytest.mark.parametrize("reader", ["second dequantize", "returned", "fed"])
-def test_float_logits_leaves_alone_what_others_read(reader):
+def test_float_logits_leaves_alone_what_others_read(reader) -> None:
     draw = np.random.default_rng(0)
     constants = {"s": np.float32(0.1), "z": np.array(128, np.uint8), "w": floats(draw, 3, 3)}
     nodes = [
@@ -533,7 +539,7 @@ def test_float_logits_leaves_alone_what_others_read(reader):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_readable_names_name_shared_weights_once_and_do_so_again():
+def test_readable_names_name_shared_weights_once_and_do_so_again() -> None:
     draw = np.random.default_rng(0)
     model = dense_network(draw, [4, 4, 4], [True, True], shared=[1])
     result = applied(readable_names, applied(matmul_to_gemm, model))

@@ -34,7 +34,7 @@ def make(nodes, shapes, constants, output):
     return model
 
 
-def answer(model, image, *, optimized=False):
+def answer(model: onnx.ModelProto, image, *, optimized=False):
     options = ort.SessionOptions()
     options.log_severity_level = 3
     if not optimized:
@@ -45,11 +45,11 @@ def answer(model, image, *, optimized=False):
     return session.run(None, {"image": image})[0]
 
 
-def kinds(model):
+def kinds(model: onnx.ModelProto):
     return [node.op_type for node in model.graph.node]
 
 
-def unchanged(model_pass, model):
+def unchanged(model_pass, model: onnx.ModelProto):
     """The pass's result, after making sure that it left its argument alone."""
     before = model.SerializeToString(deterministic=True)
     result = model_pass(model)
@@ -57,13 +57,15 @@ def unchanged(model_pass, model):
     return result
 
 
-def quantization(scale, zero):
+def quantization(scale: float, zero: float):
     return {"s": np.float32(scale), "z": np.uint8(zero)}
 
 
 @few
 @given(seeds, scales, zeros, st.integers(1, 3), st.booleans())
-def test_what_only_moves_values_moves_bytes(seed, scale, zero, batch, flat):
+def test_what_only_moves_values_moves_bytes(
+    seed: int, scale: float, zero: float, batch: int, flat
+) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
@@ -79,7 +81,7 @@ def test_what_only_moves_values_moves_bytes(seed, scale, zero, batch, flat):
     np.testing.assert_array_equal(answer(late, image), answer(model, image))
 
 
-def test_a_tensor_that_others_read_stays_dequantized():
+def test_a_tensor_that_others_read_stays_dequantized() -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("Flatten", ["x"], ["a"]),
@@ -92,7 +94,9 @@ def test_a_tensor_that_others_read_stays_dequantized():
 
 @few
 @given(seeds, scales, zeros)
-def test_quantizing_again_by_the_same_scale_is_dropped(seed, scale, zero):
+def test_quantizing_again_by_the_same_scale_is_dropped(
+    seed: int, scale: float, zero: float
+) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
@@ -106,7 +110,7 @@ def test_quantizing_again_by_the_same_scale_is_dropped(seed, scale, zero):
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(0.25, 3), (0.5, 4)])
-def test_quantizing_again_by_another_scale_or_zero_point_stays(scale, zero):
+def test_quantizing_again_by_another_scale_or_zero_point_stays(scale: float, zero: float) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("QuantizeLinear", ["x", "other_s", "other_z"], ["q"]),
@@ -121,7 +125,7 @@ def test_quantizing_again_by_another_scale_or_zero_point_stays(scale, zero):
     assert kinds(fold_dequantize_quantize(model)) == kinds(model)
 
 
-def convolution(weights, bias, scale=0.02, zero=7):
+def convolution(weights: NDArray[Any], bias: bool, scale=0.02, zero=7):
     """Quantized input, a convolution of float weights, a ReLU, and a quantized output."""
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
@@ -150,7 +154,7 @@ def on_grid(draw, *shape):
 
 @few
 @given(seeds, st.integers(1, 5))
-def test_weights_come_back_as_the_integers_they_were_trained_to_be(seed, outputs):
+def test_weights_come_back_as_the_integers_they_were_trained_to_be(seed: int, outputs) -> None:
     draw = np.random.default_rng(seed)
     steps, weights = on_grid(draw, outputs, 3, 3, 3)
     model = convolution(weights, draw.normal(0, 0.1, outputs))
@@ -167,7 +171,7 @@ def test_weights_come_back_as_the_integers_they_were_trained_to_be(seed, outputs
     )
 
 
-def test_only_then_does_onnxruntime_compute_in_integers():
+def test_only_then_does_onnxruntime_compute_in_integers() -> None:
     draw = np.random.default_rng(0)
     model = convolution(on_grid(draw, 4, 3, 3, 3)[1], draw.normal(0, 0.1, 4))
     quantized = quantize_weights(model).SerializeToString()
@@ -186,13 +190,13 @@ def test_only_then_does_onnxruntime_compute_in_integers():
         require_fused(model.SerializeToString(), "it")
 
 
-def test_weights_on_no_grid_are_refused():
+def test_weights_on_no_grid_are_refused() -> None:
     draw = np.random.default_rng(0)
     with pytest.raises(ExportError, match="conv1 do not lie on the grid"):
         quantize_weights(convolution(draw.normal(size=(2, 3, 3, 3)), np.zeros(2)))
 
 
-def test_a_channel_without_weights_keeps_its_bias():
+def test_a_channel_without_weights_keeps_its_bias() -> None:
     """Its own scale would be zero, or so small that the bias overflows int32."""
     weights = on_grid(np.random.default_rng(0), 3, 3, 3, 3)[1]
     weights[1] = 0
@@ -203,7 +207,7 @@ def test_a_channel_without_weights_keeps_its_bias():
     np.testing.assert_allclose(got[0, 1:], answer(model, image)[0, 1:], atol=1e-6)
 
 
-def test_a_layer_whose_input_is_not_quantized_is_left_alone():
+def test_a_layer_whose_input_is_not_quantized_is_left_alone() -> None:
     nodes = [
         helper.make_node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("Gemm", ["x", "w"], ["y"], name="dense1"),
