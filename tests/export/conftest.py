@@ -30,7 +30,7 @@ def images(dataset: Dataset) -> NDArray[np.uint8]:
 def baseline() -> Any:
     """The baseline with random weights and, unlike a new one, biases."""
     pytest.importorskip("tensorflow")
-    from training.models.registry import baseline
+    from training.models.baseline import baseline
     from training.tf_keras_setup import keras
 
     keras.utils.set_random_seed(0)

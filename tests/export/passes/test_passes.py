@@ -1,15 +1,15 @@
 """Each pass gives a graph that answers as before, and has done what it is for."""
 
 import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
-
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from export.passes import (
@@ -23,41 +23,50 @@ from export.passes import (
     reshape_to_flatten,
     uint8_input,
 )
+from export.sessions import make_session
 
 few = settings(max_examples=25, deadline=None)
 sizes = st.integers(1, 5)
 seeds = st.integers(0, 2**32 - 1)
 
+Shapes = Mapping[str, Sequence[Any]]
+"""Of tensors, by name; a text is a free dimension."""
+Constants = Mapping[str, Any]
 
-def make(nodes, inputs, outputs, constants=(), opset=18):
+
+def make(
+    nodes: list[onnx.NodeProto],
+    inputs: Shapes,
+    outputs: Shapes,
+    constants: Constants | None = None,
+) -> onnx.ModelProto:
     """A model from nodes, named shapes, and named arrays."""
     graph = helper.make_graph(
         nodes,
         "test",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), n) for n, v in dict(constants).items()],
+        [numpy_helper.from_array(np.asarray(v), n) for n, v in (constants or {}).items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def answer(model: onnx.ModelProto, **feeds):
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, feeds)
+def answer(model: onnx.ModelProto, **feeds: NDArray[Any]) -> list[NDArray[np.float32]]:
+    """All outputs, without onnxruntime's own rewriting."""
+    session = make_session(model.SerializeToString(), optimize=False)
+    outputs: list[NDArray[np.float32]] = session.run(None, feeds)
+    return outputs
 
 
-def kinds(model: onnx.ModelProto):
+def kinds(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
-def applied(model_pass, model: onnx.ModelProto):
+def applied(
+    model_pass: Callable[[onnx.ModelProto], onnx.ModelProto], model: onnx.ModelProto
+) -> onnx.ModelProto:
     """The pass's result, after making sure that it left its argument alone."""
     before = model.SerializeToString(deterministic=True)
     result = model_pass(model)
@@ -65,13 +74,13 @@ def applied(model_pass, model: onnx.ModelProto):
     return result
 
 
-def floats(draw, *shape):
+def floats(draw: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     return draw.normal(size=shape).astype(np.float32)
 
 
 @few
 @given(seeds, sizes, sizes, sizes, st.sampled_from(["no bias", "bias", "bias first"]))
-def test_matmul_to_gemm(seed: int, batch: int, rows: int, columns: int, bias: bool) -> None:
+def test_matmul_to_gemm(seed: int, batch: int, rows: int, columns: int, bias: str) -> None:
     draw = np.random.default_rng(seed)
     constants = {"w": floats(draw, rows, columns), "b": floats(draw, columns)}
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y" if bias == "no bias" else "m"])]
@@ -116,7 +125,7 @@ def test_matmul_to_gemm_keeps_a_product_that_is_also_returned() -> None:
         np.testing.assert_allclose(ours, theirs)
 
 
-def dynamic_shape(features):
+def dynamic_shape(features: int) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:
     """The chain that some versions of tf2onnx leave before a Reshape with a free batch."""
     nodes = [
         helper.make_node("Shape", ["t"], ["s"]),
@@ -134,7 +143,7 @@ def dynamic_shape(features):
 @few
 @given(seeds, sizes, sizes, sizes, sizes, st.sampled_from(["constant", "zero", "dynamic"]))
 def test_flatten_before_a_dense_layer(
-    seed: int, batch: int, channels: int, height: int, width: int, shape
+    seed: int, batch: int, channels: int, height: int, width: int, shape: str
 ) -> None:
     draw = np.random.default_rng(seed)
     features = channels * height * width
@@ -154,9 +163,9 @@ def test_flatten_before_a_dense_layer(
     result = applied(fold_flatten, flattened)
     assert kinds(result) == ["Flatten", "Gemm"]
     x = floats(draw, batch, channels, height, width)
-    wanted = answer(model, x=x)[0]
-    np.testing.assert_array_equal(answer(flattened, x=x)[0], wanted)
-    np.testing.assert_allclose(answer(result, x=x)[0], wanted, rtol=1e-4, atol=1e-5)
+    expected = answer(model, x=x)[0]
+    np.testing.assert_array_equal(answer(flattened, x=x)[0], expected)
+    np.testing.assert_allclose(answer(result, x=x)[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_reshape_that_mixes_the_batch_is_left_alone() -> None:
@@ -170,15 +179,15 @@ def test_reshape_that_mixes_the_batch_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("hindrance", ["other perm", "shared weights", "returned"])
-def test_fold_flatten_leaves_alone_what_it_would_break(hindrance) -> None:
+def test_fold_flatten_leaves_alone_what_it_would_break(hindrance: str) -> None:
     perm = [0, 3, 1, 2] if hindrance == "other perm" else [0, 2, 3, 1]
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=perm),
         helper.make_node("Flatten", ["t"], ["f"], axis=1),
         helper.make_node("Gemm", ["f", "w"], ["y"]),
     ]
-    outputs = {"y": ["n", 2]}
-    inputs = {"x": ["n", 2, 3, 4]}
+    outputs: dict[str, list[Any]] = {"y": ["n", 2]}
+    inputs: dict[str, list[Any]] = {"x": ["n", 2, 3, 4]}
     if hindrance == "shared weights":
         nodes.append(helper.make_node("Gemm", ["z", "w"], ["y2"]))
         inputs["z"], outputs["y2"] = ["n", 24], ["n", 2]
@@ -193,7 +202,15 @@ def test_fold_flatten_leaves_alone_what_it_would_break(hindrance) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def stem(draw, side: int, filters: int, *, transpose=True, bias=True, padding=1):
+def stem(
+    draw: np.random.Generator,
+    side: int,
+    filters: int,
+    *,
+    transpose: bool = True,
+    bias: bool = True,
+    padding: int = 1,
+) -> onnx.ModelProto:
     """image, Transpose, Conv, Relu with random weights."""
     constants = {"w": floats(draw, filters, 3, 3, 3), "b": floats(draw, filters)}
     nodes = [
@@ -226,9 +243,9 @@ def test_scale_and_uint8_input(
     assert bytes_in.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
     shape = [2, side, side, 3] if transpose else [2, 3, side, side]
     pixels = draw.integers(0, 256, shape, dtype=np.uint8)
-    wanted = answer(model, image=pixels.astype(np.float32) / 255)[0]
+    expected = answer(model, image=pixels.astype(np.float32) / 255)[0]
     floats_in = answer(scaled, image=pixels.astype(np.float32))[0]
-    np.testing.assert_allclose(floats_in, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(floats_in, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(answer(bytes_in, image=pixels)[0], floats_in)
 
 
@@ -249,7 +266,9 @@ def test_scale_is_refused_where_it_cannot_be_folded() -> None:
         fold_input_scale(shared, 0.5)
 
 
-def quantized_stem(draw, scale: float, zero: float, transpose=True):
+def quantized_stem(
+    draw: np.random.Generator, scale: float, zero: int, transpose: bool = True
+) -> onnx.ModelProto:
     model = stem(draw, 5, 2, transpose=transpose)
     reader = "p" if transpose else "image"
     nodes = list(model.graph.node)
@@ -259,7 +278,7 @@ def quantized_stem(draw, scale: float, zero: float, transpose=True):
         helper.make_node("QuantizeLinear", [reader, "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
     ]
-    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    constants: dict[str, Any] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     constants |= {"scale": np.float32(scale), "zero": np.array(zero, np.uint8)}
     shape = ["n", 5, 5, 3] if transpose else ["n", 3, 5, 5]
     return make(nodes, {"image": shape}, {"logits": ["n", 2, 5, 5]}, constants)
@@ -267,7 +286,7 @@ def quantized_stem(draw, scale: float, zero: float, transpose=True):
 
 @few
 @given(seeds, st.booleans())
-def test_take_quantized_is_exact_to_the_bit(seed: int, transpose: bool) -> None:
+def test_elide_input_quantize_is_exact_to_the_bit(seed: int, transpose: bool) -> None:
     draw = np.random.default_rng(seed)
     model = quantized_stem(draw, 1.0, 0, transpose)
     result = applied(elide_input_quantize, model)
@@ -280,19 +299,19 @@ def test_take_quantized_is_exact_to_the_bit(seed: int, transpose: bool) -> None:
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(0.5, 0), (1.0, 3)])
-def test_take_quantized_refuses_another_scale(scale: float, zero: float) -> None:
+def test_elide_input_quantize_refuses_another_scale(scale: float, zero: int) -> None:
     with pytest.raises(ExportError, match="not by 1 about 0"):
         elide_input_quantize(quantized_stem(np.random.default_rng(0), scale, zero))
 
 
-def test_take_quantized_refuses_a_float_model() -> None:
+def test_elide_input_quantize_refuses_a_float_model() -> None:
     with pytest.raises(ExportError, match="not quantized"):
         elide_input_quantize(stem(np.random.default_rng(0), 5, 2))
 
 
 @few
 @given(seeds)
-def test_float_logits_only_drops_the_rounding(seed: int) -> None:
+def test_float_output_only_drops_the_rounding(seed: int) -> None:
     draw = np.random.default_rng(seed)
     scale = np.float32(0.1)
     constants = {"w": floats(draw, 4, 3), "s": scale, "z": np.array(128, np.uint8)}
@@ -312,10 +331,10 @@ def test_float_logits_only_drops_the_rounding(seed: int) -> None:
     x = floats(draw, 5, 4)
     # 8 bits also cut off what they cannot hold, which now and then is drawn.
     ours = np.clip(answer(result, x=x)[0], -128 * scale, 127 * scale)
-    np.testing.assert_allclose(ours, answer(model, x=x)[0], rtol=0, atol=scale / 2 + 1e-5)
+    np.testing.assert_allclose(ours, answer(model, x=x)[0], rtol=0, atol=float(scale) / 2 + 1e-5)
 
 
-def test_float_logits_leaves_a_float_model_alone() -> None:
+def test_float_output_leaves_a_float_model_alone() -> None:
     model = stem(np.random.default_rng(0), 5, 2)
     assert kinds(applied(float_output, model)) == kinds(model)
 
@@ -343,13 +362,24 @@ def test_readable_names_follow_the_layers() -> None:
     np.testing.assert_array_equal(answer(result, x=x)[0], answer(model, x=x)[0])
 
 
-def dense_network(draw, widths, biases, *, shape=None, shared=(), returned=()):
+def dense_network(
+    draw: np.random.Generator,
+    widths: Sequence[int],
+    biases: Sequence[bool],
+    *,
+    shape: tuple[int, ...] | None = None,
+    shared: Collection[int] = (),
+    returned: Collection[int] = (),
+) -> onnx.ModelProto:
     """Layers of MatMul and Add as Keras leaves them, behind a Transpose and Reshape if `shape`.
 
     `shared` layers use the first one's weights; the results of `returned` layers are outputs too.
     """
-    nodes, constants, tensor = [], {}, "image"
-    inputs, outputs = {"image": ["n", widths[0]]}, {}
+    nodes: list[onnx.NodeProto] = []
+    constants: dict[str, NDArray[Any]] = {}
+    inputs: dict[str, list[Any]] = {"image": ["n", widths[0]]}
+    outputs: dict[str, list[Any]] = {}
+    tensor = "image"
     if shape:
         inputs = {"image": ["n", *shape]}
         constants["rows"] = np.array([-1, widths[0]])
@@ -379,7 +409,9 @@ def dense_network(draw, widths, biases, *, shape=None, shared=(), returned=()):
 
 @few
 @given(st.data(), seeds, st.tuples(sizes, sizes, sizes), st.integers(1, 4), st.booleans())
-def test_any_stack_of_dense_layers_answers_the_same(data, seed: int, shape, layers, square) -> None:
+def test_any_stack_of_dense_layers_answers_the_same(
+    data: st.DataObject, seed: int, shape: tuple[int, int, int], layers: int, square: bool
+) -> None:
     """Several layers, weights that they share, results that are outputs too: pass after pass."""
     features = int(np.prod(shape))
     later = st.just(features) if square else sizes
@@ -391,11 +423,11 @@ def test_any_stack_of_dense_layers_answers_the_same(data, seed: int, shape, laye
     draw = np.random.default_rng(seed)
     model = dense_network(draw, widths, biases, shape=shape, shared=shared, returned=returned)
     image = floats(draw, 3, *shape)
-    wanted = answer(model, image=image)
+    expected = answer(model, image=image)
     result = model
     for one_pass in (matmul_to_gemm, reshape_to_flatten, fold_flatten, readable_names):
         result = applied(one_pass, result)
-        for ours, theirs in zip(answer(result, image=image), wanted, strict=True):
+        for ours, theirs in zip(answer(result, image=image), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
     assert kinds(result).count("Gemm") == layers
     assert "MatMul" not in kinds(result)
@@ -434,7 +466,9 @@ def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias() -> None:
     ],
     ids=["transA", "transB", "flatten read twice", "weights returned", "transpose returned"],
 )
-def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes, outputs) -> None:
+def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(
+    gemm: list[str], attributes: dict[str, Any], outputs: dict[str, list[int]]
+) -> None:
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]),
         helper.make_node("Flatten", ["t"], ["f"], axis=1),
@@ -453,7 +487,7 @@ def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes
 @few
 @given(seeds, st.sampled_from(["shared", "own"]), st.booleans())
 def test_scale_folds_into_every_convolution_that_reads_the_image(
-    seed: int, weights: NDArray[Any], transpose: bool
+    seed: int, weights: str, transpose: bool
 ) -> None:
     """Two branches from the pixels; weights that they share are scaled once."""
     draw = np.random.default_rng(seed)
@@ -474,14 +508,16 @@ def test_scale_folds_into_every_convolution_that_reads_the_image(
     bytes_in = applied(uint8_input, scaled)
     assert kinds(bytes_in).count("Cast") == 1
     pixels = draw.integers(0, 256, shape, dtype=np.uint8)
-    wanted = answer(model, image=pixels.astype(np.float32) / 255)[0]
-    np.testing.assert_allclose(answer(bytes_in, image=pixels)[0], wanted, rtol=1e-4, atol=1e-4)
+    expected = answer(model, image=pixels.astype(np.float32) / 255)[0]
+    np.testing.assert_allclose(answer(bytes_in, image=pixels)[0], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("hindrance", ["computed weights", "weights returned"])
-def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance) -> None:
+def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance: str) -> None:
     draw = np.random.default_rng(0)
-    nodes, constants, outputs = [], {"w": floats(draw, 2, 3, 2, 2)}, {"y": [1, 2, 4, 4]}
+    nodes: list[onnx.NodeProto] = []
+    constants = {"w": floats(draw, 2, 3, 2, 2)}
+    outputs = {"y": [1, 2, 4, 4]}
     if hindrance == "computed weights":
         nodes, constants = [helper.make_node("Neg", ["v"], ["w"])], {"v": constants["w"]}
     else:
@@ -492,7 +528,7 @@ def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance) -> None:
         applied(lambda m: fold_input_scale(m, 0.5), model)
 
 
-def test_take_uint8_casts_first_where_the_transposed_image_is_returned() -> None:
+def test_uint8_input_casts_first_where_the_transposed_image_is_returned() -> None:
     draw = np.random.default_rng(0)
     model = stem(draw, 5, 2)
     transposed = helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 3, 5, 5])
@@ -500,12 +536,12 @@ def test_take_uint8_casts_first_where_the_transposed_image_is_returned() -> None
     result = applied(uint8_input, model)
     assert kinds(result)[:2] == ["Cast", "Transpose"]
     pixels = draw.integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
-    wanted = answer(model, image=pixels.astype(np.float32))
-    for ours, theirs in zip(answer(result, image=pixels), wanted, strict=True):
+    expected = answer(model, image=pixels.astype(np.float32))
+    for ours, theirs in zip(answer(result, image=pixels), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_take_quantized_refuses_an_image_that_another_node_reads_too() -> None:
+def test_elide_input_quantize_refuses_an_image_that_another_node_reads_too() -> None:
     model = quantized_stem(np.random.default_rng(0), 1.0, 0)
     model.graph.node.append(helper.make_node("Relu", ["image"], ["plain"]))
     plain = helper.make_tensor_value_info("plain", TensorProto.FLOAT, ["n", 5, 5, 3])
@@ -515,7 +551,7 @@ def test_take_quantized_refuses_an_image_that_another_node_reads_too() -> None:
 
 
 @pytest.mark.parametrize("reader", ["second dequantize", "returned", "fed"])
-def test_float_logits_leaves_alone_what_others_read(reader) -> None:
+def test_float_output_leaves_alone_what_others_read(reader: str) -> None:
     draw = np.random.default_rng(0)
     constants = {"s": np.float32(0.1), "z": np.array(128, np.uint8), "w": floats(draw, 3, 3)}
     nodes = [
@@ -523,7 +559,7 @@ def test_float_logits_leaves_alone_what_others_read(reader) -> None:
         helper.make_node("QuantizeLinear", ["x" if reader == "fed" else "g", "s", "z"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["logits"]),
     ]
-    outputs = {"logits": ["n", 3]}
+    outputs: dict[str, list[Any]] = {"logits": ["n", 3]}
     if reader == "second dequantize":
         nodes.append(helper.make_node("DequantizeLinear", ["q", "s", "z"], ["again"]))
         outputs["again"] = ["n", 3]
@@ -547,7 +583,7 @@ def test_readable_names_name_shared_weights_once_and_do_so_again() -> None:
         "dense0.bias", "dense0.weight", "dense1.bias",
     ]  # fmt: skip
     image = floats(draw, 2, 4)
-    wanted = answer(model, image=image)[0]
+    expected = answer(model, image=image)[0]
     again = applied(readable_names, result)
-    np.testing.assert_allclose(answer(again, image=image)[0], wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answer(again, image=image)[0], expected, rtol=1e-4, atol=1e-5)
     assert {t.name for t in again.graph.initializer} >= {"dense0.bias", "dense0.weight"}

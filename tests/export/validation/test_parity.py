@@ -19,10 +19,12 @@ def against(trained: NDArray[np.float32], logits: NDArray[np.float32]) -> Parity
     return measure_parity(logits, trained, TARGETS[: len(trained)])
 
 
-def reason(logits: NDArray[np.float32], trained: NDArray[np.float32], *bounds: float) -> str:
+def reason(
+    logits: NDArray[np.float32], trained: NDArray[np.float32], relative: float, drop: float
+) -> str:
     """Why these logits are rejected within two bounds; empty where they are not."""
     reference = against(trained, trained)
-    tolerance = Tolerance(*bounds, golden=0.0)
+    tolerance = Tolerance(relative, drop, golden=0.0)
     return rejection_reason(against(trained, logits), reference, tolerance) or ""
 
 
