@@ -9,7 +9,7 @@ weights: what a short training with tensorflow-model-optimization does to them f
     pruned      the smallest become zero, and stay so
     clustered   those of a layer share a few values
 how: where 8 or 16 bits come from
-    dynamic     weights beforehand, the ranges of activations anew in every call
+    dynamic     weights beforehand, the ranges of activations in every call
     static      both beforehand; activations from calibration images
     qat         both from quantization-aware training: the model was trained with them
     mixed       as static, where a layer is quantized

@@ -76,4 +76,4 @@ class TrainingConsole:
             self.say(f"{title} accuracy {Accuracy(entry['correct'], entry['n'])} images")
         self.say(f"Trained in {run.record['seconds']['training']:.0f} s. Written to {run.folder}/:")
         self.say("  " + ", ".join(sorted(path.name for path in run.folder.iterdir())))
-        self.say(f"Next: python -m export {run.folder} --out bundles/{run.folder.name}")
+        self.say(f"Next: python -m export build {run.folder} --out bundles/{run.folder.name}")

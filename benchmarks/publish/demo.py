@@ -21,7 +21,7 @@ def demo(data: str, out: Path) -> int:
     if code := _type("training", "run", "baseline", "--data", data, "--out", run, "--overwrite"):
         return code
     _say("2. Export it: ONNX and TFLite, float32 and int8, each compared with the trained model.")
-    if code := _type("export", run, "--out", bundle, "--overwrite"):
+    if code := _type("export", "build", run, "--out", bundle, "--overwrite"):
         return code
     _say(f"3. Classify {PICTURES} pictures of the test part, which it was not trained on.")
     _save_pictures(load_dataset(data), pictures)

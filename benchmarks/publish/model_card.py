@@ -50,7 +50,7 @@ def commands(bundle: Bundle) -> list[str]:
     lines.append(_shell("training", *_lesson(training, folders), "--data", "DATA", "--out", out))
     made = bundle.export
     lines.append(
-        _shell("export", out, "--recipes", ",".join(made["recipes"]), "--formats",
+        _shell("export", "build", out, "--recipes", ",".join(made["recipes"]), "--formats",
                ",".join(made["formats"]), "--out", f"bundles/{bundle.name}")
     )  # fmt: skip
     return lines

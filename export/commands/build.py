@@ -27,16 +27,7 @@ def add(commands: Any) -> None:
         description="Makes a bundle of a finished run: converts the model by every recipe to ONNX "
         "and TFLite,\ncompares each artifact with the trained model on real images, and writes "
         "those that are near\nenough. Exit code 1 when one was not.",
-        epilog="recipes (those with * fine-tune the model for some minutes):\n"
-        + "".join(
-            f"  {name + (' *' if recipe.finetuning else ''):24}{recipe.summary}\n"
-            for name, recipe in RECIPES.items()
-        )
-        + "\nexamples:\n"
-        "  python -m export build runs/cifar --out bundles/cifar\n"
-        "  python -m export build runs/cifar --recipes all --finetune-epochs 0.5 "
-        "--out bundles/cifar\n"
-        "  python -m export build runs/cifar --max-accuracy-drop 0.5 --out bundles/cifar",
+        epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
@@ -90,6 +81,22 @@ def add(commands: Any) -> None:
         help="replace an existing bundle (default: refuse)",
     )
     command.set_defaults(run=run)
+
+
+def _epilog() -> str:
+    """The recipes and some examples, for --help."""
+    recipes = "".join(
+        f"  {name + (' *' if recipe.finetuning else ''):24}{recipe.summary}\n"
+        for name, recipe in RECIPES.items()
+    )
+    return (
+        f"recipes (those with * fine-tune the model for some minutes):\n{recipes}"
+        "\nexamples:\n"
+        "  python -m export build runs/cifar --out bundles/cifar\n"
+        "  python -m export build runs/cifar --recipes all --finetune-epochs 0.5 "
+        "--out bundles/cifar\n"
+        "  python -m export build runs/cifar --max-accuracy-drop 0.5 --out bundles/cifar"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

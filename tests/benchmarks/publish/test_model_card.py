@@ -27,7 +27,7 @@ def bundle(tmp_path_factory):
     assert train(["run", "baseline", "--epochs", "2", "--out", str(teacher)]) == 0
     words = ["distill", "baseline", "--teacher", str(teacher), "--epochs", "3", "--seed", "7"]
     assert train([*words, "--copies", "2", "--out", str(student)]) == 0
-    words = [str(student), "--recipes", "static_w8a8", "--formats", "onnx", "--out", str(out)]
+    words = ["build", str(student), "--recipes", "static_w8a8", "--formats", "onnx", "--out", str(out)]
     assert export(words) == 0
     assert main(["card", str(out), "--data", "digits"]) == 0
     return out

@@ -35,7 +35,7 @@ def test_the_image_is_in_the_middle_of_its_photo(seed, height, width):
 def test_filters_are_compared_on_validation_images(tmp_path, capsys):
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     assert train(["run", "baseline", "--epochs", "2", "--out", str(run)]) == 0
-    words = [str(run), "--recipes", "static_w8a8", "--formats", "onnx", "--out", str(bundle)]
+    words = ["build", str(run), "--recipes", "static_w8a8", "--formats", "onnx", "--out", str(bundle)]
     assert export(words) == 0
     capsys.readouterr()
     command = ["photos", str(bundle), "--data", "digits", "--images", "60", "--json"]

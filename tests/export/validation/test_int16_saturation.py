@@ -12,13 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.passes import ExportError, reduce_range
 from export.validation.int16_saturation import (
-    PairBound,
     emulate_int16_saturation,
     lost_to_saturation,
-    pair_bounds,
-    pair_sums,
     report_int16_saturation,
 )
+from export.validation.pair_bounds import PairBound, pair_bounds, pair_sums
 from tinysight.engines.ort import OnnxRuntimeEngine
 
 
