@@ -22,7 +22,7 @@ _FEW_CHANNELS = 4
 _BLOCK = 16
 _REUSE = 32
 """A weight used for fewer positions than this is bound by memory, not by arithmetic."""
-_BOUNDARY = {
+_CONVERSIONS = {
     "Transpose", "ReorderInput", "ReorderOutput", "QuantizeLinear", "DequantizeLinear", "Cast",
     "DynamicQuantizeLinear",
 }  # fmt: skip
@@ -51,7 +51,7 @@ def findings(rows: Sequence[Row], int8_graph: onnx.ModelProto, peak: Peak) -> li
         *_slower(rows),
         *_memory(rows, peak),
         *_narrow(rows, peak),
-        *_boundaries(rows),
+        *_conversions(rows),
         *_calls(rows),
     ]
     return sorted(found, key=lambda finding: -finding.microseconds)
@@ -258,10 +258,10 @@ def _narrow(rows: Sequence[Row], peak: Peak) -> Iterator[Finding]:
         )
 
 
-def _boundaries(rows: Sequence[Row]) -> Iterator[Finding]:
+def _conversions(rows: Sequence[Row]) -> Iterator[Finding]:
     """What only changes layout or type between layers of the quantized artifact."""
     between = [
-        (row, row.int8) for row in rows if row.int8 and not row.layer and _boundary(row.int8)
+        (row, row.int8) for row in rows if row.int8 and not row.layer and _is_conversion(row.int8)
     ]
     time = sum(timed.microseconds for _, timed in between)
     if time < _LEAST:
@@ -284,8 +284,8 @@ def _boundaries(rows: Sequence[Row]) -> Iterator[Finding]:
     )
 
 
-def _boundary(timed: Timed) -> bool:
-    return timed.operator in _BOUNDARY
+def _is_conversion(timed: Timed) -> bool:
+    return timed.operator in _CONVERSIONS
 
 
 def _calls(rows: Sequence[Row]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Quantization-aware training: a Keras model that already computes as its int8 artifact will.
+"""Quantization-aware training: a Keras model that computes as its int8 artifact will.
 
 tensorflow-model-optimization rounds weights (int8, per channel; per tensor in dense layers) and
 activations (8 bits, per tensor) in every forward pass, and treats a batch normalization as part of
