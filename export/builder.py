@@ -14,17 +14,29 @@ from export.converter import Candidate, Converter
 from export.evaluator import Evaluator
 from export.passes import ExportError
 from export.recipes import FORMATS, Arithmetic, Format
-from export.run_records import abstention_record, confidence_record, training_record
+from export.run_records import (
+    abstention_record,
+    confidence_record,
+    threshold_curve,
+    training_record,
+)
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Trial
 from export.settings import ArtifactSettings
 from export.source import ExportSource, open_source
 from export.validation.artifact_checks import LAYER_IMAGES, ArtifactChecker
 from export.validation.provenance import data_record
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.bundle_records import DataRecord, ExportRecord, Parity
 from tinysight.engines.registry import Engine
 from tinysight.files import new_folder
 from tinysight.integrity import golden
+from tinysight.provenance import (
+    ArtifactChecks,
+    ExportRecord,
+    Parity,
+    Provenance,
+    read_provenance,
+    write_description,
+)
 from tinysight.records import to_json
 from training.calibration import Confidence
 from training.data import Dataset
@@ -75,10 +87,12 @@ class CandidateReport:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An accepted candidate and its description."""
+    """An accepted candidate and what the bundle says of it."""
 
     candidate: Candidate
     artifact: Artifact
+    checks: ArtifactChecks
+    """Without its confidence, which needs the default artifact's temperature."""
 
 
 def build(
@@ -109,16 +123,38 @@ def build(
     reports = [_report(trial, options, evaluator) for trial in trials]
     _require_onnx(reports, trials)
 
-    images = source.images(source.calibration[:LAYER_IMAGES])
-    checker = ArtifactChecker(images, converter.convert)
+    checker = ArtifactChecker(source.images(source.calibration[:LAYER_IMAGES]), converter.convert)
     made = [
-        _Made(trial.candidate, make_artifact(trial, source, checker, evaluator))
+        _Made(
+            trial.candidate,
+            make_artifact(trial.candidate, source, evaluator),
+            _checks(trial, checker, evaluator),
+        )
         for trial in trials
         if trial.rejection_reason is None
     ]
 
-    bundle = _bundle(source, options, data, made, evaluator, multiply_accumulates(model))
-    _write(bundle, made, out, overwrite=options.overwrite)
+    default = _default(made, evaluator)
+    # Fitted to the logits of the default artifact itself, which are not quite those of Keras.
+    confidence = Confidence.fit(evaluator.logits(default, "val"), evaluator.targets("val"))
+    bundle = Bundle(
+        name=options.name,
+        labels=dataset.labels,
+        height=source.shape[0],
+        width=source.shape[1],
+        artifacts=tuple(one.artifact for one in made),
+        default=default.name,
+        temperature=confidence.temperature,
+        abstention=abstention_record(confidence),
+    )
+    provenance = Provenance(
+        data=data,
+        training=training_record(run, multiply_accumulates(model)),
+        export=_export_record(options),
+        artifacts={one.artifact.name: _with_confidence(one, confidence, evaluator) for one in made},
+        curve=threshold_curve(confidence),
+    )
+    _write(bundle, provenance, made, out, overwrite=options.overwrite)
     return reports
 
 
@@ -155,26 +191,37 @@ def _require_onnx(reports: Sequence[CandidateReport], trials: Sequence[Trial]) -
     )
 
 
-def make_artifact(
-    trial: Trial, source: ExportSource, checker: ArtifactChecker, evaluator: Evaluator
-) -> Artifact:
-    """The description of an accepted candidate, without its confidence."""
-    candidate = trial.candidate
+def make_artifact(candidate: Candidate, source: ExportSource, evaluator: Evaluator) -> Artifact:
+    """What a device must know of an accepted candidate."""
     recipe, content = candidate.recipe, candidate.content
-    test = evaluator.parity(candidate, "test")
-    settings = to_json(candidate.settings)
+    logits = _golden_logits(evaluator.open_engine(candidate), source.shape)
     return Artifact(
         recipe=recipe.name,
         format=candidate.format,
         file=f"{recipe.name}.{candidate.format}",
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
-        accuracy=test.accuracy,
-        checks=checker.check(candidate, trial.validation, test),
-        golden=golden.record(
-            _golden_logits(evaluator.open_engine(candidate), source.shape), recipe.tolerance.golden
-        ),
+        accuracy=evaluator.parity(candidate, "test").accuracy,
+        golden=golden.record(logits, recipe.tolerance.golden),
+    )
+
+
+def _checks(trial: Trial, checker: ArtifactChecker, evaluator: Evaluator) -> ArtifactChecks:
+    candidate = trial.candidate
+    settings = to_json(candidate.settings)
+    return ArtifactChecks(
+        validation=trial.validation,
+        test=evaluator.parity(candidate, "test"),
+        layers=checker.compare_layers(candidate),
+        int16_saturation=checker.emulate_saturation(candidate),
         settings={**settings, "compressed_bytes": candidate.compressed_bytes},
+    )
+
+
+def _with_confidence(made: _Made, confidence: Confidence, evaluator: Evaluator) -> ArtifactChecks:
+    logits, targets = evaluator.logits(made.candidate, "test"), evaluator.targets("test")
+    return dataclasses.replace(
+        made.checks, confidence=confidence_record(confidence, logits, targets)
     )
 
 
@@ -202,58 +249,31 @@ def default_artifact(accuracies: Sequence[tuple[str, Arithmetic, float]]) -> str
     return min(accuracies, key=rank)[0]
 
 
-def _bundle(
-    source: ExportSource,
-    options: ExportOptions,
-    data: DataRecord,
-    made: Sequence[_Made],
-    evaluator: Evaluator,
-    macs: int,
-) -> Bundle:
-    """The description of all artifacts, with the confidence of the default one."""
-    by_name = {one.artifact.name: one.candidate for one in made}
-    default = default_artifact(
+def _default(made: Sequence[_Made], evaluator: Evaluator) -> Candidate:
+    possible = {one.candidate.name: one.candidate for one in made if one.artifact.format == "onnx"}
+    name = default_artifact(
         [
             (name, one.recipe.arithmetic, evaluator.parity(one, "val").accuracy.value)
-            for name, one in by_name.items()
-            if one.format == "onnx"
+            for name, one in possible.items()
         ]
     )
-    # Fitted to the logits of the default artifact itself, which are not quite those of Keras.
-    confidence = Confidence.fit(evaluator.logits(by_name[default], "val"), evaluator.targets("val"))
-    artifacts = [
-        dataclasses.replace(
-            one.artifact,
-            confidence=confidence_record(
-                confidence, evaluator.logits(one.candidate, "test"), evaluator.targets("test")
-            ),
-        )
-        for one in made
-    ]
-    height, width = source.shape
-    return Bundle(
-        name=options.name,
-        labels=source.dataset.labels,
-        height=height,
-        width=width,
-        artifacts=tuple(artifacts),
-        default=default,
-        temperature=confidence.temperature,
-        abstention=abstention_record(confidence),
-        data=data,
-        training=training_record(source.run, macs),
-        export=ExportRecord(
-            recipes=options.recipes,
-            formats=options.formats,
-            max_accuracy_drop=options.max_accuracy_drop,
-            versions={package: version(package) for package in _PACKAGES},
-        ),
+    return possible[name]
+
+
+def _export_record(options: ExportOptions) -> ExportRecord:
+    return ExportRecord(
+        recipes=options.recipes,
+        formats=options.formats,
+        max_accuracy_drop=options.max_accuracy_drop,
+        versions={package: version(package) for package in _PACKAGES},
     )
 
 
-def _write(bundle: Bundle, made: Sequence[_Made], out: Path, *, overwrite: bool) -> None:
+def _write(
+    bundle: Bundle, provenance: Provenance, made: Sequence[_Made], out: Path, *, overwrite: bool
+) -> None:
     with new_folder(out, overwrite=overwrite) as folder:
         for one in made:
             (folder / one.artifact.file).write_bytes(one.candidate.content)
-        (folder / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
-        load_bundle(folder)  # what takes its place must be what the runtime reads
+        write_description(folder, bundle, provenance)
+        read_provenance(load_bundle(folder))  # what takes its place must be what others read

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from export.converter import Candidate
 from export.source import ExportSource
 from export.validation.parity import measure_parity
-from tinysight.bundle_records import Parity
 from tinysight.engines.litert import LiteRTEngine
 from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import Engine
+from tinysight.provenance import Parity
 from training.finalize import predict
 from training.progress import ProgressCallback
 

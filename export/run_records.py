@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.passes import ExportError
-from tinysight.bundle_records import (
-    Abstention,
+from tinysight.bundle import Abstention
+from tinysight.provenance import (
     ConfidenceRecord,
     IndexSet,
     TeacherRecord,
@@ -90,8 +90,14 @@ def abstention_record(confidence: Confidence) -> Abstention | None:
         rule=content["rule"],
         coverage=content["coverage"],
         accuracy=content["accuracy"],
-        curve=tuple(ThresholdPoint(*point) for point in content["curve"]),
     )
+
+
+def threshold_curve(confidence: Confidence) -> tuple[ThresholdPoint, ...]:
+    """What other thresholds give on the validation images."""
+    if confidence.abstention is None:
+        return ()
+    return tuple(ThresholdPoint(*point) for point in confidence.abstention.as_json()["curve"])
 
 
 def confidence_record(

@@ -11,7 +11,7 @@ def make_session(
     model: bytes,
     *,
     optimize: bool = True,
-    optimized_file: Path | None = None,
+    optimized_model: Path | None = None,
     profile_prefix: Path | None = None,
 ) -> Any:
     """An onnxruntime session on one CPU thread.
@@ -19,7 +19,7 @@ def make_session(
     Args:
         model: an ONNX file.
         optimize: whether onnxruntime may rewrite the graph.
-        optimized_file: where it writes the rewritten graph; None does not.
+        optimized_model: where it writes the rewritten graph; None does not.
         profile_prefix: with what the name of its profile begins; None takes no profile.
     """
     import onnxruntime  # late: `--help` needs none
@@ -29,8 +29,8 @@ def make_session(
     options.log_severity_level = 3  # errors; a warning that a graph fits only this CPU helps nobody
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if optimized_file is not None:
-        options.optimized_model_filepath = str(optimized_file)
+    if optimized_model is not None:
+        options.optimized_model_filepath = str(optimized_model)
     if profile_prefix is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_prefix)

@@ -25,7 +25,7 @@ classifier = Classifier.load()
 with Image.open(path) as picture:
     pixels = np.asarray(picture.convert("RGB"))
     sources = [path, Path(path), Path(path).read_bytes(), picture, pixels]
-    answers = [classifier.classify(source, top=3) for source in sources]
+    answers = [classifier.classify(source, top_k=3) for source in sources]
 print(json.dumps([[answer.label, answer.probability, answer.top] for answer in answers]))
 print(json.dumps(sorted(name for name in ("tensorflow", "keras", "tf_keras", "onnx")
                         if name in sys.modules)))
@@ -103,7 +103,7 @@ def test_every_entry_gives_one_answer(device, picture, tmp_path):
     assert heavy == []
     assert all(answer == answers[0] for answer in answers)
     label, probability, top = answers[0]
-    said = run(str(device / "tinysight"), "classify", "--json", "--top", "3", str(picture))
+    said = run(str(device / "tinysight"), "classify", "--json", "--top-k", "3", str(picture))
     line = json.loads(said.stdout)
     assert line["label"] == label
     assert line["probability"] == pytest.approx(probability, abs=1e-6)

@@ -1,6 +1,6 @@
 """The explanation of a bundle: measured here and now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tinysight.device.info import describe
 from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import Engine, open_engine
 from tinysight.integrity import golden
+from tinysight.provenance import ArtifactChecks, read_provenance
 from tinysight.records import JsonObject, to_json
 
 _SECONDS = 10.0
@@ -56,6 +57,8 @@ class Explanation:
     int8: GraphLatency
     findings: tuple[Finding, ...]
     saturation: SaturationReport
+    checks: Mapping[str, ArtifactChecks]
+    """How each artifact agrees with the trained model, by name; empty where that is unknown."""
     device: JsonObject
     """This machine: `tinysight.device.info`."""
 
@@ -76,6 +79,7 @@ def explain(
         BundleError: the bundle is damaged.
     """
     bundle = load_bundle(path)
+    provenance = read_provenance(bundle)  # early: what is damaged need not be measured
     artifact = _quantized(bundle)
     content = bundle.read(artifact)
     engine = open_engine(bundle, artifact)  # first: it refuses what is no model
@@ -108,6 +112,7 @@ def explain(
         int8=GraphLatency.of(times["int8"]),
         findings=tuple(findings(rows, graph, peak)),
         saturation=report_int16_saturation(graph, images),
+        checks={} if provenance is None else provenance.artifacts,
         device=to_json(describe()),
     )
 

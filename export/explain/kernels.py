@@ -68,7 +68,7 @@ def profile(
         sessions = {
             name: make_session(
                 content,
-                optimized_file=folder / f"{index}.onnx",
+                optimized_model=folder / f"{index}.onnx",
                 profile_prefix=folder / str(index),
             )
             for index, (name, content) in enumerate(models.items())

@@ -1,15 +1,18 @@
 """An explanation as text for the terminal."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from export.explain.explain import Explanation
 from export.explain.findings import Finding
 from export.explain.layer_table import Row, Timed
 from export.validation.int16_saturation import SaturationReport
-from tinysight.bundle import Bundle
-from tinysight.bundle_records import ArtifactChecks, LayerNoise, SaturationRecord
 from tinysight.console import table
+from tinysight.provenance import (
+    ArtifactChecks,
+    LayerNoise,
+    SaturationRecord,
+)
 
 _WIDTH = 98
 
@@ -22,7 +25,7 @@ def text_report(explained: Explanation) -> str:
         _totals(explained),
         _findings(explained.findings),
         _saturation(explained),
-        _checks(explained.bundle),
+        _checks(explained.checks),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -157,15 +160,13 @@ def _repair(report: SaturationReport) -> str:
     return _wrapped(f"{text}: then {_outcome(report.repaired)}.", 3)
 
 
-def _checks(bundle: Bundle) -> str:
+def _checks(checks: Mapping[str, ArtifactChecks]) -> str:
     """How the artifacts agree with the trained model; empty columns are left out."""
     header = (
         "artifact", "same top-1", "largest logit difference", "accuracy (McNemar's p)",
         "flippable", "first noisy layer (SQNR)",
     )  # fmt: skip
-    lines = [
-        _check(artifact.name, artifact.checks) for artifact in bundle.artifacts if artifact.checks
-    ]
+    lines = [_check(name, one) for name, one in checks.items()]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     if not filled:
         return ""

@@ -20,7 +20,7 @@ import numpy as np
 from export.converter import Candidate
 from export.recipes import Arithmetic, Format, Recipe
 from export.validation.parity import rejection_reason
-from tinysight.bundle_records import Parity
+from tinysight.provenance import Parity
 
 CHEAPEST_FIRST: tuple[Arithmetic, ...] = (
     "static_w8a8",

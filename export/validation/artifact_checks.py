@@ -16,14 +16,14 @@ from export.converter import Candidate
 from export.recipes import RECIPES, Finetuning, Format, Recipe
 from export.validation.int16_saturation import emulate_int16_saturation
 from export.validation.layer_sqnr import LayerOutputs, compare_layers, layer_outputs
-from tinysight.bundle_records import ArtifactChecks, LayerNoise, Parity, SaturationRecord
+from tinysight.provenance import LayerNoise, SaturationRecord
 
 LAYER_IMAGES = 32
 """How many images the layers are compared on."""
 
 
 class ArtifactChecker:
-    """Checks artifacts; the layer outputs of float32 are computed once for all of them."""
+    """Looks into artifacts; the layer outputs of float32 are computed once for all of them."""
 
     def __init__(
         self, images: NDArray[np.uint8], convert: Callable[[Recipe, Format], Candidate]
@@ -36,15 +36,6 @@ class ArtifactChecker:
         """
         self._images, self._convert = images[:LAYER_IMAGES], convert
         self._references: dict[tuple[Finetuning | None, Format], LayerOutputs] = {}
-
-    def check(self, candidate: Candidate, validation: Parity, test: Parity) -> ArtifactChecks:
-        """All that bundle.json says of an artifact's agreement."""
-        return ArtifactChecks(
-            validation=validation,
-            test=test,
-            layers=self.compare_layers(candidate),
-            int16_saturation=self.emulate_saturation(candidate),
-        )
 
     def compare_layers(self, candidate: Candidate) -> LayerNoise | None:
         """Each layer's noise against float32.

@@ -26,7 +26,7 @@ from export.passes.graph import attribute
 from export.passes.reduce_range import reduce_range
 from export.sessions import make_session
 from export.validation.pair_bounds import PairBound, pair_bounds, summed_rows
-from tinysight.bundle_records import SaturationRecord
+from tinysight.provenance import SaturationRecord
 
 _INT16 = np.iinfo(np.int16)
 _TOLERATED = 1e-3

@@ -15,8 +15,8 @@ from onnx import NodeProto, helper
 from export.passes import ExportError, Graph
 from export.recipes import Format
 from export.sessions import make_session
-from tinysight.bundle_records import LayerNoise
 from tinysight.console import captured_native_stderr
+from tinysight.provenance import LayerNoise
 
 BOUND_DB = 25.0
 """Below it, a layer is said to leave float32: its error has more than 1/316 of its signal's power

@@ -1,6 +1,6 @@
 """How far an artifact's logits are from the trained model's, and whether that is near enough.
 
-The records are the runtime's (`tinysight.bundle_records`): here they are computed.
+The records are the runtime's (`tinysight.provenance`): here they are computed.
 """
 
 import math
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.recipes import Tolerance
-from tinysight.bundle_records import Margins, Parity
+from tinysight.provenance import Margins, Parity
 from tinysight.stats import Accuracy, McNemar
 
 

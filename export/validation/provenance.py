@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.passes import ExportError
-from tinysight.bundle_records import DataRecord, DuplicateCounts
 from tinysight.integrity import data_split
+from tinysight.provenance import DataRecord, DuplicateCounts
 from training.data import Dataset, Splits
 
 

@@ -2,20 +2,67 @@
 
 >>> from tinysight import Classifier
 >>> Classifier.load().classify("photo.jpg")  # doctest: +SKIP
-Prediction(label='cat', index=3, probability=0.93, top=(('cat', 0.93),))
+Prediction('cat' 93.1%)
+
+Names are imported when they are first used (PEP 562): a command line that only prints its help then
+waits for neither numpy nor Pillow.
 """
 
-from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.classifier import Classifier, Prediction
-from tinysight.errors import BundleError, ImageError, TinysightError
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinysight.bundle import Artifact, Bundle, load_bundle, shipped_bundles
+    from tinysight.classifier import Classifier, Prediction
+    from tinysight.errors import BundleError, ImageError, MissingExtraError, TinysightError
+    from tinysight.preprocess import ImageLike
+    from tinysight.stats import Accuracy
+
+    __version__: str
+
+_MODULES = {
+    "Accuracy": "stats",
+    "Artifact": "bundle",
+    "Bundle": "bundle",
+    "BundleError": "errors",
+    "Classifier": "classifier",
+    "ImageError": "errors",
+    "ImageLike": "preprocess",
+    "MissingExtraError": "errors",
+    "Prediction": "classifier",
+    "TinysightError": "errors",
+    "load_bundle": "bundle",
+    "shipped_bundles": "bundle",
+}
 
 __all__ = [
+    "Accuracy",
     "Artifact",
     "Bundle",
     "BundleError",
     "Classifier",
     "ImageError",
+    "ImageLike",
+    "MissingExtraError",
     "Prediction",
     "TinysightError",
+    "__version__",
     "load_bundle",
+    "shipped_bundles",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tinysight")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'tinysight' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"tinysight.{_MODULES[name]}"), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

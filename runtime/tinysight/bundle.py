@@ -2,6 +2,7 @@
 
     bundle.json                what `Bundle` describes
     <recipe>.onnx, .tflite     the artifacts: the same network, made by different recipes
+    provenance.json            where they come from: `tinysight.provenance`
 
 Every artifact takes uint8 pixels (n, height, width, 3) and gives float32 logits (n, classes), so a
 device does no arithmetic before the engine. Nothing of a file reaches an engine before its size and
@@ -10,26 +11,16 @@ its SHA-256 agree with bundle.json.
 
 import hashlib
 import json
+import math
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tinysight.bundle_records import (
-    Abstention,
-    ArtifactChecks,
-    ConfidenceRecord,
-    DataRecord,
-    ExportRecord,
-    Golden,
-    TrainingRecord,
-    check_sha256,
-    check_temperature,
-)
 from tinysight.errors import BundleError
 from tinysight.preprocess import RESAMPLE, RESAMPLING
-from tinysight.records import JsonObject, RecordError, from_json, load_json, to_json
+from tinysight.records import RecordError, from_json, load_json, to_json
 from tinysight.stats import Accuracy
 
 FORMAT = 2
@@ -41,11 +32,72 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
+MAX_GOLDEN_INPUTS = 4096
+MAX_GOLDEN_TOLERANCE = 1.0
+"""Of the logits' spread: beyond it, any answer would pass."""
+
+PROVENANCE = "provenance.json"
+
 _SHIPPED = Path(__file__).parent / "bundles"
 _SHIPPED_DEFAULT = "edge_m"
 
 _NUMBERS = re.compile(r"\[\n([-+.,\s\deE]+)\]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_sha256(text: str) -> None:
+    """Raises ValueError unless `text` is a SHA-256 in hexadecimal."""
+    if not _SHA256.fullmatch(text):
+        raise ValueError(f"{text!r:.80} is not a SHA-256 of 64 hexadecimal digits")
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The workstation's answers to the seeded inputs of `tinysight.integrity.golden`."""
+
+    logits: tuple[tuple[float, ...], ...]
+    """A row for each input, as many values as there are classes."""
+    tolerance: float
+    """The largest error of a logit that is allowed on a device, relative to their spread."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.logits) <= MAX_GOLDEN_INPUTS:
+            raise ValueError(f"{len(self.logits)} golden answers, allowed are {MAX_GOLDEN_INPUTS}")
+        if len({len(row) for row in self.logits}) != 1:
+            raise ValueError("the golden answers are not of one length")
+        if not 0 <= self.tolerance <= MAX_GOLDEN_TOLERANCE:
+            raise ValueError(f"the tolerance must lie in [0, {MAX_GOLDEN_TOLERANCE:g}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """The confidence below which "unknown" is recommended, chosen on validation images."""
+
+    threshold: float
+    rule: str
+    """How it was chosen, for people."""
+    coverage: float
+    """The fraction of the images that is answered."""
+    accuracy: float
+    """Of those that are answered."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= part <= 1 for part in (self.threshold, self.coverage, self.accuracy)):
+            raise ValueError("threshold, coverage and accuracy must lie in [0, 1]")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What a file must be: its size and its hash."""
+
+    sha256: str
+    bytes: int
+
+    def __post_init__(self) -> None:
+        check_sha256(self.sha256)
+        if not 0 < self.bytes <= MAX_DESCRIPTION_BYTES:
+            raise ValueError(f"{self.bytes:,} bytes, allowed are {MAX_DESCRIPTION_BYTES:,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +112,8 @@ class Artifact:
     bytes: int
     accuracy: Accuracy | None = None
     """On the test images."""
-    confidence: ConfidenceRecord | None = None
-    """How good its probabilities are on the test images."""
-    checks: ArtifactChecks | None = None
-    """How far it is from the trained model."""
     golden: Golden | None = None
     """Its answers on seeded inputs, which a device must reproduce."""
-    settings: JsonObject = field(default_factory=dict)
-    """All that is needed to make it again from the same run and data: `export.converter`."""
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.recipe):
@@ -101,10 +147,8 @@ class Bundle:
     """Logits are divided by it before the softmax."""
     abstention: Abstention | None = None
     """The confidence below which "unknown" is recommended; None recommends none."""
-    data: DataRecord | None = None
-    """None for a model of unknown origin, as the next two."""
-    training: TrainingRecord | None = None
-    export: ExportRecord | None = None
+    provenance: FileRecord | None = None
+    """Of provenance.json; None for a model of unknown origin."""
     folder: Path | None = field(default=None, metadata={"json": False})
     """Where it was read from."""
 
@@ -119,7 +163,8 @@ class Bundle:
             raise ValueError(f"the input must be 1 to {MAX_SIDE} pixels high and wide")
         if self.resample not in RESAMPLING:
             raise ValueError(f"unknown resampling {self.resample!r}")
-        check_temperature(self.temperature)
+        if not 0 < self.temperature < math.inf:
+            raise ValueError("the temperature must be above 0, and finite")
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):
             raise ValueError("two artifacts have one name")
@@ -145,20 +190,24 @@ class Bundle:
 
     def read(self, artifact: Artifact) -> bytes:
         """The artifact's bytes, after size and hash were checked. Raises BundleError."""
+        return self.read_checked(artifact.file, artifact)
+
+    def read_checked(self, name: str, expected: Artifact | FileRecord) -> bytes:
+        """A file's bytes, after size and hash were checked. Raises BundleError."""
         if self.folder is None:
             raise BundleError(f"{self.name} was not read from a folder")
-        path = self.folder / artifact.file
+        path = self.folder / name
         try:
             # Size first: a file that grew to gigabytes is not read to be refused.
             size = path.stat().st_size
-            if size != artifact.bytes:
+            if size != expected.bytes:
                 raise BundleError(
-                    f"{path}: {size:,} bytes, but bundle.json says {artifact.bytes:,}"
+                    f"{path}: {size:,} bytes, but bundle.json says {expected.bytes:,}"
                 )
             content = path.read_bytes()
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror or error}") from error
-        if hashlib.sha256(content).hexdigest() != artifact.sha256:
+        if hashlib.sha256(content).hexdigest() != expected.sha256:
             raise BundleError(f"{path}: damaged, its SHA-256 is not the one in bundle.json")
         return content
 
@@ -188,7 +237,7 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
             raise RecordError("it does not describe a bundle")
         if content.pop("format") != FORMAT:
             raise RecordError(f"not of format {FORMAT}, which this tinysight reads: export it anew")
-        return replace(from_json(Bundle, content), folder=folder)
+        bundle = replace(from_json(Bundle, content), folder=folder)
     except FileNotFoundError:
         known = ", ".join(shipped_bundles())
         raise BundleError(
@@ -198,6 +247,9 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         raise BundleError(f"{file}: {error.strerror or error}") from None
     except RecordError as error:
         raise BundleError(f"{file}: {error}") from None
+    if bundle.provenance is not None:  # read by few, but damage is told by all
+        bundle.read_checked(PROVENANCE, bundle.provenance)
+    return bundle
 
 
 def shipped_bundles() -> list[str]:

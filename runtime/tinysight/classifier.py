@@ -4,17 +4,21 @@ import heapq
 import itertools
 import math
 import os
+import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import Bundle, load_bundle
-from tinysight.device import tuned_profile
-from tinysight.engines.registry import Engine, open_engine, resolve_artifact
+from tinysight.bundle import Artifact, Bundle, load_bundle
+from tinysight.engines.registry import Engine, engine_of, open_engine, resolve_artifact
 from tinysight.errors import BundleError, ImageError
+from tinysight.files import cache_folder
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
 
 Confidence = float | Literal["auto"]
@@ -32,7 +36,12 @@ class Prediction:
     probability: float
     """Of that class, in [0, 1]: the softmax of the logits over the bundle's temperature."""
     top: tuple[tuple[str, float], ...]
-    """The `top` most probable classes with their probabilities, the best first."""
+    """The `top_k` most probable classes with their probabilities, the best first."""
+
+    def __repr__(self) -> str:
+        """Such as `Prediction('cat' 93.1%, 'dog' 4.0%)`, or `Prediction(unknown: 'cat' 41.0%)`."""
+        ranked = ", ".join(f"{label!r} {probability:.1%}" for label, probability in self.top)
+        return f"Prediction({'unknown: ' if self.label is None else ''}{ranked})"
 
 
 class Classifier:
@@ -43,14 +52,40 @@ class Classifier:
     'cat'
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        """Use `Classifier.load`."""
+    def __init__(
+        self, bundle: Bundle, artifact: Artifact, engine: Engine, threads: int = 1
+    ) -> None:
+        """Takes what `Classifier.load`, the usual way, finds and opens by name."""
         self.bundle = bundle
-        self._labels = bundle.labels
-        self._shape = (bundle.height, bundle.width, 3)
-        self._resample = bundle.resample
+        self.artifact = artifact
+        self.threads = threads
+        """How many cores one call may use."""
+        self._shape = (*bundle.shape, 3)
         self._scale = 1.0 / bundle.temperature
         self._run = engine.run
+        _loaded.add(self)
+        _log("loaded %r", self)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """By class index."""
+        return self.bundle.labels
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs the artifact."""
+        return engine_of(self.artifact)
+
+    def __repr__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return (
+            f"Classifier({self.bundle.name}/{self.artifact.name}, {self.engine}, {threads}, "
+            f"{len(self.labels)} classes, {self.bundle.height}x{self.bundle.width})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A session does not pickle: what is unpickled, on whatever machine, loads its bundle."""
+        return _load_again, (self.bundle.folder, self.artifact.name, self.threads)
 
     @classmethod
     def load(
@@ -83,15 +118,12 @@ class Classifier:
             raise ValueError("threads must be at least 1")
         bundle = load_bundle(path)
         if artifact is None and engine is None and threads is None:
-            tuned = tuned_profile.load(bundle)
-            if tuned is not None:
-                artifact, threads = tuned.artifact, tuned.threads
-        return cls(
-            bundle, open_engine(bundle, resolve_artifact(bundle, artifact, engine), threads or 1)
-        )
+            artifact, threads = _tuned(bundle)
+        chosen, cores = resolve_artifact(bundle, artifact, engine), threads or 1
+        return cls(bundle, chosen, open_engine(bundle, chosen, cores), cores)
 
     def classify(
-        self, image: ImageLike, top: int = 1, min_confidence: Confidence = 0.0
+        self, image: ImageLike, top_k: int = 1, min_confidence: Confidence = 0.0
     ) -> Prediction:
         """Answers for one image.
 
@@ -99,47 +131,59 @@ class Classifier:
             image: a path, the bytes of an image file, a PIL image, or a uint8 array
                 (height, width, 3) of any size. What does not have the model's size is cropped
                 about its centre to the model's shape and resized.
-            top: how many classes to rank in `Prediction.top`; all, where there are fewer.
+            top_k: how many classes to rank in `Prediction.top`; all, where there are fewer.
             min_confidence: below this probability the label is None, "unknown"; `auto` takes
                 the threshold that the bundle's validation images chose.
 
         Raises:
             ImageError: the image cannot be read, or the array is of another type or shape.
             BundleError: `auto`, and the bundle recommends no threshold.
-            ValueError: `top` is below 1, or `min_confidence` is not in [0, 1].
+            ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
         """
         # The usual case first: an array as the model takes it costs these two comparisons only.
         if not (
             isinstance(image, np.ndarray) and image.shape == self._shape and image.dtype == np.uint8
         ):
-            image = to_pixels(image, self._shape[0], self._shape[1], self._resample)
+            image = to_pixels(image, self._shape[0], self._shape[1], self.bundle.resample)
         least = self._least(min_confidence) if min_confidence else 0.0
-        return self._answer(self._run(image[None])[0], top, least)
+        return self._answer(self._run(image[None])[0], top_k, least)
 
     def classify_many(
         self,
         images: Iterable[ImageLike],
         batch_size: int = 32,
-        top: int = 1,
+        top_k: int = 1,
         min_confidence: Confidence = 0.0,
     ) -> Iterator[Prediction]:
         """Answers for a stream of images, in its order, holding `batch_size` of them at a time.
 
         The first image that cannot be read raises ImageError, after the answers for all before.
-        What `classify` raises for `top` and `min_confidence` is raised at once, and ValueError
+        What `classify` raises for `top_k` and `min_confidence` is raised at once, and ValueError
         when `batch_size` is below 1.
         """
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
-        _check_top(top)
-        return self._stream(iter(images), batch_size, top, self._least(min_confidence))
+        _check_top_k(top_k)
+        return self._stream(iter(images), batch_size, top_k, self._least(min_confidence))
 
     def logits(self, images: Pixels) -> NDArray[np.float32]:
-        """The raw outputs, float32 (n, classes), for uint8 images (n, height, width, 3)."""
+        """The raw outputs, float32 (n, classes), for uint8 images (n, height, width, 3), n >= 1.
+
+        Raises ImageError for an array of another type or shape.
+        """
+        if (
+            not isinstance(images, np.ndarray)
+            or images.dtype != np.uint8
+            or images.shape[1:] != self._shape
+            or len(images) == 0
+        ):
+            raise ImageError(
+                f"images must be a uint8 array of shape (n, {self._shape[0]}, {self._shape[1]}, 3)"
+            )
         return self._run(images)
 
     def _stream(
-        self, images: Iterator[ImageLike], batch_size: int, top: int, least: float
+        self, images: Iterator[ImageLike], batch_size: int, top_k: int, least: float
     ) -> Iterator[Prediction]:
         height, width, _ = self._shape
         while True:
@@ -147,12 +191,12 @@ class Classifier:
             failure: ImageError | None = None
             try:
                 for image in itertools.islice(images, batch_size):
-                    batch.append(to_pixels(image, height, width, self._resample))
+                    batch.append(to_pixels(image, height, width, self.bundle.resample))
             except ImageError as error:
                 failure = error
             if batch:
                 for row in self._run(np.stack(batch)):
-                    yield self._answer(row, top, least)
+                    yield self._answer(row, top_k, least)
             if failure is not None:
                 raise failure
             if len(batch) < batch_size:
@@ -170,25 +214,65 @@ class Classifier:
             raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
         return min_confidence
 
-    def _answer(self, logits: NDArray[np.float32], top: int, least: float) -> Prediction:
+    def _answer(self, logits: NDArray[np.float32], top_k: int, least: float) -> Prediction:
         """Softmax and ranking in plain Python: for ten classes numpy costs three times as much."""
         values: list[float] = logits.tolist()
         scale = self._scale
         highest = max(values)
         index = values.index(highest)
         total = sum([math.exp((value - highest) * scale) for value in values])
-        first, probability = self._labels[index], 1.0 / total
+        first, probability = self.bundle.labels[index], 1.0 / total
         label = first if probability >= least else None
-        if top == 1:
+        if top_k == 1:
             return Prediction(label, index, probability, ((first, probability),))
-        _check_top(top)
-        best = heapq.nlargest(top, range(len(values)), key=values.__getitem__)
+        _check_top_k(top_k)
+        best = heapq.nlargest(top_k, range(len(values)), key=values.__getitem__)
         ranked = tuple(
-            (self._labels[i], math.exp((values[i] - highest) * scale) / total) for i in best
+            (self.bundle.labels[i], math.exp((values[i] - highest) * scale) / total) for i in best
         )
         return Prediction(label, index, probability, ranked)
 
 
-def _check_top(top: int) -> None:
-    if top < 1:
-        raise ValueError("top must be at least 1")
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise ValueError("top_k must be at least 1")
+
+
+_loaded: "weakref.WeakSet[Classifier]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """An engine's threads do not survive a fork: the child opens its own at the first call."""
+    for classifier in _loaded:
+        classifier._run = partial(_open_and_run, classifier)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _open_and_run(classifier: Classifier, images: Pixels) -> NDArray[np.float32]:
+    run = open_engine(classifier.bundle, classifier.artifact, classifier.threads).run
+    classifier._run = run
+    return run(images)
+
+
+def _load_again(folder: Path, artifact: str, threads: int) -> Classifier:
+    return Classifier.load(folder, artifact=artifact, threads=threads)
+
+
+def _tuned(bundle: Bundle) -> tuple[str | None, int | None]:
+    """The artifact and the number of threads that `tinysight tune` found best for a bundle here."""
+    if not (cache_folder() / "profiles").is_dir():
+        return None, None  # the usual case, which must not cost the import of what reads profiles
+    from tinysight.device import tuned_profile
+
+    tuned = tuned_profile.load(bundle)
+    return (None, None) if tuned is None else (tuned.artifact, tuned.threads)
+
+
+def _log(message: str, *values: object) -> None:
+    """Tells `logging.getLogger("tinysight")`, if anybody can be listening."""
+    logging = sys.modules.get("logging")  # its import takes longer than an answer
+    if logging is not None:
+        logging.getLogger("tinysight").info(message, *values)

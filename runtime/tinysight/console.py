@@ -6,7 +6,6 @@ import importlib.util
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 from tinysight.errors import MissingExtraError, TinysightError
@@ -52,6 +51,13 @@ def require_extra(extra: str, *modules: str) -> None:
         )
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps a description, and leaves examples of several lines as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 def positive(text: str) -> int:
     """A whole number from 1, for argparse."""
     value = int(text)
@@ -85,6 +91,8 @@ def captured_native_stderr() -> Iterator[None]:
     TensorFlow and LiteRT greet every process with notes on drivers and instruction sets that
     none of their log levels stops; on a terminal they bury our own lines.
     """
+    import tempfile  # late: a third of a millisecond, and few commands need it
+
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -2,14 +2,14 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces the file at `path` in one step; its folder must exist."""
+    import tempfile  # late: what only reads, as a device does, need not wait for it
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -32,6 +32,9 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises FileExistsError when something is at `path` already, unless `overwrite` is given; the
     old folder is then removed only after the new one has taken its place.
     """
+    import shutil
+    import tempfile
+
     if path.exists() and not overwrite:
         raise FileExistsError(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)

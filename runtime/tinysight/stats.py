@@ -110,7 +110,7 @@ class PairedRatio:
 def paired_ratio(
     a: NDArray[np.int64], b: NDArray[np.int64], *, blocks: int = 20, resamples: int = 2000
 ) -> PairedRatio:
-    """The median of a / b over samples that were taken in turns, and its bootstrap interval.
+    """The median of a / b over samples that were interleaved, and its bootstrap interval.
 
     Each sample is set against its neighbour in time, so that what slows the machine down for a
     while falls out. Neighbours resemble each other, so single samples are no independent draws:
@@ -118,7 +118,7 @@ def paired_ratio(
     here they do not overlap), with a fixed seed.
 
     Args:
-        a, b: int64 (n,), the i-th of each taken in the same turn, above 0.
+        a, b: int64 (n,), the i-th of each taken in the same round, above 0.
         blocks: into how many runs the samples are cut; at most n. A sweep's passes are its blocks.
         resamples: bootstrap draws.
 

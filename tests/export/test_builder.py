@@ -20,14 +20,15 @@ from export.recipes import RECIPES, Tolerance
 from export.source import calibration_indices
 from tinysight import Classifier, load_bundle
 from tinysight.bundle import Bundle
-from tinysight.bundle_records import DataRecord, SplitRecord, TrainingRecord
 from tinysight.cli.main import main as tinysight
+from tinysight.provenance import Provenance, SplitRecord, require_provenance
 from tinysight.records import to_json
 from training.data import Dataset, hash_indices, split
 from training.run_folder import Run, RunError, load_run
 from training.tf_keras_setup import keras
 
 FLOAT32 = ExportOptions("x", ("float32",), ("onnx",))
+FLOAT32_FILES = {"bundle.json", "provenance.json", "float32.onnx"}
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +45,14 @@ def folder(bundle: Bundle) -> Path:
 
 
 @pytest.fixture(scope="module")
-def training(bundle: Bundle) -> TrainingRecord:
-    assert bundle.training is not None
-    return bundle.training
+def provenance(bundle: Bundle) -> Provenance:
+    return require_provenance(bundle)
 
 
 @pytest.fixture(scope="module")
-def recorded(bundle: Bundle) -> SplitRecord:
-    data: DataRecord | None = bundle.data
-    assert data is not None
-    assert data.splits is not None
-    return data.splits
+def recorded(provenance: Provenance) -> SplitRecord:
+    assert provenance.data.splits is not None
+    return provenance.data.splits
 
 
 def test_it_holds_every_recipe_in_every_format(bundle: Bundle, folder: Path) -> None:
@@ -63,7 +61,7 @@ def test_it_holds_every_recipe_in_every_format(bundle: Bundle, folder: Path) -> 
     }  # fmt: skip
     assert bundle.default == "static_w8a8"
     assert {path.name for path in folder.iterdir()} == {
-        "bundle.json", *(artifact.file for artifact in bundle.artifacts)
+        "bundle.json", "provenance.json", *(artifact.file for artifact in bundle.artifacts)
     }  # fmt: skip
     for artifact in bundle.artifacts:
         content = (folder / artifact.file).read_bytes()
@@ -80,31 +78,36 @@ def test_the_runtime_answers_as_keras(folder: Path, run: Run, dataset: Dataset) 
 
 
 def test_the_figures_are_those_of_the_artifacts(
-    bundle: Bundle, folder: Path, dataset: Dataset
+    bundle: Bundle, folder: Path, provenance: Provenance, dataset: Dataset
 ) -> None:
     """The recorded accuracy is what the runtime's own engine gets on the same test images."""
     test = dataset.parts["test"]
     logits = Classifier.load(folder).logits(np.array(dataset.images[test]))
     correct = int((logits.argmax(axis=1) == dataset.targets[test]).sum())
-    artifact, float32 = bundle.artifact(), bundle.artifact("float32")
+    artifact = bundle.artifact()
     assert artifact.accuracy is not None
-    assert artifact.checks is not None
-    assert float32.checks is not None
     assert (artifact.accuracy.correct, artifact.accuracy.n) == (correct, len(test))
-    assert artifact.checks.test.accuracy == artifact.accuracy
-    assert artifact.checks.test.images == len(test)
-    assert float32.checks.test.top1_agreement == 1
+    checks = provenance.artifacts[artifact.name]
+    assert checks.test.accuracy == artifact.accuracy
+    assert checks.test.images == len(test)
+    assert provenance.artifacts["float32"].test.top1_agreement == 1
 
 
-def test_confidence_is_that_of_the_test_images(bundle: Bundle, dataset: Dataset) -> None:
-    for artifact in bundle.artifacts:
-        assert artifact.confidence is not None
-        assert artifact.confidence.n == len(dataset.parts["test"])
-        assert 0 <= artifact.confidence.error < 0.2
+def test_confidence_is_that_of_the_test_images(
+    bundle: Bundle, provenance: Provenance, dataset: Dataset
+) -> None:
+    for checks in provenance.artifacts.values():
+        assert checks.confidence is not None
+        assert checks.confidence.n == len(dataset.parts["test"])
+        assert 0 <= checks.confidence.error < 0.2
     assert bundle.temperature != 1
+    assert bundle.abstention is not None
+    at_once = [point for point in provenance.curve if point.threshold == 0]
+    assert [point.coverage for point in at_once] == [1.0]
 
 
-def test_the_training_is_recorded(training: TrainingRecord, run: Run) -> None:
+def test_the_training_is_recorded(provenance: Provenance, run: Run) -> None:
+    training = provenance.training
     assert training.model == "baseline"
     assert training.macs > training.parameters  # kernels are used many times
     assert training.recipe == run.record["recipe"]
@@ -125,22 +128,23 @@ def test_calibration_images_are_training_images(
         assert to_json(getattr(recorded, part)) == entry
 
 
-def test_no_path_of_this_machine_is_in_it(folder: Path, run: Run) -> None:
-    text = (folder / "bundle.json").read_text()
+@pytest.mark.parametrize("file", ["bundle.json", "provenance.json"])
+def test_no_path_of_this_machine_is_in_it(folder: Path, run: Run, file: str) -> None:
+    text = (folder / file).read_text()
     assert str(run.folder) not in text
     assert "/home" not in text
-    assert json.loads(text)["training"]["model"] == "baseline"
 
 
-def test_each_artifact_says_how_it_was_made(bundle: Bundle, recorded: SplitRecord) -> None:
+def test_each_artifact_says_how_it_was_made(
+    bundle: Bundle, provenance: Provenance, recorded: SplitRecord
+) -> None:
     for artifact in bundle.artifacts:
-        settings = artifact.settings
+        settings = provenance.artifacts[artifact.name].settings
         assert settings["arithmetic"] == artifact.recipe
         assert 0 < settings["compressed_bytes"] <= artifact.bytes * 1.01
         assert len(settings["model_sha256"]) == 64
         assert settings["finetuning"] is None
-    assert {artifact.recipe for artifact in bundle.artifacts} == {"float32", "static_w8a8"}
-    int8 = bundle.artifact("static_w8a8").settings
+    int8 = provenance.artifacts["static_w8a8"].settings
     assert int8["calibration"] == {"method": "minmax", **to_json(recorded.calibration)}
 
 
@@ -182,7 +186,11 @@ def test_what_is_not_near_enough_is_not_written(
     out = tmp_path / "bundle"
     assert main(["build", str(run.folder), "--out", str(out), "--formats", "onnx"]) == 1
     assert "static_w8a8 was not written" in capsys.readouterr().err
-    assert {path.name for path in out.iterdir()} == {"bundle.json", "float32.onnx"}
+    assert {path.name for path in out.iterdir()} == {
+        "bundle.json",
+        "provenance.json",
+        "float32.onnx",
+    }
     assert load_bundle(out).default == "float32"
 
 
@@ -236,7 +244,7 @@ def test_other_splits_than_the_runs_are_refused(run: Run, dataset: Dataset, tmp_
 
 
 # While it converts, while it writes, and when what was written turns out to be unreadable.
-STAGES = ["Converter", "make_artifact", "Bundle", "load_bundle"]
+STAGES = ["Converter", "make_artifact", "Bundle", "write_description", "load_bundle"]
 
 
 def broken(*_: object, **__: object) -> None:
@@ -272,7 +280,11 @@ def test_overwrite_replaces_a_bundle_once_the_new_one_is_whole(
         assert (out / "left_over.onnx").exists()
     again("third")
     assert load_bundle(out).name == "third"
-    assert {path.name for path in out.iterdir()} == {"bundle.json", "float32.onnx"}
+    assert {path.name for path in out.iterdir()} == {
+        "bundle.json",
+        "provenance.json",
+        "float32.onnx",
+    }
     assert list(tmp_path.iterdir()) == [out]
 
 

@@ -5,6 +5,10 @@ import hashlib
 import io
 import json
 import math
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tinysight import BundleError, Classifier, ImageError, Prediction, load_bundle
+from tinysight.bundle import Abstention
 from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.integrity import golden
 
@@ -35,9 +40,10 @@ def answering(classifier: Classifier, logits: list[float], temperature: float = 
     bundle = dataclasses.replace(
         classifier.bundle,
         labels=tuple(f"label {i}" for i in range(len(logits))),
+        artifacts=(dataclasses.replace(classifier.artifact, golden=None),),
         temperature=temperature,
     )
-    return Classifier(bundle, FixedLogits(logits))  # type: ignore[arg-type]
+    return Classifier(bundle, bundle.artifact(), FixedLogits(logits))  # type: ignore[arg-type]
 
 
 BLACK = np.zeros((8, 8, 3), dtype=np.uint8)
@@ -52,13 +58,13 @@ def test_golden_answers_come_through_every_entry(tiny: Path, tmp_path: Path) -> 
     for image, row in zip(images, kept, strict=True):
         path = tmp_path / "image.png"
         Image.fromarray(image).save(path)
-        expected = classifier.classify(image, top=3)
+        expected = classifier.classify(image, top_k=3)
         assert expected.index == int(np.argmax(row))
         assert expected.label == ("red", "green", "blue")[expected.index]
         content = path.read_bytes()
         for source in (path, str(path), content, Image.open(io.BytesIO(content))):
-            assert classifier.classify(source, top=3) == expected
-            assert list(classifier.classify_many([source], top=3)) == [expected]
+            assert classifier.classify(source, top_k=3) == expected
+            assert list(classifier.classify_many([source], top_k=3)) == [expected]
 
 
 @pytest.mark.parametrize("colour", range(3))
@@ -96,32 +102,32 @@ def test_a_strided_array_is_classified_as_its_copy(view, classifier, noise) -> N
     """An array of the model's shape goes to the engine as it is: its strides must be heeded."""
     strided = view(noise[0])
     assert classifier.classify(strided, 3) == classifier.classify(strided.copy(order="C"), 3)
-    assert list(classifier.classify_many([strided], top=3)) == [classifier.classify(strided, 3)]
+    assert list(classifier.classify_many([strided], top_k=3)) == [classifier.classify(strided, 3)]
 
 
 def test_top_ranks_the_best_first_and_starts_with_the_answer(
     classifier: Classifier, noise: np.ndarray
 ) -> None:
     for image in noise:
-        answer = classifier.classify(image, top=3)
+        answer = classifier.classify(image, top_k=3)
         probabilities = [probability for _, probability in answer.top]
         assert probabilities == sorted(probabilities, reverse=True)
         assert answer.top[0] == (answer.label, answer.probability)
         assert sum(probabilities) == pytest.approx(1)
-        assert classifier.classify(image, top=2).top == answer.top[:2]
+        assert classifier.classify(image, top_k=2).top == answer.top[:2]
         assert classifier.classify(image).top == answer.top[:1]
 
 
 def test_top_beyond_the_classes_gives_all(classifier: Classifier) -> None:
-    assert len(classifier.classify(BLACK, top=1000).top) == 3
+    assert len(classifier.classify(BLACK, top_k=1000).top) == 3
 
 
 @pytest.mark.parametrize("top", [0, -1])
 def test_a_top_below_1_is_a_value_error(top: int, classifier: Classifier) -> None:
     with pytest.raises(ValueError, match="top"):
-        classifier.classify(BLACK, top=top)
+        classifier.classify(BLACK, top_k=top)
     with pytest.raises(ValueError, match="top"):
-        classifier.classify_many([], top=top)
+        classifier.classify_many([], top_k=top)
 
 
 def test_batch_size_and_threads_below_1_are_value_errors_at_once(
@@ -137,9 +143,9 @@ def test_batch_size_and_threads_below_1_are_value_errors_at_once(
 def test_a_stream_gives_the_single_answers_in_order(
     batch_size: int, classifier: Classifier, noise: np.ndarray
 ) -> None:
-    expected = [classifier.classify(image, top=2) for image in noise]
+    expected = [classifier.classify(image, top_k=2) for image in noise]
     assert len({answer.label for answer in expected}) == 3
-    assert list(classifier.classify_many(iter(noise), batch_size, top=2)) == expected
+    assert list(classifier.classify_many(iter(noise), batch_size, top_k=2)) == expected
 
 
 def test_an_empty_stream_gives_nothing(classifier: Classifier) -> None:
@@ -178,7 +184,7 @@ def test_an_error_comes_after_the_answers_for_all_before(
 
 
 def test_eight_threads_get_the_answers_of_one(classifier: Classifier, noise: np.ndarray) -> None:
-    expected = [classifier.classify(image, top=3) for image in noise]
+    expected = [classifier.classify(image, top_k=3) for image in noise]
     with ThreadPoolExecutor(8) as pool:
         many = [pool.submit(lambda: list(classifier.classify_many(noise, 16, 3))) for _ in range(8)]
         single = list(pool.map(lambda image: classifier.classify(image, 3), [*noise] * 8))
@@ -203,7 +209,7 @@ def test_artifacts_are_named(tiny: Path) -> None:
 def test_probabilities_are_the_softmax_over_the_temperature(
     classifier: Classifier, logits: list[float], temperature: float
 ) -> None:
-    answer = answering(classifier, logits, temperature).classify(BLACK, top=len(logits))
+    answer = answering(classifier, logits, temperature).classify(BLACK, top_k=len(logits))
     scaled = np.array(logits, dtype=np.float64) / temperature
     exponentials = np.exp(scaled - scaled.max())
     softmax = exponentials / exponentials.sum()
@@ -217,7 +223,7 @@ def test_probabilities_are_the_softmax_over_the_temperature(
 
 @pytest.mark.parametrize("logits", [[3e38, -3e38], [-3e38, -3.1e38], [0.0, 1e-45]])
 def test_extreme_logits_do_not_overflow(logits: list[float], classifier: Classifier) -> None:
-    answer = answering(classifier, logits, 1e-3).classify(BLACK, top=2)
+    answer = answering(classifier, logits, 1e-3).classify(BLACK, top_k=2)
     assert 0.5 <= answer.probability <= 1
     assert sum(probability for _, probability in answer.top) == pytest.approx(1)
 
@@ -225,13 +231,13 @@ def test_extreme_logits_do_not_overflow(logits: list[float], classifier: Classif
 def test_below_the_confidence_asked_for_the_label_is_unknown(classifier: Classifier) -> None:
     """Logits 0 and ln 3 are probabilities of a quarter and three quarters."""
     asked = answering(classifier, [0.0, math.log(3.0)])
-    plain = asked.classify(BLACK, top=2)
+    plain = asked.classify(BLACK, top_k=2)
     assert plain.label == "label 1"
     assert plain.probability == pytest.approx(0.75)
-    assert asked.classify(BLACK, top=2, min_confidence=0.74) == plain
-    unknown = asked.classify(BLACK, top=2, min_confidence=0.76)
+    assert asked.classify(BLACK, top_k=2, min_confidence=0.74) == plain
+    unknown = asked.classify(BLACK, top_k=2, min_confidence=0.76)
     assert unknown == dataclasses.replace(plain, label=None)
-    assert list(asked.classify_many([BLACK], top=2, min_confidence=0.76)) == [unknown]
+    assert list(asked.classify_many([BLACK], top_k=2, min_confidence=0.76)) == [unknown]
 
 
 def test_the_threshold_itself_is_confident_enough(classifier: Classifier) -> None:
@@ -243,8 +249,10 @@ def test_auto_is_what_the_bundle_recommends(tiny: Path) -> None:
     bundle = load_bundle(tiny)
     session = OnnxRuntimeEngine.open(bundle, bundle.artifact())
     for threshold, label in ((0.3, "red"), (0.4, None)):
-        recommends = dataclasses.replace(bundle, abstain={"threshold": threshold})
-        assert Classifier(recommends, session).classify(BLACK, min_confidence="auto").label == label
+        abstention = Abstention(threshold, "made for this test", 1.0, 1.0)
+        recommends = dataclasses.replace(bundle, abstention=abstention)
+        classifier = Classifier(recommends, recommends.artifact(), session)
+        assert classifier.classify(BLACK, min_confidence="auto").label == label
 
 
 def test_auto_of_a_bundle_that_recommends_nothing_is_one_line(classifier: Classifier) -> None:
@@ -267,9 +275,86 @@ def test_the_temperature_changes_the_probability_and_not_the_label(
     bundle = load_bundle(tiny)
     session = OnnxRuntimeEngine.open(bundle, bundle.artifact())
     cold, plain, hot = (
-        list(Classifier(dataclasses.replace(bundle, temperature=t), session).classify_many(noise))
+        list(
+            Classifier(
+                dataclasses.replace(bundle, temperature=t), bundle.artifact(), session
+            ).classify_many(noise)
+        )
         for t in (0.1, 1.0, 10.0)
     )
     for a, b, c in zip(cold, plain, hot, strict=True):
         assert a.label == b.label == c.label
         assert a.probability > b.probability > c.probability > 1 / 3
+
+
+def test_a_classifier_tells_what_it_is(classifier: Classifier) -> None:
+    assert repr(classifier) == "Classifier(tiny/float32, onnxruntime, 1 thread, 3 classes, 8x8)"
+    assert classifier.labels == ("red", "green", "blue")
+    assert (classifier.artifact.name, classifier.engine, classifier.threads) == (
+        "float32",
+        "onnxruntime",
+        1,
+    )
+
+
+def test_a_prediction_reads_well() -> None:
+    ranked = (("cat", 0.931), ("dog", 0.04))
+    assert repr(Prediction("cat", 3, 0.931, ranked)) == "Prediction('cat' 93.1%, 'dog' 4.0%)"
+    assert repr(Prediction(None, 3, 0.41, (("cat", 0.41),))) == "Prediction(unknown: 'cat' 41.0%)"
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((8, 8, 3), np.uint8),
+        np.zeros((0, 8, 8, 3), np.uint8),
+        np.zeros((1, 8, 9, 3), np.uint8),
+        np.zeros((1, 8, 8, 3), np.float32),
+        [[[[0, 0, 0]]]],
+    ],
+    ids=lambda images: str(getattr(images, "shape", "a list")),
+)
+def test_logits_are_of_images_as_the_model_takes_them(
+    classifier: Classifier, images: np.ndarray
+) -> None:
+    with pytest.raises(ImageError, match=r"uint8 array of shape \(n, 8, 8, 3\)"):
+        classifier.logits(images)
+
+
+def test_logits_take_arrays_that_are_not_contiguous(
+    classifier: Classifier, noise: np.ndarray
+) -> None:
+    assert (classifier.logits(noise[::2]) == classifier.logits(noise)[::2]).all()
+
+
+def test_a_classifier_pickles(tiny: Path, noise: np.ndarray) -> None:
+    once = Classifier.load(tiny, threads=2)
+    again = pickle.loads(pickle.dumps(once))
+    assert repr(again) == repr(once)
+    assert (again.logits(noise) == once.logits(noise)).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_classifier_answers_after_a_fork(threads: int) -> None:
+    """In a process of its own, as this one's other threads must not be forked."""
+    code = (
+        "import os, numpy as np\n"
+        "from tinysight import Classifier\n"
+        f"classifier = Classifier.load(threads={threads})\n"
+        "image = np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)\n"
+        "before = classifier.classify(image)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if classifier.classify(image) == before else 3)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_was_loaded_is_logged(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "tinysight"):
+        Classifier.load(tiny)
+    assert caplog.messages == [
+        "loaded Classifier(tiny/float32, onnxruntime, 1 thread, 3 classes, 8x8)"
+    ]

@@ -5,20 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinysight import Bundle, Classifier, load_bundle
-from tinysight.bundle import shipped
+from tinysight import Bundle, Classifier, load_bundle, shipped_bundles
 from tinysight.cli.main import main
+from tinysight.provenance import require_provenance
 
 LABELS = "airplane automobile bird cat deer dog frog horse ship truck"
 
 
-@pytest.fixture(params=shipped())
+@pytest.fixture(params=shipped_bundles())
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     return load_bundle(request.param)
 
 
 def test_edge_m_is_the_default() -> None:
-    assert shipped() == ["edge_m", "edge_s"]
+    assert shipped_bundles() == ["edge_m", "edge_s"]
     assert load_bundle().name == "edge_m"
 
 
@@ -36,7 +36,11 @@ def test_it_passes_its_own_verification(bundle: Bundle, capsys: pytest.CaptureFi
 
 def test_it_holds_nothing_but_what_it_describes_and_its_card(bundle: Bundle) -> None:
     assert isinstance(bundle.folder, Path)
-    described = {artifact.file for artifact in bundle.artifacts} | {"bundle.json", "card.md"}
+    described = {artifact.file for artifact in bundle.artifacts} | {
+        "bundle.json",
+        "provenance.json",
+        "card.md",
+    }
     assert {file.name for file in bundle.folder.iterdir()} == described
 
 
@@ -50,31 +54,32 @@ def test_its_default_is_int8(bundle: Bundle) -> None:
     """As many bytes as weights, about: as float32 they would be four times that."""
     artifact = bundle.artifact()
     assert artifact.recipe in ("static_w8a8", "qat_w8a8")
-    assert artifact.bytes < 1.1 * bundle.training["parameters"]
+    assert artifact.bytes < 1.1 * require_provenance(bundle).training.parameters
     assert b"QLinearConv" in bundle.read(artifact) or b"QuantizeLinear" in bundle.read(artifact)
 
 
 def test_it_states_its_accuracy_on_all_test_images(bundle: Bundle) -> None:
     accuracy = bundle.artifact().accuracy
     assert accuracy is not None
-    assert accuracy["n"] == 10_000
-    assert accuracy["value"] == accuracy["correct"] / accuracy["n"]
-    assert accuracy["interval"][0] < accuracy["value"] < accuracy["interval"][1]
+    assert accuracy.n == 10_000
     assert bundle.folder is not None
-    assert f"{accuracy['value']:.2%} [" in (bundle.folder / "card.md").read_text()
+    assert f"{accuracy.value:.2%} [" in (bundle.folder / "card.md").read_text()
 
 
 def test_its_probabilities_can_be_trusted(bundle: Bundle) -> None:
     """As measured at export on test images; and a threshold is there for --min-confidence auto."""
-    accuracy = bundle.artifact().accuracy
-    assert accuracy is not None
-    assert accuracy["confidence"]["calibration_error"]["after"] <= 0.03
-    assert 0 < bundle.abstain["threshold"] < 1
-    assert bundle.abstain["accuracy"] >= 0.95
+    confidence = require_provenance(bundle).artifacts[bundle.default].confidence
+    assert confidence is not None
+    assert confidence.error <= 0.03
+    assert bundle.abstention is not None
+    assert 0 < bundle.abstention.threshold < 1
+    assert bundle.abstention.accuracy >= 0.95
 
 
 def test_it_ranks_all_classes(bundle: Bundle) -> None:
-    answer = Classifier.load(bundle.folder).classify(np.zeros((32, 32, 3), dtype=np.uint8), top=99)
+    answer = Classifier.load(bundle.folder).classify(
+        np.zeros((32, 32, 3), dtype=np.uint8), top_k=99
+    )
     assert {label for label, _ in answer.top} == set(LABELS.split())
     assert sum(probability for _, probability in answer.top) == pytest.approx(1)
 

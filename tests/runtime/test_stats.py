@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinysight.records import to_json
 from tinysight.stats import Accuracy, McNemar, PairedRatio, median_interval, paired_ratio
 
 
@@ -51,7 +52,7 @@ def test_impossible_counts_are_refused(correct: int, n: int) -> None:
 def test_it_is_written_for_people_and_as_json() -> None:
     accuracy = Accuracy(6838, 10_000)
     assert str(accuracy) == "68.38% [67.46%, 69.28%] of 10,000"
-    content = accuracy.as_json()
+    content = to_json(accuracy)
     assert content["correct"] == 6838
     assert content["n"] == 10_000
     assert content["value"] == 0.6838
@@ -108,7 +109,7 @@ def test_mcnemar_by_hand() -> None:
     assert paired.difference == pytest.approx(-8 / 20)
     assert McNemar.of(second, first).p == paired.p
     assert McNemar.of(first, first).p == 1
-    assert paired.as_json() == {
+    assert to_json(paired) == {
         "only_first": 9,
         "only_second": 1,
         "n": 20,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinysight.classifier import Classifier, Confidence, Prediction
-from tinysight.console import fail, positive
+from tinysight.console import HelpFormatter, fail, positive
 from tinysight.engines.registry import ENGINES
 from tinysight.errors import ImageError
 from tinysight.image_files import STDIN, expand_paths
@@ -23,28 +23,58 @@ def add(commands: Any) -> None:
         "line on stderr, and the exit code is then 1; all others are answered.",
         epilog="examples:\n"
         "  tinysight classify photo.jpg\n"
-        "  tinysight classify --top 3 photos/ 'more/*.png'\n"
+        "  tinysight classify --top-k 3 photos/ 'more/*.png'\n"
         "  cat photo.jpg | tinysight classify - --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a file, a folder, a pattern, or - for stdin"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="an image file, a folder of them, a glob pattern, or - for standard input",
     )
     command.add_argument(
-        "--bundle", help="the model's folder, or edge_m (default) or edge_s, which are shipped"
+        "--bundle",
+        metavar="FOLDER",
+        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
-    command.add_argument("--artifact", help="one of the bundle's artifacts (see tinysight info)")
-    command.add_argument("--engine", choices=tuple(ENGINES), help="what runs it (onnxruntime)")
-    command.add_argument("--top", type=positive, default=1, help="how many classes to rank")
+    command.add_argument(
+        "--artifact",
+        metavar="NAME",
+        help="artifact of the bundle, by the name that `tinysight info` shows (default: the one "
+        "that `tinysight tune` chose here, else the bundle's own default)",
+    )
+    command.add_argument(
+        "--engine",
+        choices=tuple(ENGINES),
+        help="inference engine; each runs artifacts of one format (default: that of the artifact)",
+    )
+    command.add_argument(
+        "--top-k",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="classes to rank, from 1 (default: 1)",
+    )
     command.add_argument(
         "--min-confidence",
         type=_confidence,
         default=0.0,
         metavar="P",
-        help="below this probability say unknown; auto takes the one that the bundle recommends",
+        help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
+        "that the bundle recommends (default: 0, always answer)",
     )
-    command.add_argument("--threads", type=positive, help="cores for one call (1, or as tuned)")
-    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of one inference call, from 1 (default: as `tinysight tune` chose, else 1)",
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a line instead of text",
+    )
     command.set_defaults(run=run)
 
 
@@ -76,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else 32
     for prediction in classifier.classify_many(
-        readable(), batch_size=batch, top=args.top, min_confidence=args.min_confidence
+        readable(), batch_size=batch, top_k=args.top_k, min_confidence=args.min_confidence
     ):
         name = waiting.popleft()
         print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))

@@ -6,6 +6,7 @@ from typing import Any
 
 from tinysight.bundle import Artifact, load_bundle
 from tinysight.console import table
+from tinysight.provenance import ArtifactChecks, read_provenance
 from tinysight.records import to_json
 
 _CARD = "card.md"
@@ -17,41 +18,62 @@ def add(commands: Any) -> None:
         "info", help="describe a bundle", description="Describes a bundle and its artifacts."
     )
     command.add_argument(
-        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+        "bundle",
+        nargs="?",
+        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
-    command.add_argument("--json", action="store_true", help="all of it, as JSON")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print all of it, provenance included, as one JSON object",
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
+    provenance = read_provenance(bundle)
     if args.json:
-        print(json.dumps({**to_json(bundle), "folder": str(bundle.folder)}, indent=2))
+        content = {
+            **to_json(bundle),
+            "folder": str(bundle.folder),
+            "provenance": to_json(provenance),
+        }
+        print(json.dumps(content, indent=2))
         return 0
     labels = ", ".join(bundle.labels[:12]) + (", …" if len(bundle.labels) > 12 else "")
-    training, data = bundle.training, bundle.data
+    model, data = "unknown", "unknown"
+    if provenance is not None:
+        model = provenance.training.model
+        data = f"{provenance.data.title}; {provenance.data.attribution}"
     facts = [
         ("bundle", f"{bundle.name}  ({bundle.folder})"),
         ("labels", f"{len(bundle.labels)}: {labels}"),
         ("input", f"uint8 RGB, {bundle.height} x {bundle.width}, resized by {bundle.resample}"),
-        ("model", "unknown" if training is None else training.model),
-        ("data", "unknown" if data is None else f"{data.title}; {data.attribution}"),
+        ("model", model),
+        ("data", data),
     ]
     if bundle.folder is not None and (bundle.folder / _CARD).is_file():
         facts.append(("card", f"{bundle.folder / _CARD}  (where it fails, how to make it again)"))
     for name, value in facts:
         print(f"{name:<7} {value}")
     header = ("artifact", "KB", "test accuracy (95 % interval)", "same top-1 as trained")
-    rows = [_row(artifact, artifact.name == bundle.default) for artifact in bundle.artifacts]
+    checks = {} if provenance is None else provenance.artifacts
+    rows = [
+        _row(artifact, checks.get(artifact.name), artifact.name == bundle.default)
+        for artifact in bundle.artifacts
+    ]
     print("\n" + table(header, rows))
     print("\n* the default")
     return 0
 
 
-def _row(artifact: Artifact, default: bool) -> tuple[str, str, str, str]:
+def _row(
+    artifact: Artifact, checks: ArtifactChecks | None, default: bool
+) -> tuple[str, str, str, str]:
     return (
         artifact.name + (" *" if default else ""),
         f"{artifact.bytes / 1000:.1f}",
         "not measured" if artifact.accuracy is None else str(artifact.accuracy),
-        "not measured" if artifact.checks is None else f"{artifact.checks.test.top1_agreement:.2%}",
+        "not measured" if checks is None else f"{checks.test.top1_agreement:.2%}",
     )

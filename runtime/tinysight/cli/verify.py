@@ -9,6 +9,7 @@ from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.engines.registry import engine_of, installed, open_engine
 from tinysight.errors import BundleError, MissingExtraError
 from tinysight.integrity import data_split, golden
+from tinysight.provenance import read_provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,15 @@ def add(commands: Any) -> None:
         "anything is wrong.",
     )
     command.add_argument(
-        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+        "bundle",
+        nargs="?",
+        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
-    command.add_argument("--json", action="store_true", help="the verdicts as JSON")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print the verdicts as one JSON object",
+    )
     command.set_defaults(run=run)
 
 
@@ -86,7 +93,8 @@ def check(bundle: Bundle, artifact: Artifact) -> Check:
 
 def check_data(bundle: Bundle) -> Check:
     """Whether bundle.json proves that training, validation and test images are different ones."""
-    splits = None if bundle.data is None else bundle.data.splits
+    provenance = read_provenance(bundle)
+    splits = None if provenance is None else provenance.data.splits
     if splits is None:
         return Check("data", True, "no record of which images served for what")
     try:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle_records import Assignment, IndexSet, SplitRecord
+from tinysight.provenance import Assignment, IndexSet, SplitRecord
 
 Indices = NDArray[np.int64]
 

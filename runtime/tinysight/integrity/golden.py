@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import Artifact, Bundle
-from tinysight.bundle_records import Golden
+from tinysight.bundle import Artifact, Bundle, Golden
 from tinysight.engines.registry import Engine
 from tinysight.preprocess import Pixels
 

@@ -45,7 +45,9 @@ def _correlation(images):
 def test_the_reaction_is_that_of_each_image():
     """A grey image is a third of everything; a pure red one is red almost surely."""
     bundle = dataclasses.replace(load_bundle(TINY), abstain={"threshold": 0.5})
-    classifier = Classifier(bundle, OnnxRuntimeEngine.open(bundle, bundle.artifact()))
+    classifier = Classifier(
+        bundle, bundle.artifact(), OnnxRuntimeEngine.open(bundle, bundle.artifact())
+    )
     images = np.full((4, 8, 8, 3), 90, np.uint8)
     images[0] = 255, 0, 0
     reaction = react(classifier, images)

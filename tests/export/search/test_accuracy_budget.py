@@ -16,7 +16,7 @@ from export.search.accuracy_budget import Budget, rank_layer_sensitivity, search
 from export.settings import ArtifactSettings
 from export.validation.parity import measure_parity
 from tinysight import load_bundle
-from tinysight.bundle_records import Parity
+from tinysight.provenance import Parity, require_provenance
 from training.run_folder import Run
 
 N = 1000
@@ -140,8 +140,7 @@ def test_a_real_bundle_holds_the_chosen_of_each_format(
     assert bundle.default == "static_w8a8"
     names = {artifact.name for artifact in bundle.artifacts}
     assert names == {"static_w8a8", "static_w8a8.tflite"}
-    assert bundle.export is not None
-    assert bundle.export.max_accuracy_drop == 0.01
+    assert require_provenance(bundle).export.max_accuracy_drop == 0.01
     assert "chosen" in capsys.readouterr().out
 
 

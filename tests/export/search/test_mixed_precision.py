@@ -15,6 +15,7 @@ from export.search import mixed_precision
 from export.search.mixed_precision import Choice, search
 from export.settings import ArtifactSettings
 from tinysight import load_bundle
+from tinysight.provenance import require_provenance
 from tinysight.records import from_json
 from training.run_folder import Run
 
@@ -92,9 +93,9 @@ def test_the_artifact_carries_its_search(
     out = tmp_path / "bundle"
     command = ["build", str(run.folder), "--out", str(out), "--formats", "onnx"]
     assert main([*command, "--recipes", "mixed_measured"]) == 0
-    artifact = load_bundle(out).artifact()
-    assert artifact.recipe == "mixed_measured"
-    content = dict(artifact.settings)
+    bundle = load_bundle(out)
+    assert bundle.artifact().recipe == "mixed_measured"
+    content = dict(require_provenance(bundle).artifacts["mixed_measured"].settings)
     assert content.pop("compressed_bytes") > 0
     settings = from_json(ArtifactSettings, content)
     assert settings.timing_trials

@@ -18,7 +18,7 @@ from export.validation.layer_sqnr import (
     sqnr_db,
     tflite_layer,
 )
-from tinysight.bundle_records import LayerNoise
+from tinysight.provenance import LayerNoise
 
 LAYERS = ["conv1", "conv2", "conv3", "dense1", "logits"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from export.recipes import Tolerance
 from export.validation.parity import measure_parity, rejection_reason
-from tinysight.bundle_records import Margins, Parity
+from tinysight.provenance import Margins, Parity
 from tinysight.stats import Accuracy, McNemar
 
 TRAINED = np.array([[0, 4], [1, 0], [0, 1]], np.float32)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tinysight.bundle import FORMAT
 from tinysight.cli.main import main
 from tinysight.image_files import image_files
 
@@ -112,8 +113,10 @@ def test_auto_takes_the_bundles_threshold(
     grey = tmp_path / "grey.png"
     Image.new("RGB", (8, 8), (90, 90, 90)).save(grey)
     auto = ("classify", grey, "--min-confidence", "auto", "--bundle")
-    assert "unknown" in run(*auto, spoilt(abstain={"threshold": 0.4})).out[0]
-    assert "unknown" not in run(*auto, spoilt(abstain={"threshold": 0.3})).out[0]
+    abstention = {"rule": "made for this test", "coverage": 1.0, "accuracy": 1.0}
+    above, below = ({**abstention, "threshold": threshold} for threshold in (0.4, 0.3))
+    assert "unknown" in run(*auto, spoilt(abstention=above)).out[0]
+    assert "unknown" not in run(*auto, spoilt(abstention=below)).out[0]
     code, out, err = run(*auto, spoilt())
     assert (code, out) == (1, [])
     assert err == ["tinysight: tiny recommends no confidence: name one between 0 and 1"]
@@ -230,7 +233,7 @@ def test_info_as_json_is_the_description(run: Run, tiny: Path) -> None:
     assert code == 0
     described = json.loads("\n".join(out))
     assert described.pop("folder") == str(tiny)
-    assert described == json.loads((tiny / "bundle.json").read_text())
+    assert {"format": FORMAT, **described} == json.loads((tiny / "bundle.json").read_text())
 
 
 def test_verify_passes_a_whole_bundle(run: Run, tiny: Path) -> None:

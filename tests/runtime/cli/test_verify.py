@@ -1,26 +1,23 @@
 """`tinysight verify` beyond the plain case: what it counts, and the proof of the data."""
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tinysight import load_bundle
 from tinysight.cli.main import main
-from tinysight.integrity.data_split import record
+from tinysight.provenance import IndexSet, require_provenance, write_description
 
-SETS = {
-    "train": np.arange(60),
-    "calibration": np.arange(8),
-    "val": np.arange(60, 80),
-    "test": np.arange(80, 100),
-}
+Verify = Callable[[Path], tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def verify(capsys: pytest.CaptureFixture[str]) -> Callable[[Path], tuple[int, dict[str, Any]]]:
+def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
     def call(folder: Path) -> tuple[int, dict[str, Any]]:
         code = main(["verify", "--json", str(folder)])
         return code, json.loads(capsys.readouterr().out)
@@ -28,7 +25,9 @@ def verify(capsys: pytest.CaptureFixture[str]) -> Callable[[Path], tuple[int, di
     return call
 
 
-def test_it_counts_the_inputs_and_those_with_the_same_first_class(verify, tiny) -> None:  # type: ignore[no-untyped-def]
+def test_it_counts_the_inputs_and_those_with_the_same_first_class(
+    verify: Verify, tiny: Path
+) -> None:
     code, result = verify(tiny)
     assert code == 0
     (check,) = result["checks"]
@@ -36,20 +35,29 @@ def test_it_counts_the_inputs_and_those_with_the_same_first_class(verify, tiny) 
     assert "on all 32 golden answers, the same class first on 32" in result["verdict"]
 
 
-def test_a_bundle_with_eight_golden_answers_still_verifies(verify, spoilt, tiny) -> None:  # type: ignore[no-untyped-def]
+def test_a_bundle_with_eight_golden_answers_still_verifies(
+    verify: Verify, spoilt: Callable[..., Path], tiny: Path
+) -> None:
     kept = json.loads((tiny / "bundle.json").read_text())["artifacts"][0]["golden"]
     code, result = verify(spoilt({"golden": {**kept, "logits": kept["logits"][:8]}}))
     assert code == 0
     assert result["checks"][0]["inputs"] == 8
 
 
-def test_the_proof_of_the_data_is_checked(verify, spoilt) -> None:  # type: ignore[no-untyped-def]
-    code, result = verify(spoilt(data=record(SETS, 100)))
+def test_the_record_of_the_splits_is_checked(verify: Verify, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shipped = load_bundle("edge_s")
+    shutil.copytree(shipped.folder or "", folder)
+    code, result = verify(folder)
     assert code == 0
-    assert result["data"]["detail"].startswith("60 training, 20 validation and 20 test images")
-    leaked = record(SETS, 100)
-    leaked["splits"]["test"]["n"] = 21
-    code, result = verify(spoilt(data=leaked))
+    assert result["data"]["detail"].startswith("45,000 training, 5,000 validation and 10,000 test")
+    provenance = require_provenance(shipped)
+    splits = provenance.data.splits
+    assert splits is not None
+    leaked = dataclasses.replace(splits, test=IndexSet(splits.test.n + 1, splits.test.sha256))
+    data = dataclasses.replace(provenance.data, splits=leaked)
+    write_description(folder, shipped, dataclasses.replace(provenance, data=data))
+    code, result = verify(folder)
     assert code == 1
     assert result["data"] == {
         "ok": False,
@@ -58,7 +66,9 @@ def test_the_proof_of_the_data_is_checked(verify, spoilt) -> None:  # type: igno
     assert "must not be used" in result["verdict"]
 
 
-def test_without_golden_answers_it_does_not_claim_any(verify, spoilt) -> None:  # type: ignore[no-untyped-def]
+def test_without_golden_answers_it_does_not_claim_any(
+    verify: Verify, spoilt: Callable[..., Path]
+) -> None:
     code, result = verify(spoilt({"golden": None}))
     assert code == 0
     assert "no golden answers were kept" in result["verdict"]

@@ -1,17 +1,18 @@
 """The record proves that no image served twice, and nothing else passes for a proof."""
 
 import base64
-import copy
+import dataclasses
 import json
 import zlib
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysight.integrity.data_split import PartitionError, hash_indices, record, verify_split
+from tinysight.integrity.data_split import Indices, SplitError, hash_indices, record, verify_split
+from tinysight.provenance import Assignment, IndexSet, SplitRecord
+from tinysight.records import from_json, to_json
 
 SETS = {
     "train": np.array([0, 1, 2, 3, 7]),
@@ -30,11 +31,12 @@ def test_every_partition_proves_itself_from_its_json_alone(letters: list[str]) -
         "val": np.flatnonzero(served == "v"),
         "test": np.flatnonzero(served == "e"),
     }
-    data = json.loads(json.dumps(record(sets, len(letters))))
-    assert verify_split(data)
-    assert data["union"]["n"] == sum(data["splits"][name]["n"] for name in ("train", "val", "test"))
+    text = json.dumps(to_json(record(sets, len(letters))))
+    splits = from_json(SplitRecord, json.loads(text))
+    verify_split(splits)
+    assert splits.union.n == splits.train.n + splits.val.n + splits.test.n
     for name, indices in sets.items():
-        assert data["splits"][name] == {"n": len(indices), "sha256": hash_indices(indices)}
+        assert getattr(splits, name) == IndexSet(len(indices), hash_indices(indices))
 
 
 @pytest.mark.parametrize(
@@ -50,52 +52,55 @@ def test_every_partition_proves_itself_from_its_json_alone(letters: list[str]) -
         ({"val": np.array([10])}, "val has an index that is none of the 10 images"),
     ],
 )
-def test_sets_that_overlap_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(PartitionError, match=message):
+def test_sets_that_overlap_are_refused(changes: dict[str, Indices], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
         record({**SETS, **changes}, 10)
 
 
 def test_all_four_sets_are_needed() -> None:
-    with pytest.raises(PartitionError, match="the sets are train"):
+    with pytest.raises(SplitError, match="the sets are train"):
         record({"train": SETS["train"]}, 10)
-
-
-def test_an_older_bundle_carries_no_proof() -> None:
-    assert verify_split({"splits": {"train": {"n": 1, "sha256": "0" * 64}}}) is False
 
 
 def letters(text: bytes) -> str:
     return base64.b64encode(zlib.compress(text)).decode()
 
 
+GOOD = record(SETS, 10)
+
+
 @pytest.mark.parametrize(
-    ("path", "value", "message"),
+    ("tampered", "message"),
     [
-        (("splits", "val", "n"), 3, "the val images are not those"),
-        (("splits", "test", "sha256"), "0" * 64, "the test images are not those"),
-        (("union", "n"), 8, "not the recorded union"),
-        (("union", "sha256"), "0" * 64, "not the recorded union"),
-        (("partition", "zlib_base64"), letters(b"tcttveevet"), "are not those"),
-        (("partition", "zlib_base64"), letters(b"t" * 9), "not of 10 images"),
-        (("partition", "zlib_base64"), letters(b"t" * 10_000_000), "not of 10 images"),
-        (("partition", "zlib_base64"), "%%%", "malformed"),
-        (("partition", "zlib_base64"), base64.b64encode(b"no zlib").decode(), "malformed"),
-        (("partition", "images"), 10**12, "allowed are"),
-        (("partition", "images"), -1, "allowed are"),
-        (("partition", "images"), "many", "malformed"),
-        (("partition",), 7, "malformed"),
-        (("splits",), {"holiday": {"n": 1, "sha256": ""}}, "malformed"),
-        (("union",), None, "malformed"),
+        (dataclasses.replace(GOOD, val=IndexSet(3, GOOD.val.sha256)), "the val images are not"),
+        (dataclasses.replace(GOOD, test=IndexSet(2, "0" * 64)), "the test images are not those"),
+        (dataclasses.replace(GOOD, union=IndexSet(8, GOOD.union.sha256)), "not the recorded union"),
+        (dataclasses.replace(GOOD, union=IndexSet(9, "0" * 64)), "not the recorded union"),
     ],
 )
-def test_a_record_that_was_tampered_with_proves_nothing(
-    path: tuple[str, ...], value: object, message: str
-) -> None:
-    data: Any = copy.deepcopy(record(SETS, 10))
-    assert verify_split(data)
-    entry = data
-    for key in path[:-1]:
-        entry = entry[key]
-    entry[path[-1]] = value
-    with pytest.raises(PartitionError, match=message):
-        verify_split(data)
+def test_sets_that_were_tampered_with_prove_nothing(tampered: SplitRecord, message: str) -> None:
+    verify_split(GOOD)
+    with pytest.raises(SplitError, match=message):
+        verify_split(tampered)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (letters(b"tcttveevet"), "are not those"),
+        (letters(b"t" * 9), "not of 10 images"),
+        (letters(b"t" * 10_000_000), "not of 10 images"),
+        ("%%%", "damaged"),
+        (base64.b64encode(b"no zlib").decode(), "damaged"),
+    ],
+)
+def test_an_assignment_that_was_tampered_with_proves_nothing(content: str, message: str) -> None:
+    assignment = dataclasses.replace(GOOD.assignment, zlib_base64=content)
+    with pytest.raises(SplitError, match=message):
+        verify_split(dataclasses.replace(GOOD, assignment=assignment))
+
+
+@pytest.mark.parametrize("images", [-1, 10**12])
+def test_an_assignment_has_a_limit(images: int) -> None:
+    with pytest.raises(ValueError, match="allowed"):
+        Assignment(images, GOOD.assignment.letters, "")

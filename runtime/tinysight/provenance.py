@@ -1,50 +1,32 @@
-"""What bundle.json keeps beside the artifacts: typed records of data, training and checks.
+"""Where a bundle comes from: provenance.json, which nothing needs in order to classify.
 
-The export stage fills them in, the runtime reads them, and `tinysight.records` is their format.
-What a record cannot vouch for, such as a training recipe, is a `JsonObject`: its own stage reads it.
+    data        the images, and which were used for training, calibration, validation and test
+    training    the run it was exported from
+    export      how the artifacts were made
+    artifacts   how each compares with the trained model
+
+bundle.json holds the file's size and SHA-256, so it is known to be the bundle's own; a device reads
+it only when it is asked (`tinysight info`, `verify`), and an answer does not wait for it. What the
+runtime cannot vouch for, such as a training recipe, is a `JsonObject`: its own stage reads that.
 """
 
-import math
-import re
+import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
-from tinysight.records import JsonObject
+from tinysight.bundle import PROVENANCE, Bundle, FileRecord, check_sha256
+from tinysight.errors import BundleError
+from tinysight.records import JsonObject, RecordError, from_json, parse_json, to_json
 from tinysight.stats import Accuracy, McNemar
 
-MAX_GOLDEN_INPUTS = 4096
-"""No more are asked of a device, whatever a bundle says."""
-MAX_GOLDEN_TOLERANCE = 1.0
-"""Of the logits' spread: beyond it, any answer would pass."""
+FORMAT = 1
+"""Of provenance.json."""
 MAX_IMAGES = 100_000_000
 """No more are unpacked from a split record, which may come from anywhere."""
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-def check_sha256(text: str) -> None:
-    """Raises ValueError unless `text` is a SHA-256 in hexadecimal."""
-    if not _SHA256.fullmatch(text):
-        raise ValueError(f"{text!r:.80} is not a SHA-256 of 64 hexadecimal digits")
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """The workstation's answers to the seeded inputs of `tinysight.integrity.golden`."""
-
-    logits: tuple[tuple[float, ...], ...]
-    """A row for each input, as many values as there are classes."""
-    tolerance: float
-    """The largest error of a logit that is allowed on a device, relative to their spread."""
-
-    def __post_init__(self) -> None:
-        if not 0 < len(self.logits) <= MAX_GOLDEN_INPUTS:
-            raise ValueError(f"{len(self.logits)} golden answers, allowed are {MAX_GOLDEN_INPUTS}")
-        if len({len(row) for row in self.logits}) != 1:
-            raise ValueError("the golden answers are not of one length")
-        if not 0 <= self.tolerance <= MAX_GOLDEN_TOLERANCE:
-            raise ValueError(f"the tolerance must lie in [0, {MAX_GOLDEN_TOLERANCE:g}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +42,6 @@ class ThresholdPoint:
     def __post_init__(self) -> None:
         parts = (self.threshold, self.coverage, self.accuracy or 0.0)
         if not all(0 <= part <= 1 for part in parts):
-            raise ValueError("threshold, coverage and accuracy must lie in [0, 1]")
-
-
-@dataclass(frozen=True, slots=True)
-class Abstention:
-    """The confidence below which "unknown" is recommended, chosen on validation images."""
-
-    threshold: float
-    rule: str
-    """How it was chosen, for people."""
-    coverage: float
-    accuracy: float
-    curve: tuple[ThresholdPoint, ...]
-    """What other thresholds would give."""
-
-    def __post_init__(self) -> None:
-        if not all(0 <= part <= 1 for part in (self.threshold, self.coverage, self.accuracy)):
             raise ValueError("threshold, coverage and accuracy must lie in [0, 1]")
 
 
@@ -167,14 +132,18 @@ class SaturationRecord:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactChecks:
-    """How an artifact compares with the trained model."""
+    """How an artifact compares with the trained model, and how it was made."""
 
     validation: Parity
     """On the images that decided whether it was written."""
     test: Parity
     """On images that decided nothing."""
+    confidence: ConfidenceRecord | None = None
+    """How good its probabilities are on the test images."""
     layers: LayerNoise | None = None
     int16_saturation: SaturationRecord | None = None
+    settings: JsonObject = field(default_factory=dict)
+    """All that is needed to make it again from the same run and data: `export.converter`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +162,7 @@ class IndexSet:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One letter an image, which says what it served for: sets that are disjoint by construction."""
+    """One letter for each image says what it was used for: the sets cannot overlap."""
 
     images: int
     letters: Mapping[str, str]
@@ -208,7 +177,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """Which image served for what, with the proof that none served twice."""
+    """Which image was used for what, with the proof that none was used twice."""
 
     train: IndexSet
     calibration: IndexSet
@@ -267,7 +236,7 @@ class TrainingSeconds:
     """How long a training took."""
 
     training: float
-    """From the first step to the last, with what had to be computed before, such as teacher logits."""
+    """From the first step to the last, and what was computed before, such as teacher logits."""
     per_epoch: float
     """The median."""
 
@@ -325,7 +294,48 @@ class ExportRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def check_temperature(temperature: float) -> None:
-    """Raises ValueError unless logits can be divided by it."""
-    if not 0 < temperature < math.inf:
-        raise ValueError("the temperature must be above 0, and finite")
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The content of provenance.json."""
+
+    data: DataRecord
+    training: TrainingRecord
+    export: ExportRecord
+    artifacts: Mapping[str, ArtifactChecks]
+    """By the artifact's name."""
+    curve: tuple[ThresholdPoint, ...] = ()
+    """What thresholds of confidence give on the validation images, by the default artifact."""
+
+
+def read_provenance(bundle: Bundle) -> Provenance | None:
+    """Where a bundle comes from; None where it does not tell. Raises BundleError."""
+    if bundle.folder is None or bundle.provenance is None:
+        return None
+    path = bundle.folder / PROVENANCE
+    try:
+        content = parse_json(bundle.read_checked(PROVENANCE, bundle.provenance))
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise RecordError(f"not of format {FORMAT}, which this tinysight reads")
+        return from_json(Provenance, content)
+    except RecordError as error:
+        raise BundleError(f"{path}: {error}") from None
+
+
+def require_provenance(bundle: Bundle) -> Provenance:
+    """As `read_provenance`, for what makes no sense without. Raises BundleError."""
+    provenance = read_provenance(bundle)
+    if provenance is None:
+        raise BundleError(
+            f"{bundle.name} does not tell where it comes from: it has no {PROVENANCE}"
+        )
+    return provenance
+
+
+def write_description(folder: Path, bundle: Bundle, provenance: Provenance) -> None:
+    """Writes bundle.json and provenance.json into a folder that nobody reads yet."""
+    text = json.dumps({"format": FORMAT, **to_json(provenance)}, indent=1, ensure_ascii=False)
+    content = (text + "\n").encode()
+    (folder / PROVENANCE).write_bytes(content)
+    record = FileRecord(hashlib.sha256(content).hexdigest(), len(content))
+    complete = dataclasses.replace(bundle, provenance=record)
+    (folder / "bundle.json").write_text(complete.as_text(), encoding="utf-8")
