@@ -48,9 +48,10 @@ class FitContext:
 
     def training_batches(self, epoch: int) -> Any:
         """The batches of an epoch, counted from 0, augmented and in its own order."""
-        recipe, train, targets = self.recipe, self.splits.train, self.targets
+        recipe, train = self.recipe, self.splits.train
+        targets: NDArray[Any] = self.targets
         if self.teacher_logits is not None:
-            targets = with_teacher_logits(targets, train, self.teacher_logits.of_epoch(epoch))  # type: ignore[assignment]
+            targets = with_teacher_logits(targets, train, self.teacher_logits.of_epoch(epoch))
         augmentation = Augmentation.of(recipe)
         params = None
         if augmentation is not None:

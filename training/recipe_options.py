@@ -7,7 +7,7 @@ are all made from this one description, so that they cannot contradict each othe
 import argparse
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -58,10 +58,8 @@ class Option:
 def option(
     default: Any, text: str, interval: Interval | None = None, *, distillation: bool = False
 ) -> Any:
-    """A dataclass field that the command line can set."""
-    return dataclasses.field(
-        default=default, metadata={_KEY: Option(text, interval, distillation)}
-    )
+    """A dataclass field that the command line can set; the arguments are those of `Option`."""
+    return dataclasses.field(default=default, metadata={_KEY: Option(text, interval, distillation)})
 
 
 def options_of(recipe_class: type) -> Iterator[tuple["dataclasses.Field[Any]", Option]]:
@@ -81,11 +79,17 @@ def check_ranges(recipe: Any) -> None:
 
 
 def add_options(
-    group: argparse._ArgumentGroup, recipe_class: type, default_of: Any, *, distillation: bool
+    group: argparse._ArgumentGroup,
+    recipe_class: type,
+    default_of: Callable[[str], str],
+    *,
+    distillation: bool,
 ) -> None:
     """Adds the options of one kind to a group of a parser; what is not given stays None.
 
     Args:
+        group: of a parser.
+        recipe_class: a dataclass with `option` fields.
         default_of: from a field's name to what its help says of the default.
         distillation: which kind: those that need a teacher, or all others.
     """
@@ -101,10 +105,8 @@ def add_options(
         else:
             arguments["type"] = kind
             arguments["metavar"] = {int: "N", float: "X"}[kind]  # type: ignore[index]
-        parts = [option_.help]
-        if option_.interval is not None:
-            parts.append(str(option_.interval))
-        help_ = f"{', '.join(parts)} (default: {default_of(field.name)})".replace("%", "%%")
+        range_ = "" if option_.interval is None else f"{option_.interval}; "
+        help_ = f"{option_.help} ({range_}default: {default_of(field.name)})".replace("%", "%%")
         group.add_argument(_flag(field.name), default=None, help=help_, **arguments)
 
 
@@ -112,7 +114,9 @@ def words(recipe: Any, usual: Any, *, distillation: bool) -> list[str]:
     """The command line words by which `recipe` differs from `usual`, of the same class.
 
     Args:
-        distillation: whether to give those that need a teacher, too.
+        recipe: an instance of a dataclass with `option` fields.
+        usual: another instance.
+        distillation: whether to include the options that need a teacher.
     """
     result: list[str] = []
     for field, option_ in options_of(type(recipe)):

@@ -73,9 +73,7 @@ def train(job: Job, progress: Progress) -> Run | None:
     resumed = _record_to_resume(job.out, record) if job.if_exists == "resume" else None
     if resumed is not None and resumed.result is not None:
         return Run(job.out, resumed) if is_chief() else None
-    from_checkpoint = (
-        resumed is not None and newest_checkpoint(job.out / "checkpoints") is not None
-    )
+    from_checkpoint = resumed is not None and newest_checkpoint(job.out / "checkpoints") is not None
     spec = spec_of(recipe.model)
     # Read before anything is written, since they may be missing.
     imagenet = None
@@ -231,10 +229,11 @@ def _record_to_resume(out: Path, record: RunRecord) -> RunRecord | None:
 def _create_folder(job: Job) -> None:
     """Makes the run folder; replaces an older run only where the job says so."""
     out = job.out
-    if out.exists() and any(out.iterdir()):
+    # A process that was killed may have left a temporary file.
+    if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+        if not (out / "run.json").exists():
+            raise RunError(f"{out} is not a run folder: choose another --out")
         if job.if_exists != "overwrite":
             raise RunError(f"{out} exists: --resume continues it, --overwrite replaces it")
-        if not (out / "run.json").exists():
-            raise RunError(f"{out} is not a run folder; it is not replaced")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)

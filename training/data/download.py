@@ -6,14 +6,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from training.data.dataset import Progress
 from training.data.errors import DataError, one_line
+from training.progress import ProgressCallback
 
 TIMEOUT_SECONDS = 30
 _CHUNK = 1 << 20
 
 
-def download(url: str, target: Path, md5: str, progress: Progress) -> None:
+def download(url: str, target: Path, md5: str, progress: ProgressCallback) -> None:
     """Fetches `url` into `target`, which appears only when its MD5 is right.
 
     What has arrived stays beside it as `.part`, and the next call goes on behind it.
@@ -39,7 +39,7 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(stream, "md5").hexdigest()
 
 
-def _fetch(url: str, part: Path, progress: Progress) -> None:
+def _fetch(url: str, part: Path, progress: ProgressCallback) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

@@ -1,8 +1,8 @@
 """A finished run as a teacher: its logits for every training image as the student will see it.
 
-The teacher's forward passes are the expensive part of a distillation. So the epochs cycle through a
-fixed number of augmented views of the training images, and the logits of each view are computed once
-and kept in the user's cache.
+The teacher's forward passes are the expensive part of a distillation. So the epochs cycle through
+a fixed number of augmented views of the training images, and the logits of each view are computed
+once and kept in the user's cache.
 """
 
 import hashlib

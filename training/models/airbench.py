@@ -1,7 +1,7 @@
 """The network of airbench (Jordan 2024, arXiv 2404.00498): a teacher that trains in minutes.
 
-A frozen layer that whitens small patches, then three pairs of wide convolutions. Meant as a teacher,
-not for a device: it takes 118 million multiply-accumulates per image of 32 x 32.
+A frozen layer that whitens small patches, then three pairs of wide convolutions. Meant as a
+teacher, not for a device: it takes 118 million multiply-accumulates per image of 32 x 32.
 """
 
 from collections.abc import Sequence

@@ -22,8 +22,8 @@ BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 WEIGHTS_VARIABLE = "TINYSIGHT_VGG16_WEIGHTS"
 
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
-"""Red, green and blue, in [0, 255]: subtracted from the pixels that VGG16 was trained on, whose order
-was blue, green, red. keras.applications.imagenet_utils, mode `caffe`."""
+"""Red, green and blue, in [0, 255]: subtracted from the pixels that VGG16 was trained on, whose
+order was blue, green, red. keras.applications.imagenet_utils, mode `caffe`."""
 
 STATISTICS_IMAGES = 256
 """Training images from which `init_from_imagenet` takes the channels' mean and variance."""
@@ -102,11 +102,11 @@ def finetuned(
 def init_from_imagenet(model: Any, weights: "ImagenetWeights", images: NDArray[np.uint8]) -> None:
     """Sets a `finetuned` model's kernels and normalizations so that it computes VGG16's features.
 
-    Kernels alone do not suffice: VGG16 also has biases, subtracts a mean, and its channels have very
-    different scales. Each normalization gets the offset and scale that the next layer expects of its
-    channels, up to one factor per layer, which keeps activations near 1 and which commutes with ReLU
-    and max pooling. Only at the images' borders the features differ, since VGG16 pads after it has
-    subtracted the mean.
+    Kernels alone do not suffice: VGG16 also has biases, subtracts a mean, and its channels have
+    very different scales. Each normalization gets the offset and scale that the next layer expects
+    of its channels, up to one factor per layer, which keeps activations near 1 and which commutes
+    with ReLU and max pooling. Only at the images' borders the features differ, since VGG16 pads
+    after it has subtracted the mean.
 
     Args:
         model: from `finetuned`.

@@ -38,7 +38,7 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
 
 
 def loss(recipe: Recipe, classes: int) -> Any:
-    """The loss function of a recipe: cross-entropy with label smoothing; distillation with a teacher.
+    """The loss of a recipe: cross-entropy with label smoothing; with a teacher, distillation.
 
     Returns a function of targets, int64 (b,) or those of `training.distillation.loss`, and logits
     (b, classes), to the loss of each image, float32 (b,).

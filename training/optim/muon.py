@@ -13,7 +13,7 @@ from training.tf_keras_setup import keras, tf
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic Newton-Schulz iteration in the post above, which moves singular values to near 1."""
+"""Of the quintic Newton-Schulz iteration in the post: it moves singular values to near 1."""
 SGD_LR_RATIO = 5.0
 """SGD's learning rate over that of kernels: 0.2 for the 0.04 of `training.recipes`."""
 _EPSILON = 1e-7

@@ -113,7 +113,7 @@ def test_without_test_images_a_fifth_of_each_class_is_held_out(
     assert len(data.parts["test"]) == 2
     assert sorted(data.targets[data.parts["test"]]) == [0, 1]
     assert len(data.parts["train"]) == 8
-    assert data.notes == ("the data brings no test images: 20% of each class are held out as such",)
+    assert data.notes == ("the data has no test images: 20% of each class are held out for testing",)
 
 
 def test_files_beside_the_classes_and_litter_are_left_out(
@@ -189,7 +189,7 @@ def drop(files: Files, *starts: str) -> Files:
         (lambda _: {}, ["no class folders"]),
         (
             lambda f: drop(f, "test", "train/dog/1", "train/dog/2", "train/dog/3", "train/dog/4"),
-            ["the class 'dog' has only 1 pictures: too few to set 20% of each class aside"],
+            ["the class 'dog' has only 1 pictures: too few to split 20% of each class off"],
         ),
     ],
     ids=[
