@@ -222,7 +222,7 @@ def _show(value: object) -> str:
 
 def run_model(args: argparse.Namespace) -> int:
     """`run`, and `distill`, which has teachers."""
-    recipe = _recipe(args)
+    recipe = recipe_from(args)
     _require_training()
     from training.console import TrainingConsole
     from training.data import load_dataset
@@ -250,7 +250,7 @@ def run_model(args: argparse.Namespace) -> int:
 
 
 def run_crossval(args: argparse.Namespace) -> int:
-    recipe = _recipe(args)
+    recipe = recipe_from(args)
     if args.folds < 2:
         args.error(f"argument --folds: must be at least 2, not {args.folds}")
     _require_training()
@@ -332,7 +332,7 @@ def _without_folders(words: Sequence[str]) -> list[str]:
     return [Path(word).name if Path(word).is_file() else word for word in words]
 
 
-def _recipe(args: argparse.Namespace) -> Recipe:
+def recipe_from(args: argparse.Namespace) -> Recipe:
     """The model's recipe with the changes of the command line; exits on an invalid value."""
     changes = {
         field.name: value

@@ -61,7 +61,7 @@ def load_dataset(
         path = cifar10.find_or_download(cache, progress)
     elif not path.exists():
         raise DataError(
-            f"{text!r} is neither a file or folder nor the name of a data set ({', '.join(NAMES)})"
+            f"{text!r} is neither a file, nor a folder, nor a data set ({', '.join(NAMES)})"
         )
     official = cifar10.find(path)
     if official is not None:

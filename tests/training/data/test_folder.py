@@ -215,7 +215,7 @@ def test_what_cannot_be_trained_on_is_one_line(
 def test_an_unknown_name_lists_the_known_ones(refused: Callable[..., str], cache: Path) -> None:
     refused(
         lambda: load_dataset("cifar100", cache=cache),
-        "'cifar100' is no file or folder, and no data set's name (digits, cifar10)",
+        "'cifar100' is neither a file, nor a folder, nor a data set (digits, cifar10)",
     )
 
 
@@ -252,7 +252,7 @@ def test_a_damaged_archive_is_one_line(
     ending: str, files: Files, tmp_path: Path, cache: Path, refused: Callable[..., str]
 ) -> None:
     path = tmp_path / f"pets.tar.{ending}"
-    with tarfile.open(path, f"w:{ending}") as tar:
+    with tarfile.open(path, f"w:{ending}") as tar:  # type: ignore[call-overload]
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
