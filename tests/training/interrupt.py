@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from unittest import mock
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def kill_at(out: Path, moment: Moment) -> None:
 
 def train_until(out: Path, moment: Moment) -> None:
     """The training of `_start`, in this process, which it kills."""
-    from training import checkpoint
+    from tinysight.files import new_folder
     from training.data import load_dataset
     from training.recipes import Recipe
     from training.train import Job, train
@@ -68,7 +69,6 @@ def train_until(out: Path, moment: Moment) -> None:
                 _kill()
 
     if moment == "while one is written":
-        new_folder = checkpoint.new_folder
 
         @contextlib.contextmanager
         def killed_before_the_rename(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
@@ -76,7 +76,7 @@ def train_until(out: Path, moment: Moment) -> None:
                 yield temporary
                 _kill()
 
-        checkpoint.new_folder = killed_before_the_rename  # type: ignore[assignment]
+        mock.patch("training.checkpoint.new_folder", killed_before_the_rename).start()
     recipe = Recipe("baseline", epochs=EPOCHS, batch_size=BATCH_SIZE, deterministic=True)
     train(Job(recipe, load_dataset("digits"), out, if_exists="resume"), Killer())
 

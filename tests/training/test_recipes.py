@@ -186,4 +186,6 @@ def test_help_needs_no_tensorflow_and_says_every_default(command: str) -> None:
         assert shown == (command == "distill" or not option.distillation)
         if shown:
             after = text.partition(f"{option.help} (")[2]
-            assert after.startswith(f"{option.interval}; default: " if option.interval else "default")
+            assert after.startswith(
+                f"{option.interval}; default: " if option.interval else "default"
+            )

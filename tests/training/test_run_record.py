@@ -67,7 +67,9 @@ PATHS = list(_paths(CONTENT))
 def test_a_field_of_a_wrong_type_is_one_line_from_every_command(
     path: Path_, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    export = pytest.importorskip("export.cli").main
+    pytest.importorskip("onnx")
+    from export.cli import main as export
+
     run = _write(tmp_path / "run", _changed(path, [{"unexpected": None}]))
     out = ["--out", str(tmp_path / "out")]
     _write(tmp_path / "runs" / "baseline", _changed(path, [{"unexpected": None}]))
@@ -75,7 +77,9 @@ def test_a_field_of_a_wrong_type_is_one_line_from_every_command(
     commands = {
         "distill": lambda: main(["distill", "baseline", "--teacher", str(run), *out]),
         "run": lambda: main(["run", "baseline", "--out", str(run), "--resume"]),
-        "crossval": lambda: main(["crossval", "baseline", "--out", str(tmp_path / "cv"), "--resume"]),
+        "crossval": lambda: main(
+            ["crossval", "baseline", "--out", str(tmp_path / "cv"), "--resume"]
+        ),
         "compare": lambda: main(["compare", "--runs", str(tmp_path / "runs"), *out]),
         "export": lambda: export([str(run), *out]),
     }

@@ -113,7 +113,9 @@ def test_without_test_images_a_fifth_of_each_class_is_held_out(
     assert len(data.parts["test"]) == 2
     assert sorted(data.targets[data.parts["test"]]) == [0, 1]
     assert len(data.parts["train"]) == 8
-    assert data.notes == ("the data has no test images: 20% of each class are held out for testing",)
+    assert data.notes == (
+        "the data has no test images: 20% of each class are held out for testing",
+    )
 
 
 def test_files_beside_the_classes_and_litter_are_left_out(
