@@ -92,7 +92,10 @@ def test_frozen_saves_the_whole_model(few: Path, weights: Path, tmp_path: Path) 
 def test_finetuned_starts_at_imagenet_and_resumes_without_its_weights(
     few: Path, weights: Path, tmp_path: Path
 ) -> None:
-    out, recipe = tmp_path / "a", replace(RECIPES["vgg16_finetuned"], epochs=2, batch_size=18, learning_rate=1e-4)
+    out, recipe = (
+        tmp_path / "a",
+        replace(RECIPES["vgg16_finetuned"], epochs=2, batch_size=18, learning_rate=1e-4),
+    )
     job = Job(recipe, load_dataset(few), out, weights=weights)
     with pytest.raises(KeyboardInterrupt):
         train(job, RecordedProgress(stop_after=1))
