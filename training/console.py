@@ -75,4 +75,4 @@ class TrainingConsole:
             self.print(f"Test accuracy {run.result.test} images")
         self.print(f"Trained in {run.result.seconds.training:.0f} s. Written to {run.folder}/:")
         self.print("  " + ", ".join(sorted(path.name for path in run.folder.iterdir())))
-        self.print(f"Next: python -m export {run.folder} --out bundles/{run.folder.name}")
+        self.print(f"Next: python -m export build {run.folder} --out bundles/{run.folder.name}")

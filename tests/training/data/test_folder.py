@@ -207,11 +207,10 @@ def test_what_cannot_be_trained_on_is_one_line(
     files: Files,
     folder: Write,
     archive: Write,
-    cache: Path,
     refused: Callable[..., str],
 ) -> None:
     path = (folder if kind == "folder" else archive)(change(files))
-    refused(lambda: load_dataset(path, cache=cache), *words)
+    refused(lambda: load_dataset(path), *words)
 
 
 def test_an_unknown_name_lists_the_known_ones(refused: Callable[..., str], cache: Path) -> None:
