@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from tinysight.bundle_records import Abstention, ConfidenceRecord, ThresholdPoint
+from tinysight.bundle import Abstention
+from tinysight.provenance import ConfidenceRecord, ThresholdPoint
 
 Logits = NDArray[np.float32]
 Targets = NDArray[np.int64]
@@ -35,6 +36,8 @@ class Confidence:
     """Logits are divided by it before the softmax."""
     abstention: Abstention | None
     """None where no threshold reaches `TARGET_ACCURACY`."""
+    curve: tuple[ThresholdPoint, ...]
+    """Coverage and accuracy at thresholds from 0 up, on the validation images."""
 
     def evaluate(self, logits: Logits, targets: Targets) -> ConfidenceRecord:
         """Calibration error, coverage and accuracy on images that were not used to choose them."""
@@ -55,7 +58,8 @@ class Confidence:
 def fit_confidence(logits: Logits, targets: Targets) -> Confidence:
     """Chooses temperature and threshold on validation images."""
     temperature = fit_temperature(logits, targets)
-    return Confidence(temperature, choose_threshold(*_top1(logits, targets, temperature)))
+    top1 = _top1(logits, targets, temperature)
+    return Confidence(temperature, choose_threshold(*top1), threshold_curve(*top1))
 
 
 def fit_temperature(logits: Logits, targets: Targets) -> float:
@@ -103,9 +107,7 @@ def choose_threshold(
     Returns:
         None where no threshold does, with at least `MIN_COVERAGE` of the images answered.
     """
-    points = [_point(confidence, correct, hundredths / 100) for hundredths in range(100)]
-    supported = [point for point in points if point.coverage >= MIN_COVERAGE]
-    for point in supported:
+    for point in _supported_points(confidence, correct):
         if point.accuracy is not None and point.accuracy >= target:
             return Abstention(
                 threshold=point.threshold,
@@ -113,9 +115,24 @@ def choose_threshold(
                 f"validation images are right, and {MIN_COVERAGE:.0%} or more of them are answered",
                 coverage=round(point.coverage, 4),
                 accuracy=round(point.accuracy, 4),
-                curve=tuple(_rounded(one) for one in supported[::_CURVE_STEP]),
             )
     return None
+
+
+def threshold_curve(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_]
+) -> tuple[ThresholdPoint, ...]:
+    """What other thresholds give; the arguments are those of `choose_threshold`."""
+    points = _supported_points(confidence, correct)[::_CURVE_STEP]
+    return tuple(_rounded(point) for point in points)
+
+
+def _supported_points(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_]
+) -> list[ThresholdPoint]:
+    """Of all thresholds in hundredths, those with `MIN_COVERAGE`."""
+    points = [_point(confidence, correct, hundredths / 100) for hundredths in range(100)]
+    return [point for point in points if point.coverage >= MIN_COVERAGE]
 
 
 def _top1(

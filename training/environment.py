@@ -3,8 +3,8 @@
 import platform
 from importlib.metadata import version
 
-from tinysight.bundle_records import TrainingDevice
 from tinysight.device import info
+from tinysight.provenance import TrainingDevice
 from tinysight.records import from_json, to_json
 from training.tf_keras_setup import keras, tf
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle_records import TrainingDevice, TrainingSeconds
+from tinysight.provenance import TrainingDevice, TrainingSeconds
 from tinysight.stats import Accuracy
 from training.calibration import fit_confidence
 from training.data import Dataset, Indices, Splits
@@ -134,7 +134,8 @@ def _result(trained: Trained, validation: _Evaluated, test: _Evaluated | None) -
         validation=validation.accuracy,
         test=None if test is None else test.accuracy,
         temperature=confidence.temperature,
-        abstain=confidence.abstention,
+        abstention=confidence.abstention,
+        curve=confidence.curve,
         confidence=None if test is None else confidence.evaluate(test.logits, test.targets),
         device=trained.device,
         versions=versions(),

@@ -13,22 +13,22 @@ checkpoints/     while it trains: the last finished epoch
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tinysight.bundle_records import (
-    Abstention,
+from tinysight.bundle import Abstention, check_sha256
+from tinysight.errors import TinysightError
+from tinysight.files import write_bytes
+from tinysight.provenance import (
     ConfidenceRecord,
     IndexSet,
     TeacherRecord,
+    ThresholdPoint,
     TrainingDevice,
     TrainingSeconds,
-    check_sha256,
-    check_temperature,
 )
-from tinysight.errors import TinysightError
-from tinysight.files import write_bytes
 from tinysight.records import RecordError, from_json, load_json, to_json
 from tinysight.stats import Accuracy
 from training.recipes import Recipe, recipe_of
@@ -94,14 +94,17 @@ class RunResult:
     test: Accuracy | None
     """None where the run has no test images, as a fold of a cross-validation."""
     temperature: float
-    abstain: Abstention | None
+    abstention: Abstention | None
+    curve: tuple[ThresholdPoint, ...]
+    """Coverage and accuracy by threshold, on the validation images."""
     confidence: ConfidenceRecord | None
     """On the test images; None without them."""
     device: TrainingDevice
     versions: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        check_temperature(self.temperature)
+        if not 0 < self.temperature < math.inf:
+            raise ValueError("the temperature must be above 0, and finite")
         if not 0 <= self.trainable_parameters <= self.parameters:
             raise ValueError(
                 f"{self.trainable_parameters} of {self.parameters} parameters trainable"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle_records import IndexSet
+from tinysight.provenance import IndexSet
 from training.data import Dataset, Indices, Splits, split
 from training.distillation.teacher import Teacher, TeacherLogits, teacher_logits
 from training.distribute import is_chief, strategy

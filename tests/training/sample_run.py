@@ -1,7 +1,7 @@
 """The record of a run that never was, for tests that need no training."""
 
-from tinysight.bundle_records import (
-    Abstention,
+from tinysight.bundle import Abstention
+from tinysight.provenance import (
     ConfidenceRecord,
     IndexSet,
     TeacherRecord,
@@ -26,7 +26,8 @@ def sample_result(seconds: float = 60.0) -> RunResult:
         validation=Accuracy(70, 100),
         test=Accuracy(240, 360),
         temperature=1.2,
-        abstain=Abstention(0.7, "a rule", 0.5, 0.95, (ThresholdPoint(0.0, 1.0, 0.7),)),
+        abstention=Abstention(0.7, "a rule", 0.5, 0.95),
+        curve=(ThresholdPoint(0.0, 1.0, 0.7),),
         confidence=ConfidenceRecord(360, 15, 0.1, 0.02, 0.5, 0.94),
         device=TrainingDevice(
             system="Linux",

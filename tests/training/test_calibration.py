@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tinysight.bundle_records import Abstention
+from tinysight.bundle import Abstention
 from tinysight.records import from_json, to_json
 
 pytest.importorskip("scipy")
@@ -19,6 +19,7 @@ from training.calibration import (
     choose_threshold,
     fit_confidence,
     fit_temperature,
+    threshold_curve,
 )
 
 
@@ -92,9 +93,9 @@ def test_a_lucky_few_choose_no_threshold() -> None:
 def test_coverage_falls_along_the_curve(seed: int) -> None:
     random = np.random.default_rng(seed)
     confidence = random.random(300)
-    abstention = choose_threshold(confidence, random.random(300) < confidence, target=0.5)
-    assert abstention is not None
-    coverage = [point.coverage for point in abstention.curve]
+    coverage = [
+        point.coverage for point in threshold_curve(confidence, random.random(300) < confidence)
+    ]
     assert coverage[0] == 1
     assert (np.diff(coverage) <= 0).all()
 

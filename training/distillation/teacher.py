@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle_records import TeacherRecord
 from tinysight.files import cache_folder, write_bytes
+from tinysight.provenance import TeacherRecord
 from tinysight.records import to_json
 from training.data import Dataset, Splits, hash_indices
 from training.data.augment import Augmentation
