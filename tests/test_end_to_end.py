@@ -39,9 +39,8 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(tmp_path, capfd, monk
     assert main(["demo", "--data", str(tmp_path / "mine"), "--out", str(out)]) == 0
 
     record = json.loads((out / "run" / "run.json").read_text())
-    assert record["status"] == "finished"
-    assert record["test"]["n"] == 100
-    assert record["test"]["value"] > 0.5  # by chance: 0.1
+    assert record["result"]["test"]["n"] == 100
+    assert record["result"]["test"]["value"] > 0.5  # by chance: 0.1
     bundle = load_bundle(out / "bundle")
     assert bundle.labels == tuple(f"number {digit}" for digit in range(10))
     picture = sorted((out / "pictures").glob("*.png"))[0]

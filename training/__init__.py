@@ -1,1 +1,1 @@
-"""The workstation's first stage: from images to a trained model. `python -m training --help`."""
+"""The first stage, on a workstation: from images to a trained model. `python -m training --help`."""

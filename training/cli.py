@@ -8,27 +8,38 @@ import dataclasses
 import math
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinysight.console import require_extra, run_cli
 from training.conv_stack import Stack
-from training.recipes import DISTILL_ONLY, RECIPES, Recipe, recipe_of
+from training.recipe_options import add_options, options_of
+from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of
 
 if TYPE_CHECKING:
     from training.data import Dataset
+    from training.train import Job
 
 _FEW_STEPS = 10
-"""In an epoch: with fewer, a large batch leaves a short training hardly any."""
-_DATA_HELP = """
-DATA is digits (bundled), cifar10 (downloaded once), or a folder or tar archive with
-train/<class>/* and perhaps val/<class>/* and test/<class>/*."""
+"""Per epoch: with fewer, a short training with large batches hardly learns."""
+_DATA = """
+DATA is digits (bundled with scikit-learn), cifar10 (downloaded once), or a folder or tar archive
+with train/<class>/* and optionally val/<class>/* and test/<class>/*."""
+_WEIGHTS = (
+    "file of VGG16's ImageNet weights without top, .h5 (default: $TINYSIGHT_VGG16_WEIGHTS, or a "
+    "download)"
+)
+_TABLE = ("epochs", "batch_size", "optimizer", "learning_rate", "l2", "ema_decay", "cutout")
+"""The settings of each model's default recipe that the help shows."""
 
 
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
-        prog="python -m training", description="Train models on small images."
+        prog="python -m training",
+        description="Train models on small images, to be exported with `python -m export`.",
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
@@ -44,203 +55,246 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_run(commands: Any) -> None:
+    models = sorted(RECIPES.keys() - DISTILL_ONLY)
     run = commands.add_parser(
         "run",
-        help="train one model into a run folder",
-        description="Trains one model and writes a run folder: run.json (recipe, versions, splits, "
-        "accuracies), model.keras, history.csv, curves.png, confusion.png, test_logits.npy.",
-        epilog="examples:\n"
+        help="train one model on labelled images",
+        description=_wrap(
+            "Trains one model on labelled images and writes a run folder: run.json (recipe, data, "
+            "accuracies, times, versions), model.keras, history.csv, curves.png, confusion.png, "
+            "test_logits.npy."
+        ),
+        epilog=f"{_defaults(models)}\n\nexamples:\n"
         "  python -m training run baseline --out runs/digits\n"
-        "  python -m training run baseline --data cifar10 --out runs/cifar\n"
-        "  python -m training run vgg16_finetuned --data my_images/ --out runs/mine\n"
-        f"  python -m training run vgg16_finetuned --data my_images/ --out runs/mine --resume\n"
-        f"{_DATA_HELP}",
+        "  python -m training run edge_s --data cifar10 --out runs/cifar\n"
+        "  python -m training run edge_s --data cifar10 --out runs/cifar --resume\n"
+        f"  python -m training run vgg16_finetuned --data my_images/ --out runs/mine\n{_DATA}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_training(run, sorted(RECIPES.keys() - DISTILL_ONLY))
-    run.set_defaults(run=run_model)
+    _add_training(run, models, partial(_default_help, models))
+    run.set_defaults(run=run_model, error=run.error)
 
 
 def _add_distill(commands: Any) -> None:
+    models = sorted(RECIPES.keys() - RUN_ONLY)
     distill = commands.add_parser(
         "distill",
-        help="train one model, taught by a finished run",
-        description="Trains a model like `run`, from the labels and from what a teacher answers to "
-        "the same augmented images. A teacher is a finished run on the same data, whose split the "
-        "student takes over. Its answers are kept in the cache, for other students too.",
-        epilog="example:\n"
+        help="train one model on the outputs of finished runs, its teachers",
+        description=_wrap(
+            "Trains a student: a model that learns from the labels and from the logits of one or "
+            "more teachers for the same augmented images. Teachers are finished runs on the same "
+            "data, whose split the student takes over. Their logits are cached, also for other "
+            "students."
+        ),
+        epilog=f"{_defaults(models)}\n\nexample:\n"
         "  python -m training run airbench --data my_images/ --out runs/teacher\n"
         "  python -m training distill edge_s --teacher runs/teacher --data my_images/ "
-        f"--out runs/mine\n{_DATA_HELP}",
+        f"--out runs/mine\n{_DATA}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    recipe = _add_training(distill, sorted(model for model in RECIPES if model != "vgg16_frozen"))
+
+    def default_of(name: str) -> str:
+        own = name != "val_fraction"
+        return _default_help(models, name) if own else "that of the first teacher"
+
+    _add_training(distill, models, default_of)
     distill.add_argument(
         "--teacher", type=Path, nargs="+", required=True, dest="teachers", metavar="RUN",
-        help="the folder of its run; of several, the mean of their answers is taught",
+        help="run folder of the teacher; of several, the mean of their logits is used (required)",
     )  # fmt: skip
-    recipe.add_argument("--mixed", type=float, help="part of the images blended with another")
-    recipe.add_argument("--temperature", type=float, help="that softens the answers of both")
-    recipe.add_argument("--teacher-weight", type=float, help="in the loss, the labels' is the rest")
-    recipe.add_argument("--copies", type=int, help="augmented copies that the teacher answers for")
-    distill.set_defaults(run=run_model)
+    group = distill.add_argument_group("distillation", "settings of the distillation")
+    add_options(group, Recipe, partial(_default_help, models), distillation=True)
+    distill.set_defaults(run=run_model, error=distill.error)
 
 
 def _add_crossval(commands: Any) -> None:
+    models = sorted(RECIPES.keys() - DISTILL_ONLY)
     crossval = commands.add_parser(
         "crossval",
         help="cross-validate one model",
-        description="Trains a model once for each stratified fold of all but the test images, and "
-        "writes crossval.json, crossval.md and crossval.png. --resume goes on fold by fold.",
-        epilog=f"example:\n  python -m training crossval baseline --folds 5 --out runs/cv\n"
-        f"{_DATA_HELP}",
+        description=_wrap(
+            "Trains a model once for each stratified fold of all but the test images, and writes "
+            "crossval.json, crossval.md, crossval.png and a run folder for each fold."
+        ),
+        epilog=f"{_defaults(models)}\n\nexample:\n"
+        f"  python -m training crossval baseline --folds 5 --out runs/cv\n{_DATA}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_training(crossval, sorted(RECIPES.keys() - DISTILL_ONLY))
-    crossval.add_argument("--folds", type=int, default=5, help="how many (5)")
-    crossval.set_defaults(run=run_crossval)
+    _add_training(crossval, models, partial(_default_help, models))
+    crossval.add_argument(
+        "--folds", type=int, default=5, metavar="N", help="folds, at least 2 (default: 5)"
+    )
+    crossval.set_defaults(run=run_crossval, error=crossval.error)
 
 
 def _add_compare(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
-        help="small CNN against VGG16, frozen and fine-tuned: a report",
-        description="Trains the baseline, VGG16 frozen with both preprocessings, and VGG16 "
-        "fine-tuned, or picks up what is finished or was interrupted in RUNS; then writes "
-        "OUT/report.md with its pictures, and OUT/report.html, which is complete in itself.",
+        help="compare a small CNN with VGG16, frozen and fine-tuned, in a report",
+        description=_wrap(
+            "Trains the baseline, VGG16 frozen with both preprocessings, and VGG16 fine-tuned; "
+            "runs that are in RUNS already are kept, or resumed where they were interrupted. Then "
+            "writes OUT/report.md with its plots, and OUT/report.html, a single file."
+        ),
         epilog=f"example:\n  python -m training compare --data cifar10 --runs runs --out report\n"
-        f"{_DATA_HELP}",
+        f"{_DATA}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    compare.add_argument("--data", default="digits", help="what to train on (digits)")
-    compare.add_argument("--runs", type=Path, required=True, help="the folder of the four runs")
-    compare.add_argument("--out", type=Path, required=True, help="the folder of the report")
-    compare.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (downloads them)")
+    _add_data(compare)
+    compare.add_argument(
+        "--runs", type=Path, required=True, help="folder of the four run folders (required)"
+    )
+    compare.add_argument("--out", type=Path, required=True, help="folder of the report (required)")
     compare.set_defaults(run=run_compare)
 
 
-def _add_training(command: argparse.ArgumentParser, models: Sequence[str]) -> Any:
-    """What every training takes; returns the group of the recipe's settings."""
+def _add_training(
+    command: argparse.ArgumentParser, models: Sequence[str], default_of: Callable[[str], str]
+) -> None:
+    """The arguments of every command that trains one model."""
     command.add_argument(
         "model", type=_model(models), metavar="MODEL",
-        help=f"{', '.join(models)}; or a stack of 3 x 3 convolutions, such as 32s2-48-64s2-64: "
-        "their filters, and s2 where the image is halved",
+        help=f"{', '.join(models)}; or a stack of 3 x 3 convolutions such as 32s2-48-64s2-64: the "
+        "filters of each, with s2 for a stride of 2",
     )  # fmt: skip
-    command.add_argument("--data", default="digits", help="what to train on (digits)")
-    command.add_argument("--out", type=Path, required=True, help="the folder to write")
-    command.add_argument("--weights", type=Path, help="VGG16's ImageNet weights (downloads them)")
-    present = command.add_mutually_exclusive_group()
-    present.add_argument("--resume", action="store_true", help="go on with what was stopped")
-    present.add_argument("--overwrite", action="store_true", help="replace what is there")
-    recipe = command.add_argument_group("recipe", "what shall differ from the model's own")
-    recipe.add_argument("--epochs", type=int, help="passes over the training images")
-    recipe.add_argument("--small-epochs", type=int, help="the first of them, on smaller images")
-    recipe.add_argument("--cutout", type=float, help="part of the side that is erased, 0 for none")
-    recipe.add_argument("--average", type=float, help="of the weights, kept by a step, 0 for none")
-    recipe.add_argument("--batch-size", type=int, help="images a step, over all devices")
-    recipe.add_argument(
-        "--optimizer", choices=("adam", "sgd", "muon"),
-        help="muon where batch normalization follows every convolution",
+    _add_data(command)
+    command.add_argument("--out", type=Path, required=True, help="run folder to write (required)")
+    existing = command.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--resume", action="store_const", const="resume", default="fail", dest="if_exists",
+        help="where OUT exists, continue after its last finished epoch (default: fail)",
     )  # fmt: skip
-    recipe.add_argument("--learning-rate", type=float, help="of Adam, or the others' peak")
-    recipe.add_argument("--l2", type=float, help="penalty on kernels, 0 for none; muon needs none")
-    recipe.add_argument("--val-fraction", type=float, help="of the training images")
-    recipe.add_argument("--seed", type=int, help="split, weights, order, augmentation, dropout")
-    recipe.add_argument("--preprocessing", choices=("unit", "imagenet"), help="for vgg16_frozen")
-    recipe.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16", "float16"), help="of the arithmetic"
+    existing.add_argument(
+        "--overwrite", action="store_const", const="overwrite", dest="if_exists",
+        help="where OUT exists, replace it (default: fail)",
+    )  # fmt: skip
+    group = command.add_argument_group(
+        "recipe", "settings of the training; defaults that depend on the model are in a table below"
     )
-    recipe.add_argument("--xla", action="store_true", default=None, help="compile the step")
-    recipe.add_argument(
-        "--deterministic", action="store_true", default=None, help="bit-identical, but slower"
+    add_options(group, Recipe, default_of, distillation=False)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", default="digits", help="images to train on, see below (default: digits)"
     )
-    return recipe
+    command.add_argument("--weights", type=Path, metavar="FILE", help=_WEIGHTS)
+
+
+def _default_help(models: Sequence[str], name: str) -> str:
+    """What a help line says of the default of a recipe's field, for these models."""
+    by_model = {model: getattr(RECIPES[model], name) for model in models}
+    usual = by_model["edge_s"]
+    if len(set(by_model.values())) == 1:
+        return _show(usual)
+    if name in _TABLE:
+        return "see below"
+    by_value: dict[str, list[str]] = {}
+    for model, value in by_model.items():
+        if value != usual:
+            by_value.setdefault(_show(value), []).append(model)
+    others = (f"{value} for {', '.join(names)}" for value, names in by_value.items())
+    return "; ".join((_show(usual), *others))
+
+
+def _defaults(models: Sequence[str]) -> str:
+    """A table of the models' default settings."""
+    header = ["model", *(name.replace("_", "-") for name in _TABLE)]
+    rows = [[model, *(_show(getattr(RECIPES[model], name)) for name in _TABLE)] for model in models]
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    return "\n".join(["defaults by model (a stack has those of edge_s):", *lines])
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, 96)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def run_model(args: argparse.Namespace) -> int:
-    """`run`, and `distill`, which names a teacher."""
-    recipe = _recipe(args)
-    _need_training()
+    """`run`, and `distill`, which has teachers."""
+    recipe = recipe_from(args)
+    _require_training()
     from training.console import TrainingConsole
     from training.data import load_dataset
 
-    with TrainingConsole() as screen:
-        dataset = load_dataset(args.data, progress=screen.count)
-        screen.say_data(dataset)
+    with TrainingConsole() as console:
+        dataset = load_dataset(args.data, progress=console.count)
+        console.print_dataset(dataset)
         if note := _note_on_steps(recipe, dataset):
-            screen.say(note)
+            console.print(note)
         from training.distillation.teacher import (  # here, since it takes three seconds
             read_teacher,
             student_recipe,
         )
         from training.train import train
 
-        teachers = [read_teacher(folder) for folder in getattr(args, "teachers", ())]
-        if teachers:
+        job = _job(args, recipe, dataset)
+        if hasattr(args, "teachers"):
+            teachers = [read_teacher(folder) for folder in args.teachers]
             recipe = student_recipe(recipe, teachers, val_fraction=args.val_fraction)
-        run = train(
-            recipe,
-            dataset,
-            args.out,
-            screen,
-            weights=args.weights,
-            teachers=teachers,
-            resume=args.resume,
-            overwrite=args.overwrite,
-        )
+            job = dataclasses.replace(job, recipe=recipe, teachers=teachers)
+        run = train(job, console)
         if run is not None:  # else another worker writes it
-            screen.say_result(run)
+            console.print_result(run)
     return 0
 
 
 def run_crossval(args: argparse.Namespace) -> int:
-    recipe = _recipe(args)
+    recipe = recipe_from(args)
     if args.folds < 2:
-        parser().error("cross-validation needs at least 2 folds")
-    _need_training()
+        args.error(f"argument --folds: must be at least 2, not {args.folds}")
+    _require_training()
     from training.console import TrainingConsole
     from training.data import load_dataset
 
-    with TrainingConsole() as screen:
-        dataset = load_dataset(args.data, progress=screen.count)
-        screen.say_data(dataset)
+    with TrainingConsole() as console:
+        dataset = load_dataset(args.data, progress=console.count)
+        console.print_dataset(dataset)
         from training.crossval import cross_validate
 
-        cross_validate(
-            recipe,
-            dataset,
-            args.out,
-            screen,
-            count=args.folds,
-            weights=args.weights,
-            resume=args.resume,
-            overwrite=args.overwrite,
-        )
+        cross_validate(_job(args, recipe, dataset), console, count=args.folds)
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
     return 0
 
 
 def run_compare(args: argparse.Namespace) -> int:
-    _need_training()
+    _require_training()
     from training.console import TrainingConsole
     from training.data import load_dataset
 
-    with TrainingConsole() as screen:
-        dataset = load_dataset(args.data, progress=screen.count)
-        screen.say_data(dataset)
+    with TrainingConsole() as console:
+        dataset = load_dataset(args.data, progress=console.count)
+        console.print_dataset(dataset)
         from training.compare.report import write_report
         from training.compare.runs import run_all
 
-        entries = run_all(dataset, args.runs, screen, screen.say, args.weights)
-        command = f"python -m training compare {shlex.join(_shown(sys.argv[2:]))}"
-        write_report(entries, dataset, args.out, command)
-    print(f"Written to {args.out}/: report.html (complete in itself), report.md and its pictures")
+        runs = run_all(dataset, args.runs, console, args.weights)
+        command = f"python -m training compare {shlex.join(_without_folders(sys.argv[2:]))}"
+        write_report(runs, dataset, args.out, command)
+    print(f"Written to {args.out}/: report.html (a single file), report.md and its plots")
     return 0
 
 
+def _job(args: argparse.Namespace, recipe: Recipe, dataset: "Dataset") -> "Job":
+    from training.train import Job
+
+    if_exists: Literal["fail", "resume", "overwrite"] = args.if_exists
+    return Job(recipe, dataset, args.out, weights=args.weights, if_exists=if_exists)
+
+
 def _model(models: Sequence[str]) -> Callable[[str], str]:
-    """One of these, or a stack, for argparse."""
+    """An argparse type: one of these names, or a stack."""
 
     def parse(text: str) -> str:
         if text not in models:
@@ -248,7 +302,7 @@ def _model(models: Sequence[str]) -> Callable[[str], str]:
                 Stack.parse(text)
             except ValueError:
                 raise argparse.ArgumentTypeError(
-                    f"invalid choice: {text!r}; there are {', '.join(models)}, and stacks"
+                    f"invalid choice: {text!r}; choose from {', '.join(models)}, or a stack"
                 ) from None
         return text
 
@@ -256,7 +310,7 @@ def _model(models: Sequence[str]) -> Callable[[str], str]:
 
 
 def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
-    """A hint where an epoch has very few steps; recipes were found on 45,000 images."""
+    """A hint where an epoch has very few steps; the recipes were tuned on 45,000 images."""
     own_val = "val" in dataset.parts
     images = len(dataset.parts["train"]) * (1 if own_val else 1 - recipe.val_fraction)
     steps = math.ceil(images / recipe.batch_size)
@@ -264,28 +318,29 @@ def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
         return None
     return (
         f"Note: an epoch has {steps} step{'s' * (steps > 1)} of {recipe.batch_size} images. With "
-        "so few, a smaller --batch-size, and a --learning-rate smaller by as much, may learn more."
+        "so few, a smaller --batch-size with a proportionally smaller --learning-rate may be more "
+        "accurate."
     )
 
 
-def _need_training() -> None:
+def _require_training() -> None:
     require_extra("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
 
 
-def _shown(words: Sequence[str]) -> list[str]:
-    """The words of a command, without the folders in which files lie on this machine."""
+def _without_folders(words: Sequence[str]) -> list[str]:
+    """The words of a command, without the folders in which files are on this machine."""
     return [Path(word).name if Path(word).is_file() else word for word in words]
 
 
-def _recipe(args: argparse.Namespace) -> Recipe:
-    """The model's recipe with what the command line changes in it; exits on a senseless value."""
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """The model's recipe with the changes of the command line; exits on an invalid value."""
     changes = {
         field.name: value
-        for field in dataclasses.fields(Recipe)
-        if field.name not in ("model", "teacher")
-        and (value := getattr(args, field.name, None)) is not None
+        for field, _ in options_of(Recipe)
+        if (value := getattr(args, field.name, None)) is not None
     }
     try:
         return dataclasses.replace(recipe_of(args.model), **changes)
     except ValueError as error:
-        parser().error(str(error))
+        args.error(str(error))
+        raise AssertionError from None  # argparse has exited

@@ -1,11 +1,10 @@
-"""What a person sees of a training: one moving bar, and a line for each finished epoch."""
+"""A training on the terminal: a progress bar, and a line for each finished epoch."""
 
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tinysight.stats import Accuracy
 from training.data import Dataset
 from training.run_folder import Run
 
@@ -38,13 +37,13 @@ class TrainingConsole:
     ) -> None:
         self._bar.stop()
         if kind is KeyboardInterrupt and self._training:
-            self.say("Stopped. The same command with --resume goes on after the last epoch.")
+            self.print("Stopped. The same command with --resume continues after the last epoch.")
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         self._console.print(line)
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Shows a count; a total of 0 is an unknown one."""
+        """Updates the progress bar; a total of 0 is unknown."""
         if self._task is None:
             self._task = self._bar.add_task(what, count="")
         count = f"{done:,} of {total:,}" if total else f"{done:,}"
@@ -55,25 +54,25 @@ class TrainingConsole:
     def started(self, done: int, epochs: int) -> None:
         self._training = True
         if done:
-            self.say(f"Going on after epoch {done} of {epochs}.")
+            self.print(f"Resuming after epoch {done} of {epochs}.")
 
     def finished_epoch(self, epoch: int, row: dict[str, float]) -> None:
-        self.say(
+        self.print(
             f"epoch {epoch + 1:>3}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}  "
             f"validation loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.2%}  "
             f"{row['seconds']:.1f} s"
         )
 
-    def say_data(self, dataset: Dataset) -> None:
+    def print_dataset(self, dataset: Dataset) -> None:
         parts = ", ".join(f"{len(indices):,} {name}" for name, indices in dataset.parts.items())
-        self.say(f"{dataset.title}: {len(dataset.labels)} classes, {parts}")
+        self.print(f"{dataset.title}: {len(dataset.labels)} classes, {parts}")
         for note in dataset.notes:
-            self.say(f"Note: {note}.")
+            self.print(f"Note: {note}.")
 
-    def say_result(self, run: Run) -> None:
-        for name, title in (("validation", "Validation"), ("test", "Test")):
-            entry = run.record[name]
-            self.say(f"{title} accuracy {Accuracy(entry['correct'], entry['n'])} images")
-        self.say(f"Trained in {run.record['seconds']['training']:.0f} s. Written to {run.folder}/:")
-        self.say("  " + ", ".join(sorted(path.name for path in run.folder.iterdir())))
-        self.say(f"Next: python -m export build {run.folder} --out bundles/{run.folder.name}")
+    def print_result(self, run: Run) -> None:
+        self.print(f"Validation accuracy {run.result.validation} images")
+        if run.result.test is not None:
+            self.print(f"Test accuracy {run.result.test} images")
+        self.print(f"Trained in {run.result.seconds.training:.0f} s. Written to {run.folder}/:")
+        self.print("  " + ", ".join(sorted(path.name for path in run.folder.iterdir())))
+        self.print(f"Next: python -m export build {run.folder} --out bundles/{run.folder.name}")

@@ -1,49 +1,68 @@
-"""Stratified cross-validation: as many runs as folds, none of which looks at the test images."""
+"""Stratified cross-validation: a run for each fold, none of which uses the test images."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from tinysight.files import write_bytes
+from tinysight.records import to_json
+from tinysight.stats import Accuracy
 from training.data import Dataset, Splits
 from training.progress import Progress
-from training.recipes import Recipe
-from training.train import train
+from training.train import Job, train
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One finished run of a cross-validation."""
+
+    number: int
+    """Counted from 1."""
+    seconds: float
+    """Of its training."""
+    validation: Accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The validation accuracies of all folds, as fractions."""
+    """The content of crossval.json."""
 
-    accuracies: tuple[float, ...]
+    title: str
+    folds: tuple[Fold, ...]
+
+    DERIVED: ClassVar = ("mean", "deviation", "interval")
 
     @property
     def mean(self) -> float:
-        return float(np.mean(self.accuracies))
+        """Of the validation accuracies, as a fraction."""
+        return float(np.mean([fold.validation.value for fold in self.folds]))
 
     @property
     def deviation(self) -> float:
         """The sample standard deviation over the folds."""
-        return float(np.std(self.accuracies, ddof=1))
+        return float(np.std([fold.validation.value for fold in self.folds], ddof=1))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, by Student's t over the folds. It is somewhat too narrow, as folds share their
-        training images: Bengio and Grandvalet (2004) show that no estimate is free of that."""
+        """95 %, by Student's t over the folds.
+
+        Somewhat too narrow, as folds share their training images: Bengio and Grandvalet (2004) show
+        that no unbiased estimate of the variance exists.
+        """
         from scipy.stats import t
 
-        n = len(self.accuracies)
+        n = len(self.folds)
         half = float(t.ppf(0.975, n - 1)) * self.deviation / float(np.sqrt(n))
         return self.mean - half, self.mean + half
 
 
 def folds(dataset: Dataset, count: int, seed: int) -> Iterator[Splits]:
-    """The splits of each fold: all but the test images, every one validated once."""
+    """The splits of each fold; all but the test images are in one validation part each."""
     from sklearn.model_selection import StratifiedKFold
 
     parts = [dataset.parts[name] for name in ("train", "val") if name in dataset.parts]
@@ -53,66 +72,61 @@ def folds(dataset: Dataset, count: int, seed: int) -> Iterator[Splits]:
         yield Splits(pool[rest], pool[held_out], test=pool[:0])
 
 
-def cross_validate(
-    recipe: Recipe,
-    dataset: Dataset,
-    out: Path,
-    progress: Progress,
-    *,
-    count: int,
-    weights: Path | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> Summary:
-    """Trains a run for each fold into `out/fold-N`, and writes the table and the picture.
+def cross_validate(job: Job, progress: Progress, *, count: int) -> Summary:
+    """Trains a run for each fold into `job.out/fold-N`, and writes the table and the plot.
 
-    With `resume`, finished folds are kept and a broken one goes on. Errors are those of `train`.
+    With `resume`, finished folds are kept and an interrupted one continues. Errors are those of
+    `train`.
     """
-    rows: list[dict[str, Any]] = []
-    for number, splits in enumerate(folds(dataset, count, recipe.seed), start=1):
-        run = train(
-            recipe,
-            dataset,
-            out / f"fold-{number}",
-            progress,
-            splits=splits,
-            weights=weights,
-            resume=resume,
-            overwrite=overwrite,
-        )
+    rows: list[Fold] = []
+    for number, splits in enumerate(folds(job.dataset, count, job.recipe.seed), start=1):
+        run = train(replace(job, out=job.out / f"fold-{number}", splits=splits), progress)
         if run is not None:
-            seconds = run.record["seconds"]["training"]
-            rows.append({"fold": number, "seconds": seconds, **run.record["validation"]})
-    summary = Summary(tuple(row["value"] for row in rows))
-    title = f"{recipe.model} on {dataset.title}, {count} folds"
-    _write(out, title, rows, summary)
+            rows.append(Fold(number, run.result.seconds.training, run.result.validation))
+    title = f"{job.recipe.model} on {job.dataset.title}, {count} folds"
+    summary = Summary(title, tuple(rows))
+    _write(job.out, summary)
     return summary
 
 
-def _write(out: Path, title: str, rows: list[dict[str, Any]], summary: Summary) -> None:
+def _write(out: Path, summary: Summary) -> None:
+    content = json.dumps(to_json(summary), indent=2) + "\n"
+    write_bytes(out / "crossval.json", content.encode())
+    write_bytes(out / "crossval.md", _markdown(summary).encode())
+    _plot(summary, out / "crossval.png")
+
+
+def _markdown(summary: Summary) -> str:
     low, high = summary.interval
-    figures = {"mean": summary.mean, "deviation": summary.deviation, "interval": [low, high]}
-    content = {"title": title, "folds": rows, **figures}
-    write_bytes(out / "crossval.json", (json.dumps(content, indent=2) + "\n").encode())
-    lines = [f"# {title}", "", "| fold | validation accuracy | n | seconds |", "|--:|--:|--:|--:|"]
-    lines += [
-        f"| {row['fold']} | {row['value']:.2%} | {row['n']:,} | {row['seconds']:.0f} |"
-        for row in rows
+    rows = [
+        f"| {fold.number} | {fold.validation.value:.2%} | {fold.validation.n:,} "
+        f"| {fold.seconds:.0f} |"
+        for fold in summary.folds
     ]
-    lines += [
+    lines = [
+        f"# {summary.title}",
+        "",
+        "| fold | validation accuracy | n | seconds |",
+        "|--:|--:|--:|--:|",
+        *rows,
         "",
         f"Mean {summary.mean:.2%}, standard deviation {summary.deviation:.2%}, "
         f"95 % interval {low:.2%} to {high:.2%} (Student's t over the folds).",
     ]
-    write_bytes(out / "crossval.md", ("\n".join(lines) + "\n").encode())
+    return "\n".join(lines) + "\n"
+
+
+def _plot(summary: Summary, path: Path) -> None:
+    low, high = summary.interval
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.subplots()
-    values = [100 * value for value in summary.accuracies]
+    numbers = [fold.number for fold in summary.folds]
     axes.axhspan(100 * low, 100 * high, color="#1f5fbf", alpha=0.12, label="95 % interval")
     axes.axhline(100 * summary.mean, color="#1f5fbf", lw=1, label="mean")
-    axes.plot(range(1, len(values) + 1), values, "o", color="#d9822b", label="fold")
-    axes.set_xticks(range(1, len(values) + 1))
-    axes.set(xlabel="fold", ylabel="validation accuracy (%)", title=title)
+    values = [100 * fold.validation.value for fold in summary.folds]
+    axes.plot(numbers, values, "o", color="#d9822b", label="fold")
+    axes.set_xticks(numbers)
+    axes.set(xlabel="fold", ylabel="validation accuracy (%)", title=summary.title)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(out / "crossval.png", dpi=120)
+    figure.savefig(path, dpi=120)

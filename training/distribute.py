@@ -1,4 +1,4 @@
-"""One code path from a laptop to several hosts: tf.distribute picks the devices."""
+"""Devices of a training, from a laptop to several hosts, by tf.distribute."""
 
 import json
 import os
@@ -9,12 +9,12 @@ from training.tf_keras_setup import tf
 
 
 def strategy() -> Any:
-    """How the work is shared out.
+    """The tf.distribute strategy of this process.
 
     Where TF_CONFIG names several hosts, MultiWorkerMirroredStrategy; it must be made before
-    anything else is computed. Where there are several GPUs, MirroredStrategy (untested there).
-    Else TensorFlow's default, which shares nothing. A recipe's batch is the global one: each
-    replica takes its part of it.
+    anything else is computed. With several GPUs, MirroredStrategy (not tested on GPUs). Else
+    TensorFlow's default, with one replica. A recipe's batch size is the global one: each replica
+    takes its part of it.
     """
     if _workers() > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -24,7 +24,7 @@ def strategy() -> Any:
 
 
 def is_chief() -> bool:
-    """Whether this process writes the run folder: the first worker, or the only one."""
+    """Whether this process writes the run folder: the first worker, or a single process."""
     task = _config().get("task", {})
     return task.get("type", "worker") == "chief" or (
         int(task.get("index", 0)) == 0 and "chief" not in _config().get("cluster", {})
@@ -32,7 +32,7 @@ def is_chief() -> bool:
 
 
 def own_folder(shared: Path) -> Path:
-    """Where this process writes what every worker must save together, but only one may keep."""
+    """Where this process writes what all workers must save together, but only the chief keeps."""
     if is_chief():
         return shared
     task = _config()["task"]

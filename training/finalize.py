@@ -1,10 +1,8 @@
-"""The end of a run: the one look at the test images, the pictures, the model, the record."""
+"""The end of a run: it is evaluated on the test images, once, and its folder written."""
 
-import csv
-import io
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,124 +10,133 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.files import write_bytes
+from tinysight.provenance import TrainingDevice, TrainingSeconds
 from tinysight.stats import Accuracy
-from training.calibration import Confidence
+from training.calibration import fit_confidence
 from training.data import Dataset, Indices, Splits
+from training.data.augment import AugmentationParams
 from training.data.pipeline import batches
 from training.environment import versions
 from training.plots import draw_confusion, draw_curves
 from training.progress import ProgressCallback
-from training.run_folder import write_record
+from training.run_folder import History, RunRecord, RunResult, write_history, write_record
 from training.tf_keras_setup import keras
 
 EVALUATION_BATCH = 500
-"""Large enough to be quick, small enough for VGG-sized activations in memory."""
+"""Images per batch: large enough to be fast, small enough for VGG16's activations in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training hands over."""
+    """A trained model, before it is evaluated."""
 
     model: Any
     """Float32, from pixels in [0, 1] to logits."""
     logits: Callable[[Indices, str], NDArray[np.float32]]
-    """What it answers to the images of these indices; the text says what is being done."""
-    history: list[dict[str, float]]
+    """From image indices, and a text for the progress bar, to the model's logits."""
+    history: History
     seconds: float
-    """From the first step to the last, preparations such as frozen features included."""
+    """From the first step to the last, with what had to be computed before, such as features."""
     trainable: int
-    """How many of its parameters were trained."""
-    device: dict[str, Any]
-    """What computed it, and in which precision."""
+    """Number of trained parameters."""
+    device: TrainingDevice
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """The logits of one part of the data."""
+
+    logits: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> Accuracy:
+        return Accuracy(int((self.logits.argmax(axis=1) == self.targets).sum()), len(self.targets))
 
 
 def finalize(
-    trained: Trained,
-    dataset: Dataset,
-    splits: Splits,
-    record: dict[str, Any],
-    out: Path,
-) -> None:
-    """Writes all that a run folder holds; run.json, which says that it is finished, comes last."""
-    model, history = trained.model, trained.history
-    # A fold of a cross-validation has no test images: then the validation images are shown.
-    parts = [name for name in ("val", "test") if len(getattr(splits, name))]
-    logits = {
-        name: trained.logits(getattr(splits, name), f"answering {name} images") for name in parts
-    }
-    accuracy = {
-        name: _accuracy(logits[name], dataset.targets[getattr(splits, name)]) for name in parts
-    }
-    shown = parts[-1]
-    value = f"{accuracy[shown].value:.2%} {'test' if shown == 'test' else 'validation'}"
-    title = f"{record['recipe']['model']} on {dataset.title}: {value}"
-    truth = dataset.targets[getattr(splits, shown)]
-    draw_curves(history, title, out / "curves.png")
-    draw_confusion(
-        truth, logits[shown].argmax(axis=1), dataset.labels, title, out / "confusion.png"
-    )
-    np.save(out / f"{shown}_logits.npy", logits[shown])
-    write_bytes(out / "history.csv", _csv(history).encode())
-    model.save(out / ".part.keras")  # Keras insists on the ending
+    trained: Trained, dataset: Dataset, splits: Splits, record: RunRecord, out: Path
+) -> RunRecord:
+    """Writes the rest of the run folder; run.json, which says that it is finished, comes last."""
+
+    def evaluate(name: str, indices: Indices) -> _Evaluated:
+        logits = trained.logits(indices, f"evaluating {name} images")
+        return _Evaluated(logits, dataset.targets[indices])
+
+    validation = evaluate("validation", splits.val)
+    # A fold of a cross-validation has no test images.
+    test = evaluate("test", splits.test) if len(splits.test) else None
+    _draw(trained.history, validation, test, record, dataset.labels, out)
+    plotted, name = (validation, "val") if test is None else (test, "test")
+    np.save(out / f"{name}_logits.npy", plotted.logits)
+    write_history(out, trained.history)
+    trained.model.save(out / ".part.keras")  # Keras requires the suffix
     (out / ".part.keras").replace(out / "model.keras")
-    write_record(
-        out,
-        {
-            **record,
-            "status": "finished",
-            "epochs_done": len(history),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "parameters": int(model.count_params()),
-            "trainable_parameters": trained.trainable,
-            "seconds": {
-                "training": trained.seconds,
-                "per_epoch": float(np.median([row["seconds"] for row in history])),
-            },
-            "validation": accuracy["val"].as_json(),
-            "test": accuracy["test"].as_json() if "test" in accuracy else None,
-            "confidence": _confidence(logits, dataset, splits),
-            "device": trained.device,
-            "versions": versions(),
-        },
-    )
+    record = replace(record, result=_result(trained, validation, test))
+    write_record(out, record)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
-
-
-def _confidence(
-    logits: Mapping[str, NDArray[np.float32]], dataset: Dataset, splits: Splits
-) -> dict[str, Any]:
-    """Chosen on the validation images, shown on the test images."""
-    confidence = Confidence.fit(logits["val"], dataset.targets[splits.val])
-    abstention = confidence.abstention
-    return {
-        "temperature": confidence.temperature,
-        "abstain": None if abstention is None else abstention.as_json(),
-        "test": confidence.evaluate(logits["test"], dataset.targets[splits.test])
-        if "test" in logits
-        else None,
-    }
+    return record
 
 
 def predict(
-    model: Any, values: NDArray[Any], indices: Indices, count: ProgressCallback, what: str
+    model: Any,
+    values: NDArray[Any],
+    indices: Indices,
+    on_progress: ProgressCallback,
+    what: str,
+    params: AugmentationParams | None = None,
 ) -> NDArray[np.float32]:
-    """What the model makes of images or features, float32 (n, …), in the order of `indices`."""
+    """A model's outputs, float32 (n, …), in the order of `indices`.
+
+    Args:
+        model: a Keras model.
+        values: uint8 images (n, h, w, 3), or float features.
+        indices: of the images to predict.
+        on_progress: called after each batch.
+        what: names the work for `on_progress`.
+        params: augmentation of the images; None for none.
+    """
     steps = -(-len(indices) // EVALUATION_BATCH)
     report = keras.callbacks.LambdaCallback(
-        on_predict_batch_end=lambda batch, logs: count(what, batch + 1, steps)  # noqa: ARG005
+        on_predict_batch_end=lambda batch, logs: on_progress(what, batch + 1, steps)  # noqa: ARG005
     )
-    pipeline = batches(values, np.zeros(len(values), np.int64), indices, EVALUATION_BATCH)
+    no_targets = np.zeros(len(values), np.int64)
+    pipeline = batches(values, no_targets, indices, EVALUATION_BATCH, params=params)
     return np.asarray(model.predict(pipeline, verbose=0, callbacks=[report]), dtype=np.float32)
 
 
-def _accuracy(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> Accuracy:
-    return Accuracy(int((logits.argmax(axis=1) == targets).sum()), len(targets))
+def _draw(
+    history: History,
+    validation: _Evaluated,
+    test: _Evaluated | None,
+    record: RunRecord,
+    labels: tuple[str, ...],
+    out: Path,
+) -> None:
+    plotted, name = (validation, "validation") if test is None else (test, "test")
+    accuracy = f"{plotted.accuracy.value:.2%} {name} accuracy"
+    title = f"{record.recipe.model} on {record.data.title}: {accuracy}"
+    draw_curves(history, title, out / "curves.png")
+    predicted = plotted.logits.argmax(axis=1)
+    draw_confusion(plotted.targets, predicted, labels, title, out / "confusion.png")
 
 
-def _csv(history: list[dict[str, float]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, ["epoch", *history[0]])
-    writer.writeheader()
-    writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(history, start=1))
-    return stream.getvalue()
+def _result(trained: Trained, validation: _Evaluated, test: _Evaluated | None) -> RunResult:
+    confidence = fit_confidence(validation.logits, validation.targets)
+    return RunResult(
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        parameters=int(trained.model.count_params()),
+        trainable_parameters=trained.trainable,
+        seconds=TrainingSeconds(
+            training=trained.seconds,
+            per_epoch=float(np.median([row["seconds"] for row in trained.history])),
+        ),
+        validation=validation.accuracy,
+        test=None if test is None else test.accuracy,
+        temperature=confidence.temperature,
+        abstention=confidence.abstention,
+        curve=confidence.curve,
+        confidence=None if test is None else confidence.evaluate(test.logits, test.targets),
+        device=trained.device,
+        versions=versions(),
+    )

@@ -1,7 +1,7 @@
-"""The epochs of a training, one after the other, so that it can go on after any stop."""
+"""The epochs of a training, with a checkpoint after each, so that it can be resumed."""
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,90 +20,90 @@ from training.optim.build import loss, optimizer
 from training.optim.ema import WeightEma
 from training.progress import Progress
 from training.recipes import Recipe
+from training.run_folder import History
 from training.tf_keras_setup import keras
 
 
-def fit(
-    model: Any,
-    recipe: Recipe,
-    values: NDArray[Any],
-    targets: NDArray[np.int64],
-    splits: Splits,
-    checkpoints: Path,
-    progress: Progress,
-    on_epoch: Callable[[int], None],
-    devices: Any,
-    teacher_logits: TeacherLogits | None = None,
-) -> list[dict[str, float]]:
-    """Trains `model` on images or features by the recipe; returns a row of metrics an epoch.
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """What the epochs need besides the model."""
 
-    Goes on from the newest checkpoint in `checkpoints`, and leaves one after each epoch, before
-    `on_epoch` is told how many are done. `devices` is the strategy whose scope made the model,
-    `teacher_logits` what a teacher answers. Where the recipe averages weights, the model ends with the
-    average.
+    recipe: Recipe
+    values: NDArray[Any]
+    """Of all images: uint8 pixels (n, h, w, 3), or float32 features (n, h, w, channels)."""
+    targets: NDArray[np.int64]
+    """(n,), class indices."""
+    splits: Splits
+    checkpoints: Path
+    """The folder of the checkpoints; one is kept, of the newest epoch."""
+    devices: Any
+    """The tf.distribute strategy in whose scope the model was built."""
+    progress: Progress
+    teacher_logits: TeacherLogits | None = None
+
+    @property
+    def steps(self) -> int:
+        """In an epoch."""
+        return -(-len(self.splits.train) // self.recipe.batch_size)
+
+    def training_batches(self, epoch: int) -> Any:
+        """The batches of an epoch, counted from 0, augmented and in its own order."""
+        recipe, train = self.recipe, self.splits.train
+        targets: NDArray[Any] = self.targets
+        if self.teacher_logits is not None:
+            targets = with_teacher_logits(targets, train, self.teacher_logits.of_epoch(epoch))
+        augmentation = Augmentation.of(recipe)
+        params = None
+        if augmentation is not None:
+            params = augmentation.draw(recipe.view(epoch), self.values.shape, train)
+        order = epoch_order(train, recipe.seed, epoch)
+        return batches(self.values, targets, order, recipe.batch_size, params=params)
+
+    def validation_batches(self) -> Any:
+        return batches(self.values, self.targets, self.splits.val, EVALUATION_BATCH)
+
+
+def fit(model: Any, context: FitContext) -> History:
+    """Trains `model` by the recipe; returns a row of metrics for each epoch.
+
+    Continues from the newest checkpoint, and writes one after each epoch. Where the recipe has an
+    EMA decay, the model ends with the averaged weights.
     """
-    steps = -(-len(splits.train) // recipe.batch_size)
-    with devices.scope():
+    recipe = context.recipe
+    with context.devices.scope():
         model.compile(
-            optimizer=optimizer(recipe, steps * recipe.epochs),
+            optimizer=optimizer(recipe, context.steps * recipe.epochs),
             loss=loss(recipe, model.output_shape[-1]),
             metrics=[accuracy],
             jit_compile=recipe.xla,
         )
-        ema_decay = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None
-        history = checkpoint.restore(checkpoints, model, ema_decay)
-    progress.started(len(history), recipe.epochs)
-    validation = batches(values, targets, splits.val, EVALUATION_BATCH)
+        ema = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None
+        history = checkpoint.restore(context.checkpoints, model, ema)
+    context.progress.started(len(history), recipe.epochs)
+    validation = context.validation_batches()
     for epoch in range(len(history), recipe.epochs):
         start = time.perf_counter()
         metrics = model.fit(
-            _training_batches(recipe, values, targets, splits, epoch, teacher_logits),
+            context.training_batches(epoch),
             validation_data=validation,
             initial_epoch=epoch,
             epochs=epoch + 1,
-            callbacks=[
-                _report(progress, f"epoch {epoch + 1} of {recipe.epochs}", steps),
-                *([] if ema_decay is None else [ema_decay]),
-            ],
+            callbacks=[_progress_bar(context, epoch), *([] if ema is None else [ema])],
             verbose=0,
         ).history
-        row = {name: float(figures[-1]) for name, figures in metrics.items()}
+        row = {name: float(values[-1]) for name, values in metrics.items()}
         history.append({**row, "seconds": time.perf_counter() - start})
-        checkpoint.save(own_folder(checkpoints), model, ema_decay, history)
-        on_epoch(len(history))
-        progress.finished_epoch(epoch, history[-1])
-    if ema_decay is not None:
-        ema_decay.swap()
+        checkpoint.save(own_folder(context.checkpoints), model, ema, history)
+        context.progress.finished_epoch(epoch, history[-1])
+    if ema is not None:
+        ema.swap()
     return history
 
 
-def _training_batches(
-    recipe: Recipe,
-    values: NDArray[Any],
-    targets: NDArray[np.int64],
-    splits: Splits,
-    epoch: int,
-    teacher_logits: TeacherLogits | None,
-) -> Any:
-    augmentation = Augmentation.of(recipe)
-    small = epoch < recipe.small_epochs
-    height, width = values.shape[1:3] if values.ndim == 4 else (0, 0)
-    return batches(
-        values,
-        targets
-        if teacher_logits is None
-        else with_teacher_logits(targets, splits.train, teacher_logits(epoch)),
-        epoch_order(splits.train, recipe.seed, epoch),
-        recipe.batch_size,
-        params=augmentation.draw(recipe.copy(epoch), values.shape, splits.train)
-        if augmentation
-        else None,
-        size=(3 * height // 4, 3 * width // 4) if small else None,
-    )
+def _progress_bar(context: FitContext, epoch: int) -> Any:
+    what = f"epoch {epoch + 1} of {context.recipe.epochs}"
 
-
-def _report(progress: Progress, what: str, steps: int) -> Any:
     def step(batch: int, logs: object) -> None:  # noqa: ARG001  # Keras passes both
-        progress.count(what, batch + 1, steps)
+        context.progress.count(what, batch + 1, context.steps)
 
     return keras.callbacks.LambdaCallback(on_batch_end=step)

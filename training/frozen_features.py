@@ -1,7 +1,8 @@
-"""What a frozen base makes of every image: computed once, and found again by content."""
+"""The features of a frozen base for every image: computed once, then found in the cache."""
 
 import hashlib
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,30 @@ from training.recipes import Recipe
 from training.tf_keras_setup import keras
 
 
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The outputs of a frozen base."""
+
+    values: NDArray[np.float32]
+    """(n, h, w, channels), of all images of the data; memory-mapped."""
+    seconds: float
+    """That it took to compute them, or to find them in the cache."""
+
+
 def cached_features(
-    base: Any, weights: str, recipe: Recipe, dataset: Dataset, count: ProgressCallback
-) -> tuple[NDArray[np.float32], float]:
-    """The base's output for every image of the data, and the seconds that took.
+    base: Any, weights: str, recipe: Recipe, dataset: Dataset, on_progress: ProgressCallback
+) -> Features:
+    """The base's output for every image of the data.
+
+    Computed only where the cache does not hold it for the same weights, preprocessing, precision
+    and pixels.
 
     Args:
-        base: from `training.models.vgg16.frozen_base`, its weights loaded.
-        weights: the hash of those weights.
-
-    Returns:
-        float32 (n, h, w, channels), memory-mapped; computed only where the cache does not hold
-        them for the same weights, preprocessing, precision and pixels.
+        base: a `training.models.registry.ModelSpec.frozen_base`.
+        weights: the hash of its weights.
+        recipe: of the run.
+        dataset: whose images.
+        on_progress: called after each batch.
     """
     precision = keras.mixed_precision.global_policy().name
     parts = (weights, recipe.preprocessing, precision, dataset.fingerprint)
@@ -35,7 +48,10 @@ def cached_features(
     start = time.perf_counter()
     if not (entry / "features.npy").is_file():
         everything = np.arange(len(dataset.images))
-        features = predict(base, dataset.images, everything, count, "computing frozen features")
+        features = predict(
+            base, dataset.images, everything, on_progress, "computing frozen features"
+        )
         with new_folder(entry, overwrite=True) as folder:
             np.save(folder / "features.npy", features)
-    return np.load(entry / "features.npy", mmap_mode="r"), time.perf_counter() - start
+    values = np.load(entry / "features.npy", mmap_mode="r")
+    return Features(values, time.perf_counter() - start)

@@ -1,10 +1,10 @@
-"""What a training tells about itself; the command line draws it."""
+"""Progress of a training, as it is reported to the command line, which shows it."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 ProgressCallback = Callable[[str, int, int], None]
-"""Told what advances, how much is done, and how much there is; a total of 0 is an unknown one."""
+"""Called with what is being done, how many steps are done, and how many there are; 0 is unknown."""
 
 
 class Progress(Protocol):
@@ -14,7 +14,7 @@ class Progress(Protocol):
         """A `ProgressCallback`."""
 
     def started(self, done: int, epochs: int) -> None:
-        """The epochs begin, after `done` of them were found finished."""
+        """The training starts, after `done` of its epochs were restored from a checkpoint."""
 
     def finished_epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """Epoch `epoch`, counted from 0, is over and its checkpoint written."""
+        """Epoch `epoch`, counted from 0, is finished and its checkpoint written."""

@@ -1,113 +1,155 @@
-"""A recipe: everything that decides how a model is trained, but for the data itself."""
+"""A recipe: everything that decides how a model is trained, except the data.
+
+Needs no TensorFlow, so that `python -m training --help` answers at once.
+"""
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from training.conv_stack import Stack
+from training.recipe_options import (
+    FRACTION,
+    FRACTION_BELOW_1,
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_COUNT,
+    Interval,
+    check_ranges,
+    option,
+    words,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The settings of one training run, as they are written to run.json."""
+    """The settings of one training run, as run.json holds them.
+
+    Each field with an `option` is a command line option of the same name.
+    """
 
     model: str
-    epochs: int = 10
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    """The only one of Adam; the peak of SGD's."""
-    val_fraction: float = 0.2
-    """Of the training part, where the data brings no validation part of its own."""
-    seed: int = 0
-    """Decides the split, the initial weights, the order of images, augmentation and dropout."""
+    """A name of `RECIPES`, or a stack of convolutions (`training.conv_stack`)."""
+    epochs: int = option(10, "passes over the training images", POSITIVE_COUNT)
+    batch_size: int = option(32, "images per step, summed over all devices", POSITIVE_COUNT)
+    learning_rate: float = option(
+        1e-3, "Adam's constant learning rate, or the peak rate of sgd and muon", POSITIVE
+    )
+    val_fraction: float = option(
+        0.2,
+        "fraction of the training images that is held out for validation, where the data has no "
+        "validation part",
+        Interval(0, 1, low_open=True, high_open=True),
+    )
+    seed: int = option(
+        0,
+        "random seed of split, initial weights, image order, augmentation and dropout",
+        NON_NEGATIVE,
+    )
     split_seed: int | None = None
-    """Of split and augmentation, where it is not `seed`: a student's are its teacher's."""
+    """Seed of split and augmentation where it is not `seed`: a student takes its teacher's."""
 
-    optimizer: Literal["adam", "sgd", "muon"] = "adam"
-    """Adam as Keras sets it; or SGD with Nesterov momentum 0.9, or Muon (`training.optim.muon`),
-    whose rates rise in a straight line over the first fifth of all steps and fall in one to zero
-    over the rest."""
-    label_smoothing: float = 0.0
-    l2: float = 0.0
-    """On the kernels of convolutions and dense layers."""
-    augment: bool = False
-    """Mirrors half the images, and shifts each by up to an eighth of its side."""
-    alternate_flips: bool = False
-    """Mirrors each image in every second epoch instead (Jordan 2024, airbench): both views are
-    seen equally often."""
-    cutout: float = 0.0
-    """Erases a square of this part of the side from each training image."""
-    small_epochs: int = 0
-    """So many first epochs see images of three quarters the side, at less work."""
-    ema_decay: float = 0.0
-    """What a step leaves of the moving average of all weights, which is evaluated and saved
-    in place of the last ones; 0 for none."""
+    optimizer: Literal["adam", "sgd", "muon"] = option(
+        "adam",
+        "optimizer: adam, sgd (Nesterov momentum 0.9), or muon, which needs batch normalization "
+        "after every convolution; sgd and muon use a triangular schedule",
+    )
+    """See `training.optim.build` for the schedule and `training.optim.muon` for Muon."""
+    label_smoothing: float = option(
+        0.0, "probability that is spread evenly over all classes of the label", FRACTION_BELOW_1
+    )
+    l2: float = option(
+        0.0, "L2 penalty on the kernels of convolutions and dense layers", NON_NEGATIVE
+    )
+    augment: bool = option(
+        False, "flip half of the images horizontally, and shift each by up to 1/8 of its side"
+    )
+    alternate_flips: bool = option(
+        False, "flip each image in every second epoch instead of at random; needs --augment"
+    )
+    """Jordan (2024), airbench: both views are then seen equally often."""
+    cutout: float = option(
+        0.0,
+        "side of the grey square that erases a part of each training image, as a fraction of the "
+        "image's side",
+        FRACTION_BELOW_1,
+    )
+    ema_decay: float = option(
+        0.0,
+        "decay per step of the moving average of the weights, which is validated and saved in "
+        "place of them; 0 disables it",
+        FRACTION_BELOW_1,
+    )
     teacher: str | None = None
-    """SHA-256 of the model that teaches, or of each that does, with commas between; None learns
-    from the labels alone, and what follows of teachers then means nothing."""
-    temperature: float = 2.0
-    """Teacher's and student's logits are divided by it; see `training.distillation.loss`."""
-    teacher_weight: float = 0.9
-    """Of the teacher in the loss; the labels have the rest."""
-    mixup: float = 0.0
-    """The part of the images that are blended with another one, whose label says nothing then:
-    with a teacher's weight of 1."""
-    teacher_views: int = 16
-    """So many augmented copies of the training images the teacher answers for; the epochs go
-    round in them."""
-    preprocessing: Literal["unit", "imagenet"] = "unit"
-    """What a pretrained base is fed: pixels in [0, 1], or as it was trained on ImageNet."""
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    """Of the training's arithmetic; weights are float32 always. See `training.optim.precision`."""
-    xla: bool = False
-    """Compile the step with XLA. Untested on GPU."""
-    deterministic: bool = False
-    """Bit-identical results on one machine, for some time more."""
+    """SHA-256 of the teacher's model file; of several teachers, with commas between. None trains
+    on the labels alone, and the distillation options have no effect."""
+    temperature: float = option(
+        2.0,
+        "softmax temperature of the distillation loss, for teacher and student",
+        POSITIVE,
+        distillation=True,
+    )
+    teacher_weight: float = option(
+        0.9,
+        "weight of the distillation loss; the rest is the weight of the loss on labels",
+        FRACTION,
+        distillation=True,
+    )
+    mixup: float = option(
+        0.0,
+        "fraction of the images that is blended with another training image; above 0, the "
+        "teacher weight must be 1, since blended images have no label",
+        FRACTION,
+        distillation=True,
+    )
+    teacher_views: int = option(
+        16,
+        "augmented views of the training images for which the teacher's logits are computed and "
+        "cached; the epochs cycle through them",
+        POSITIVE_COUNT,
+        distillation=True,
+    )
+    preprocessing: Literal["unit", "imagenet"] = option(
+        "unit",
+        "input of vgg16_frozen: unit, pixels in [0, 1], or imagenet, BGR pixels of 0 to 255 minus "
+        "ImageNet's mean",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = option(
+        "float32",
+        "arithmetic of the training; weights are always float32; auto takes what the hardware "
+        "is fastest at",
+    )
+    """See `training.optim.precision`."""
+    xla: bool = option(
+        False, "compile the training step with XLA; meant for GPUs, on a CPU it is slower"
+    )
+    deterministic: bool = option(
+        False, "use deterministic kernels: bit-identical results on one machine, but slower"
+    )
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError("epochs and batch size must be at least 1")
-        if not 0 <= self.small_epochs <= self.epochs:
-            raise ValueError("small epochs must lie between 0 and the epochs")
-        if not self.learning_rate > 0:
-            raise ValueError("the learning rate must be above 0")
-        if not 0 < self.val_fraction < 1:
-            raise ValueError("the validation fraction must lie between 0 and 1")
-        if not 0 <= self.cutout < 1:
-            raise ValueError("the erased part of the side must lie in [0, 1)")
-        if not 0 <= self.label_smoothing < 1 or self.l2 < 0:
-            raise ValueError("label smoothing must lie in [0, 1), and L2 must not be negative")
-        if self.seed < 0 or (self.split_seed or 0) < 0:
-            raise ValueError("the seed must not be negative")
+        check_ranges(self)
+        if self.split_seed is not None and self.split_seed < 0:
+            raise ValueError(f"split seed must be at least 0, not {self.split_seed}")
         if self.alternate_flips and not self.augment:
-            raise ValueError("alternate flips must come with augmentation")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError("what a step leaves of the average must lie in [0, 1)")
-        if not 0 <= self.mixup <= 1 or (self.mixup and self.teacher_weight < 1):
-            raise ValueError(
-                "the part of blended images must lie in [0, 1], and above 0 the teacher's weight "
-                "must be 1"
-            )
-        if not self.temperature > 0 or not 0 <= self.teacher_weight <= 1 or self.teacher_views < 1:
-            raise ValueError(
-                "the temperature must be above 0, the teacher's weight in [0, 1], and copies at "
-                "least 1"
-            )
+            raise ValueError("alternate flips must come with augmentation: they need --augment")
+        if self.mixup and self.teacher_weight < 1:
+            raise ValueError("teacher weight must be 1 where mixup is above 0")
 
     @property
     def data_seed(self) -> int:
-        """Of the split and the augmentation."""
+        """Seed of the split and the augmentation."""
         return self.seed if self.split_seed is None else self.split_seed
 
-    def copy(self, epoch: int) -> int:
-        """Which augmentation `epoch`, counted from 0, sees: its own, or one of the teacher's."""
+    def view(self, epoch: int) -> int:
+        """Which augmented view of the images `epoch`, counted from 0, sees.
+
+        Each epoch has its own; a student cycles through those that its teacher has answered.
+        """
         return epoch if self.teacher is None else epoch % self.teacher_views
 
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
-
-_SMALL = Recipe(
+_BATCH_NORMALIZED = Recipe(
     "",
     epochs=40,
     batch_size=512,
@@ -123,8 +165,8 @@ _SMALL = Recipe(
     val_fraction=0.1,
     precision="auto",
 )
-"""What networks with batch normalization learn well by: David Page (2018), How to Train Your
-ResNet, with what airbench (Jordan 2024) adds to it."""
+"""For small networks with batch normalization: David Page (2018), How to Train Your ResNet, with
+the additions of airbench (Jordan 2024)."""
 
 _FINETUNED = Recipe(
     "vgg16_finetuned",
@@ -139,14 +181,14 @@ _FINETUNED = Recipe(
     val_fraction=0.1,
     precision="auto",
 )
-"""What VGG16 keeps most of ImageNet by: benchmarks/results/vgg16/tried.md."""
+"""How the values were chosen: benchmarks/results/vgg16/tried.md."""
 
 RECIPES = {
-    # The notebook's, to the letter.
+    # Exactly the seed notebook's.
     "baseline": Recipe("baseline"),
-    # The notebook's network and nothing else of it.
+    # The notebook's network alone, trained as the other small networks are.
     "baseline_distilled": dataclasses.replace(
-        _SMALL,
+        _BATCH_NORMALIZED,
         model="baseline_distilled",
         epochs=60,
         learning_rate=0.2,
@@ -157,36 +199,49 @@ RECIPES = {
         "vgg16_frozen", epochs=20, batch_size=256, preprocessing="imagenet", precision="auto"
     ),
     "vgg16_finetuned": _FINETUNED,
-    "vgg16_enlarged": dataclasses.replace(
-        _FINETUNED, model="vgg16_enlarged", epochs=8, learning_rate=0.03, alternate_flips=True
+    "vgg16_upsampled": dataclasses.replace(
+        _FINETUNED, model="vgg16_upsampled", epochs=8, learning_rate=0.03, alternate_flips=True
     ),
-    "airbench": dataclasses.replace(_SMALL, model="airbench", epochs=16, cutout=0.25),
+    "airbench": dataclasses.replace(_BATCH_NORMALIZED, model="airbench", epochs=16, cutout=0.25),
     **{
         model: dataclasses.replace(
-            _SMALL, model=model, epochs=epochs, optimizer="muon", learning_rate=0.04, l2=0.0
+            _BATCH_NORMALIZED,
+            model=model,
+            epochs=epochs,
+            optimizer="muon",
+            learning_rate=0.04,
+            l2=0.0,
         )
         for model, epochs in (("edge_m", 80), ("edge_l", 50))
     },
     **{
-        model: dataclasses.replace(_SMALL, model=model, epochs=epochs)
-        for model, epochs in (
-            ("edge_s", 60),
-            ("resnet8", 30),
-            ("resnet20", 40),
-        )
+        model: dataclasses.replace(_BATCH_NORMALIZED, model=model, epochs=epochs)
+        for model, epochs in (("edge_s", 60), ("resnet8", 30), ("resnet20", 40))
     },
 }
-"""The default settings by model."""
+"""The default recipe by model name; `training.models.registry` has the models."""
 
 DISTILL_ONLY = frozenset({"baseline_distilled"})
-"""What is nothing without a teacher."""
+"""Models that cannot be trained without a teacher."""
+RUN_ONLY = frozenset({"vgg16_frozen"})
+"""Models that cannot be distilled: a teacher's logits are for augmented images, of which a frozen
+base would have to be computed anew in every epoch."""
 
 
 def recipe_of(model: str) -> Recipe:
-    """The default settings of a model, or of any stack (`training.conv_stack`): those of edge_s.
+    """The default recipe of a model; that of edge_s for any stack (`training.conv_stack`).
 
     Raises ValueError for what is neither.
     """
     if model in RECIPES:
         return RECIPES[model]
     return dataclasses.replace(RECIPES["edge_s"], model=str(Stack.parse(model)))
+
+
+def options(recipe: Recipe) -> list[str]:
+    """The command line options by which a recipe differs from its model's default recipe.
+
+    For `python -m training distill` where the recipe has a teacher, else for `run`; the split seed
+    follows from the teacher.
+    """
+    return words(recipe, recipe_of(recipe.model), distillation=recipe.teacher is not None)

@@ -1,25 +1,7 @@
-"""Shared by the training tests."""
+"""Settings of all training tests."""
 
-import pytest
+from hypothesis import settings
 
-
-class Silent:
-    """A `training.progress.Progress` that keeps what it is told."""
-
-    def __init__(self):
-        self.begun_after = None
-        self.epochs = []
-
-    def started(self, done, epochs):
-        self.begun_after = done
-
-    def count(self, what, done, total):
-        assert 0 < done <= total
-
-    def finished_epoch(self, epoch, row):
-        self.epochs.append(epoch)
-
-
-@pytest.fixture
-def silent():
-    return Silent()
+# No deadline: how long an example takes says more of the machine than of the code.
+settings.register_profile("tinysight", deadline=None)
+settings.load_profile("tinysight")

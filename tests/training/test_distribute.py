@@ -1,4 +1,4 @@
-"""Two worker processes on loopback learn what one does with the same global batch."""
+"""Two worker processes on loopback train as one process does with the same global batch."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,9 @@ pytest.importorskip("tensorflow")
 ROOT = Path(__file__).parents[2]
 
 
-def _start(out, config=None):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def _start(out: Path, config: object = None) -> subprocess.Popen[str]:
+    path = os.pathsep.join(map(str, (ROOT / "runtime", ROOT)))
+    environment = {**os.environ, "PYTHONPATH": path}
     if config is not None:
         environment["TF_CONFIG"] = json.dumps(config)
     command = [sys.executable, str(Path(__file__).with_name("worker.py")), str(out)]
@@ -24,13 +26,14 @@ def _start(out, config=None):
     )
 
 
-def _result(process):
+def _result(process: subprocess.Popen[str]) -> dict[str, Any]:
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    return json.loads(output.splitlines()[-1])
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result
 
 
-def _free_ports(count):
+def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for entry in sockets:
@@ -41,7 +44,7 @@ def _free_ports(count):
             entry.close()
 
 
-def test_two_workers_end_at_the_loss_of_one(tmp_path):
+def test_two_workers_end_at_the_loss_of_one(tmp_path: Path) -> None:
     hosts = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     shared = tmp_path / "two"
     workers = [
@@ -53,7 +56,7 @@ def test_two_workers_end_at_the_loss_of_one(tmp_path):
     assert one["replicas"] == 1
     assert [result["replicas"] for result in two] == [2, 2]
     for worker in two:
-        for ours, theirs in zip(worker["history"], one["history"], strict=True):
-            assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3)
-            assert ours["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-3)
+        for of_worker, of_one in zip(worker["history"], one["history"], strict=True):
+            assert of_worker["loss"] == pytest.approx(of_one["loss"], rel=1e-3)
+            assert of_worker["val_loss"] == pytest.approx(of_one["val_loss"], rel=1e-3)
     assert [path.name for path in (shared / "checkpoints").glob("epoch-*")] == ["epoch-0002"]

@@ -1,10 +1,20 @@
-"""Recipes refuse what makes no sense, and the models are what they claim to be."""
+"""Recipes refuse what makes no sense, and their options are read back by the command line."""
 
 import dataclasses
+import subprocess
+import sys
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from training.recipes import RECIPES, Recipe, recipe_of
+from tinysight.records import from_json, to_json
+from training.cli import main, parser, recipe_from
+from training.recipe_options import Interval, Option, options_of
+from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, options, recipe_of
+
+STACK = "8s2-16s2"
 
 
 @pytest.mark.parametrize(
@@ -14,61 +24,168 @@ from training.recipes import RECIPES, Recipe, recipe_of
         {"batch_size": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")},
         {"val_fraction": 0.0},
         {"val_fraction": 1.0},
         {"seed": -1},
         {"split_seed": -1},
         {"alternate_flips": True},
-        {"average": 1.0},
+        {"ema_decay": 1.0},
         {"temperature": 0.0},
         {"teacher_weight": 1.1},
-        {"copies": 0},
-        {"mixed": 0.5},  # without a teacher's whole weight
-        {"mixed": 1.1, "teacher_weight": 1.0},
-        {"small_epochs": 11},
+        {"teacher_views": 0},
+        {"mixup": 0.5},  # without the teacher's whole weight
+        {"mixup": 1.1, "teacher_weight": 1.0},
         {"label_smoothing": 1.0},
         {"l2": -1e-4},
         {"cutout": 1.0},
     ],
 )
-def test_senseless_settings_are_refused(change):
+def test_senseless_settings_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must"):
         Recipe("baseline", **change)
 
 
-def test_the_baseline_is_the_notebooks_recipe():
+def test_the_baseline_is_the_notebooks_recipe() -> None:
     recipe = RECIPES["baseline"]
     assert (recipe.epochs, recipe.batch_size, recipe.optimizer) == (10, 32, "adam")
     assert (recipe.learning_rate, recipe.val_fraction, recipe.precision) == (1e-3, 0.2, "float32")
-    assert not any([recipe.augment, recipe.label_smoothing, recipe.l2, recipe.small_epochs])
+    assert not any([recipe.augment, recipe.label_smoothing, recipe.l2, recipe.cutout])
     assert (recipe.teacher, recipe.ema_decay) == (None, 0)
 
 
-def test_a_record_of_before_a_setting_existed_means_the_same():
-    older = RECIPES["baseline"].as_json()
-    for newer in ("split_seed", "alternate_flips", "average", "teacher", "copies"):
-        del older[newer]
-    assert Recipe(**older) == RECIPES["baseline"]
+def test_only_a_student_cycles_through_views() -> None:
+    alone = Recipe("baseline", teacher_views=3)
+    student = dataclasses.replace(alone, teacher="a hash")
+    assert [alone.view(epoch) for epoch in range(5)] == [0, 1, 2, 3, 4]
+    assert [student.view(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
 
 
-def test_only_a_taught_run_goes_round_in_copies():
-    alone, student_recipe = (
-        Recipe("baseline", teacher_views=3),
-        Recipe("baseline", teacher_views=3, teacher="a hash"),
-    )
-    assert [alone.copy(epoch) for epoch in range(5)] == [0, 1, 2, 3, 4]
-    assert [student_recipe.copy(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
-
-
-def test_a_recipe_survives_json():
+def test_a_recipe_survives_json() -> None:
     for recipe in RECIPES.values():
-        assert Recipe(**recipe.as_json()) == recipe
+        assert from_json(Recipe, to_json(recipe)) == recipe
 
 
-def test_a_stack_of_ones_own_is_trained_as_edge_s():
-    recipe = recipe_of("8s2-16s2")
-    assert recipe.model == "8s2-16s2"
+def test_a_stack_has_the_recipe_of_edge_s() -> None:
+    recipe = recipe_of(STACK)
+    assert recipe.model == STACK
     assert dataclasses.replace(recipe, model="edge_s") == RECIPES["edge_s"]
     assert recipe_of("baseline") is RECIPES["baseline"]
-    with pytest.raises(ValueError, match="no stack"):
+    with pytest.raises(ValueError, match="baselin"):
         recipe_of("baselin")
+
+
+@pytest.mark.parametrize(
+    ("interval", "inside", "outside", "text"),
+    [
+        (Interval(1), [1, 2, 10**400], [0, float("inf")], "at least 1"),
+        (Interval(0, low_open=True), [1e-300], [0.0, float("nan")], "above 0"),
+        (Interval(0, 1), [0, 1], [-1e-9, 1.1], "in [0, 1]"),
+        (Interval(0, 1, high_open=True), [0, 0.99], [1.0], "in [0, 1)"),
+        (Interval(0, 1, low_open=True, high_open=True), [0.5], [0.0, 1.0], "in (0, 1)"),
+    ],
+)
+def test_an_interval_says_what_it_holds(
+    interval: Interval, inside: list[float], outside: list[float], text: str
+) -> None:
+    assert all(value in interval for value in inside)
+    assert not any(value in interval for value in outside)
+    assert str(interval) == text
+
+
+def test_every_field_has_an_option_or_follows_from_other_arguments() -> None:
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    with_option = {field.name for field, _ in options_of(Recipe)}
+    assert fields - with_option == {"model", "teacher", "split_seed"}
+
+
+def _values(field: "dataclasses.Field[Any]", option: Option) -> st.SearchStrategy[Any]:
+    if field.type is bool:
+        return st.booleans()
+    if get_origin(field.type) is Literal:
+        return st.sampled_from(get_args(field.type))
+    interval = option.interval
+    assert interval is not None
+    if field.type is int:
+        return st.integers(int(interval.low), 10**9)
+    return st.floats(
+        interval.low,
+        min(interval.high, 1e6),
+        exclude_min=interval.low_open,
+        exclude_max=interval.high_open,
+    )
+
+
+@st.composite
+def recipes(draw: st.DrawFn, *, distilled: bool) -> Recipe:
+    """Any recipe that `run` or `distill` can be asked for."""
+    names = RECIPES.keys() - (RUN_ONLY if distilled else DISTILL_ONLY)
+    usual = recipe_of(draw(st.sampled_from([*sorted(names), STACK])))
+    changes = {
+        field.name: draw(_values(field, option))
+        for field, option in options_of(Recipe)
+        if (distilled or not option.distillation) and draw(st.booleans())
+    }
+    if changes.get("alternate_flips", usual.alternate_flips):
+        changes["augment"] = True
+    if distilled:
+        if changes.get("mixup", usual.mixup):
+            changes["teacher_weight"] = 1.0
+        changes |= {"teacher": "a hash", "split_seed": draw(st.integers(0, 9))}
+    return dataclasses.replace(usual, **changes)
+
+
+@given(recipes(distilled=False))
+def test_the_options_of_a_recipe_are_read_back_by_run(recipe: Recipe) -> None:
+    for command in ("run", "crossval"):
+        words = [command, recipe.model, "--out", "x", *options(recipe)]
+        assert recipe_from(parser().parse_args(words)) == recipe
+
+
+@given(recipes(distilled=True))
+def test_the_options_of_a_student_are_read_back_by_distill(recipe: Recipe) -> None:
+    words = ["distill", recipe.model, "--out", "x", "--teacher", "t", *options(recipe)]
+    expected = dataclasses.replace(recipe, teacher=None, split_seed=None)
+    assert recipe_from(parser().parse_args(words)) == expected
+
+
+def test_without_a_teacher_the_distillation_options_are_not_printed() -> None:
+    recipe = dataclasses.replace(RECIPES["baseline"], temperature=3.0, seed=4)
+    assert options(recipe) == ["--seed", "4"]
+    student = dataclasses.replace(recipe, teacher="a hash")
+    assert options(student) == ["--seed", "4", "--temperature", "3.0"]
+    assert options(RECIPES["edge_m"]) == []
+
+
+def test_a_value_out_of_range_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "baseline", "--out", "x", "--epochs", "0"])
+    assert caught.value.code == 2
+    assert "epochs must be at least 1, not 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["run", "baseline", "--out", "x", "--mixup", "0.5"])
+    assert "unrecognized arguments: --mixup" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "distill", "crossval", "compare"])
+def test_help_needs_no_tensorflow_and_says_every_default(command: str) -> None:
+    code = (
+        "import sys; from training.cli import main\n"
+        f"try: main(['{command}', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'tf_keras', 'sklearn', 'scipy', 'matplotlib', 'rich'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    if command == "compare":
+        return
+    for field, option in options_of(Recipe):
+        shown = f"--{field.name.replace('_', '-')}" in text
+        assert shown == (command == "distill" or not option.distillation)
+        if shown:
+            after = text.partition(f"{option.help} (")[2]
+            assert after.startswith(
+                f"{option.interval}; default: " if option.interval else "default"
+            )

@@ -9,15 +9,10 @@ from training.distribute import strategy
 
 devices = strategy()
 
-from training.fit import fit
+from tests.training.recorded_progress import RecordedProgress
+from training.fit import FitContext, fit
 from training.recipes import Recipe
 from training.tf_keras_setup import keras
-
-
-class Silent:
-    def started(self, done: int, epochs: int) -> None: ...
-    def count(self, what: str, done: int, total: int) -> None: ...
-    def finished_epoch(self, epoch: int, row: dict[str, float]) -> None: ...
 
 
 def main(out: Path) -> None:
@@ -35,17 +30,16 @@ def main(out: Path) -> None:
             ]
         )
     splits = split(dataset, recipe.seed, recipe.val_fraction)
-    history = fit(
-        model,
-        recipe,
-        dataset.images,
-        dataset.targets,
-        splits,
-        out / "checkpoints",
-        Silent(),
-        lambda done: None,
-        devices,
+    context = FitContext(
+        recipe=recipe,
+        values=dataset.images,
+        targets=dataset.targets,
+        splits=splits,
+        checkpoints=out / "checkpoints",
+        devices=devices,
+        progress=RecordedProgress(),
     )
+    history = fit(model, context)
     print(json.dumps({"replicas": devices.num_replicas_in_sync, "history": history}))
 
 

@@ -1,1 +1,1 @@
-"""Is transfer learning worth it? Four runs on the same test images, and a report."""
+"""VGG16, frozen and fine-tuned, against a small CNN on the same test images: runs and report."""

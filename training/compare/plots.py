@@ -1,4 +1,4 @@
-"""The pictures of the comparison."""
+"""The plots of the comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,21 +6,22 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.compare.runs import Entry
+from training.compare.runs import ComparedRun
 from training.data import Dataset
 
 STRIP = 12
+"""Images in a row."""
 
 
-def draw_curves(entries: Sequence[Entry], path: Path) -> None:
-    """Validation accuracy over training time, which is what a user waits for."""
+def draw_curves(runs: Sequence[ComparedRun], path: Path) -> None:
+    """Validation accuracy over training time."""
     figure = Figure(figsize=(8.5, 4.2), layout="constrained")
     axes = figure.subplots()
-    for entry in entries:
-        spent = np.cumsum([row["seconds"] for row in entry.history])
-        features = entry.record["seconds"]["training"] - spent[-1]
-        values = [100 * row["val_accuracy"] for row in entry.history]
-        axes.plot((spent + features) / 60, values, marker="o", ms=3, label=entry.title)
+    for run in runs:
+        spent = np.cumsum([row["seconds"] for row in run.history])
+        features = run.run.result.seconds.training - spent[-1]
+        values = [100 * row["val_accuracy"] for row in run.history]
+        axes.plot((spent + features) / 60, values, marker="o", ms=3, label=run.title)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(xlabel="minutes of training, features included (log)", ylabel="validation (%)")
@@ -29,20 +30,20 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_confusions(entries: Sequence[Entry], dataset: Dataset, path: Path) -> None:
-    """One confusion matrix an entry, in percent of the true class, on one scale."""
+def draw_confusions(runs: Sequence[ComparedRun], dataset: Dataset, path: Path) -> None:
+    """A confusion matrix for each run, in percent of the true class, on one scale."""
     truth = dataset.targets[dataset.parts["test"]]
     n = len(dataset.labels)
-    columns = min(2, len(entries))
-    rows = -(-len(entries) // columns)
+    columns = min(2, len(runs))
+    rows = -(-len(runs) // columns)
     figure = Figure(figsize=(5.4 * columns, 5 * rows), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for place, entry in zip(axes, entries, strict=False):
+    for place, run in zip(axes, runs, strict=False):
         counts = np.zeros((n, n))
-        np.add.at(counts, (truth, entry.answers), 1)
+        np.add.at(counts, (truth, run.predicted), 1)
         percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         place.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-        place.set_title(f"{entry.title}: {entry.accuracy.value:.1%}", fontsize=10)
+        place.set_title(f"{run.title}: {run.accuracy.value:.1%}", fontsize=10)
         place.set_xticks(range(n), dataset.labels, rotation=60, ha="right", fontsize=8)
         place.set_yticks(range(n), dataset.labels, fontsize=8)
         if n <= 20:
@@ -52,18 +53,18 @@ def draw_confusions(entries: Sequence[Entry], dataset: Dataset, path: Path) -> N
                 place.text(
                     column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour
                 )
-    for place in axes[len(entries) :]:
+    for place in axes[len(runs) :]:
         place.axis("off")
-    figure.supxlabel("answered", fontsize=9)
+    figure.supxlabel("predicted", fontsize=9)
     figure.supylabel("true", fontsize=9)
     figure.savefig(path, dpi=80)
 
 
-def draw_strip(winner: Entry, loser: Entry, dataset: Dataset, path: Path) -> None:
-    """Test images that one gets right and the other does not, evenly over all such images."""
+def draw_strip(first: ComparedRun, second: ComparedRun, dataset: Dataset, path: Path) -> None:
+    """Test images that one model classifies correctly and the other does not, evenly sampled."""
     rows = [
-        (winner, loser, np.flatnonzero(winner.right & ~loser.right)),
-        (loser, winner, np.flatnonzero(loser.right & ~winner.right)),
+        (first, second, np.flatnonzero(first.correct & ~second.correct)),
+        (second, first, np.flatnonzero(second.correct & ~first.correct)),
     ]
     test = dataset.parts["test"]
     figure = Figure(figsize=(1.05 * STRIP, 3.7), layout="constrained")
@@ -71,7 +72,7 @@ def draw_strip(winner: Entry, loser: Entry, dataset: Dataset, path: Path) -> Non
     for place, (right, wrong, found) in enumerate(rows):
         part = figure.add_subfigure(grid[place, 0])
         part.suptitle(
-            f"{right.title}: right; {wrong.title}: wrong ({len(found):,} images)",
+            f"{right.title} correct, {wrong.title} wrong ({len(found):,} images)",
             fontsize=9, weight="bold", x=0.01, ha="left",
         )  # fmt: skip
         chosen = found[np.linspace(0, len(found) - 1, min(STRIP, len(found))).astype(int)]
@@ -81,5 +82,5 @@ def draw_strip(winner: Entry, loser: Entry, dataset: Dataset, path: Path) -> Non
         for axes, index in zip(line, chosen, strict=False):
             axes.imshow(dataset.images[test[index]], interpolation="nearest")
             truth = dataset.labels[dataset.targets[test[index]]]
-            axes.set_title(f"{truth}\nnot {dataset.labels[wrong.answers[index]]}", fontsize=6.5)
+            axes.set_title(f"{truth}\nnot {dataset.labels[wrong.predicted[index]]}", fontsize=6.5)
     figure.savefig(path, dpi=100)

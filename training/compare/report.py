@@ -1,4 +1,4 @@
-"""The report of the comparison: Markdown with its pictures, and the same as one HTML file."""
+"""The report of the comparison: Markdown with plots, and the same as one HTML file."""
 
 import base64
 import html
@@ -11,7 +11,7 @@ import numpy as np
 from tinysight.files import write_bytes
 from tinysight.stats import McNemar
 from training.compare.plots import draw_confusions, draw_curves, draw_strip
-from training.compare.runs import Entry, pairs
+from training.compare.runs import ComparedRun, pairs
 from training.data import Dataset
 
 NOTEBOOK = (
@@ -24,7 +24,7 @@ NOTEBOOK_NOTE = (
     "So the difference between them is that of two seeds, and says nothing about VGG16."
 )
 SIGNIFICANT = 0.01
-"""Below this p, a difference between two models is called real."""
+"""Below this p, two models differ significantly."""
 
 _STYLE = """
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 62rem; margin: 2.5rem auto;
@@ -39,84 +39,86 @@ pre { background: #f2f5f8; padding: .8rem 1rem; overflow-x: auto; } pre code { p
 """
 
 
-def write_report(entries: Sequence[Entry], dataset: Dataset, out: Path, command: str) -> None:
+def write_report(runs: Sequence[ComparedRun], dataset: Dataset, out: Path, command: str) -> None:
     """Writes `out/report.md`, its pictures, and `out/report.html`, which needs no other file."""
     out.mkdir(parents=True, exist_ok=True)
-    best = max(entries, key=lambda entry: entry.accuracy.value)
-    baseline = next(entry for entry in entries if entry.key == "baseline")
-    other = best if best is not baseline else min(entries, key=lambda entry: entry.accuracy.value)
-    draw_curves(entries, out / "curves.png")
-    draw_confusions(entries, dataset, out / "confusion.png")
+    best = max(runs, key=lambda run: run.accuracy.value)
+    baseline = next(run for run in runs if run.key == "baseline")
+    other = best if best is not baseline else min(runs, key=lambda run: run.accuracy.value)
+    draw_curves(runs, out / "curves.png")
+    draw_confusions(runs, dataset, out / "confusion.png")
     draw_strip(other, baseline, dataset, out / "strip.png")
-    text = _markdown(entries, dataset, command)
+    text = _markdown(runs, dataset, command)
     write_bytes(out / "report.md", text.encode())
     write_bytes(out / "report.html", _html(text, out).encode())
 
 
-def conclusion(entries: Sequence[Entry]) -> str:
-    """Two sentences that follow from the figures, whatever they are."""
-    by_key = {entry.key: entry for entry in entries}
+def conclusion(runs: Sequence[ComparedRun]) -> str:
+    """Two sentences on the accuracies, made from the figures."""
+    by_key = {run.key: run for run in runs}
     baseline, tuned = by_key["baseline"], by_key["vgg16_finetuned"]
     frozen = max(
         (by_key["vgg16_frozen_unit"], by_key["vgg16_frozen_imagenet"]),
-        key=lambda entry: entry.accuracy.value,
+        key=lambda run: run.accuracy.value,
     )
-    work = tuned.work / baseline.work
+    macs_ratio = tuned.macs / baseline.macs
     return (
-        f"As the notebook meant it, frozen, VGG16 {_against(frozen, baseline)} "
-        f"({frozen.accuracy.value:.1%} against {baseline.accuracy.value:.1%}), at its best with "
-        f"{'its own' if frozen.key.endswith('imagenet') else 'the notebook’s'} preprocessing. "
+        f"Frozen, as in the notebook, VGG16 {_against(frozen, baseline)} "
+        f"({frozen.accuracy.value:.1%} against {baseline.accuracy.value:.1%}), with "
+        f"{'its own' if frozen.key.endswith('imagenet') else 'the notebook’s'} preprocessing, the "
+        "better of the two. "
         f"Fine-tuned, it {_against(tuned, baseline)} ({tuned.accuracy.value:.1%}), after "
-        f"{_minutes(tuned) / _minutes(baseline):.1f} times the training time and at {work:.0f} "
-        "times the work for every answer."
+        f"{_minutes(tuned) / _minutes(baseline):.1f} times the training time and at "
+        f"{macs_ratio:.0f} times the multiply-accumulates per image."
     )
 
 
-def _against(model: Entry, baseline: Entry) -> str:
-    paired = McNemar.of(baseline.right, model.right)
+def _against(model: ComparedRun, baseline: ComparedRun) -> str:
+    paired = McNemar.of(baseline.correct, model.correct)
     if paired.p >= SIGNIFICANT:
-        return "cannot be told from the small CNN"
-    return "beats the small CNN" if paired.difference > 0 else "falls behind the small CNN"
+        return "does not differ significantly from the small CNN"
+    more = "more" if paired.difference > 0 else "less"
+    return f"is {more} accurate than the small CNN"
 
 
-def _markdown(entries: Sequence[Entry], dataset: Dataset, command: str) -> str:
+def _markdown(runs: Sequence[ComparedRun], dataset: Dataset, command: str) -> str:
     n = len(dataset.parts["test"])
     lines = [
         f"# Transfer learning with VGG16 against a small CNN, on {dataset.title}",
         "",
-        conclusion(entries),
+        conclusion(runs),
         "",
-        f"| model | test accuracy (95 % interval, n = {n:,}) | training | an epoch "
+        f"| model | test accuracy (95 % interval, n = {n:,}) | training | per epoch "
         "| trained parameters | multiply-accumulates |",
         "|:--|--:|--:|--:|--:|--:|",
-        *(_row(entry) for entry in entries),
+        *(_row(run) for run in runs),
         *NOTEBOOK,
         "",
         NOTEBOOK_NOTE,
         "",
         "Training includes the features of a frozen base, where the run computed them. "
-        f"Each model was trained once (seed {entries[0].record['recipe']['seed']}).",
+        f"Each model was trained once (seed {runs[0].run.record.recipe.seed}).",
         "",
-        "## On the way",
+        "## Validation accuracy over time",
         "",
         "![validation accuracy over time](curves.png)",
         "",
         "## Two models on the same images",
         "",
-        "| | only the first is right | only the second | p (McNemar, exact) |",
+        "| | only the first correct | only the second correct | p (McNemar, exact) |",
         "|:--|--:|--:|--:|",
-        *(_pair(a, b) for a, b in pairs(entries)),
+        *(_pair(a, b) for a, b in pairs(runs)),
         "",
         # A link, not a picture: it shows images of the data, which a repository may not hold.
-        "[Images that one gets and the other misses](strip.png)",
+        "[Images that one model classifies correctly and the other does not](strip.png)",
         "",
-        "## What is taken for what",
+        "## Confusion matrices",
         "",
         "![confusion matrices](confusion.png)",
         "",
-        "## How it was made",
+        "## How to reproduce it",
         "",
-        f"{_device(entries)} {dataset.attribution}. {'; '.join(dataset.notes)}".strip(),
+        f"{_device(runs)} {dataset.attribution}. {'; '.join(dataset.notes)}".strip(),
         "",
         "```",
         command,
@@ -126,34 +128,34 @@ def _markdown(entries: Sequence[Entry], dataset: Dataset, command: str) -> str:
     return "\n".join(lines)
 
 
-def _row(entry: Entry) -> str:
-    low, high = entry.accuracy.interval
-    seconds = entry.record["seconds"]
+def _row(run: ComparedRun) -> str:
+    low, high = run.accuracy.interval
+    seconds = run.run.result.seconds
     return (
-        f"| {entry.title} | {entry.accuracy.value:.2%} ({low:.2%} to {high:.2%}) "
-        f"| {_time(seconds['training'])} | {_time(seconds['per_epoch'])} "
-        f"| {entry.record['trainable_parameters']:,} | {entry.work / 1e6:,.1f} M |"
+        f"| {run.title} | {run.accuracy.value:.2%} ({low:.2%} to {high:.2%}) "
+        f"| {_time(seconds.training)} | {_time(seconds.per_epoch)} "
+        f"| {run.run.result.trainable_parameters:,} | {run.macs / 1e6:,.1f} M |"
     )
 
 
-def _pair(a: Entry, b: Entry) -> str:
-    paired = McNemar.of(a.right, b.right)
-    shown = f"{paired.p:.2g}" if paired.p >= 1e-300 else "< 1e-300"
-    return f"| {a.title} / {b.title} | {paired.only_first:,} | {paired.only_second:,} | {shown} |"
+def _pair(a: ComparedRun, b: ComparedRun) -> str:
+    paired = McNemar.of(a.correct, b.correct)
+    p = f"{paired.p:.2g}" if paired.p >= 1e-300 else "< 1e-300"
+    return f"| {a.title} / {b.title} | {paired.only_first:,} | {paired.only_second:,} | {p} |"
 
 
-def _device(entries: Sequence[Entry]) -> str:
+def _device(runs: Sequence[ComparedRun]) -> str:
     seen: dict[str, list[str]] = {}
-    for entry in entries:
-        device = entry.record["device"]
-        where = f"{device['cpu']}, {device['cores']} cores"
-        where += f", {', '.join(device['gpus'])}" if device["gpus"] else ", no GPU"
-        seen.setdefault(where, []).append(f"{entry.title.lower()} in {device['precision']}")
+    for run in runs:
+        device = run.run.result.device
+        where = f"{device.cpu}, {device.cores} cores"
+        where += f", {', '.join(device.gpus)}" if device.gpus else ", no GPU"
+        seen.setdefault(where, []).append(f"{run.title.lower()} in {device.precision}")
     return " ".join(f"Trained on {where}: {'; '.join(what)}." for where, what in seen.items())
 
 
-def _minutes(entry: Entry) -> float:
-    return float(entry.record["seconds"]["training"]) / 60
+def _minutes(run: ComparedRun) -> float:
+    return float(run.run.result.seconds.training) / 60
 
 
 def _time(seconds: float) -> str:

@@ -1,23 +1,22 @@
-"""Who takes part, and what each of them answered."""
+"""The runs that are compared, and what each of them predicted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.stats import Accuracy
+from training.console import TrainingConsole
 from training.data import Dataset
 from training.models.macs import multiply_accumulates
-from training.progress import Progress
 from training.recipes import RECIPES, Recipe
-from training.run_folder import Run, RunError, load_run, read_record
+from training.run_folder import History, Run, RunError, read_history
 from training.tf_keras_setup import keras
-from training.train import train
+from training.train import Job, train
 
-CONTESTANTS: dict[str, tuple[str, Recipe]] = {
+COMPARED: dict[str, tuple[str, Recipe]] = {
     "baseline": ("Small CNN", RECIPES["baseline"]),
     "vgg16_frozen_unit": (
         "VGG16 frozen, pixels in [0, 1]",
@@ -29,73 +28,59 @@ CONTESTANTS: dict[str, tuple[str, Recipe]] = {
     ),
     "vgg16_finetuned": ("VGG16 fine-tuned", RECIPES["vgg16_finetuned"]),
 }
-"""By the name of the run folder: what a reader is told, and how it is trained."""
+"""By the name of the run folder: title and recipe."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A finished run with its answers to the test images."""
+class ComparedRun:
+    """A finished run with its predictions for the test images."""
 
     key: str
-    title: str
-    record: dict[str, Any]
-    history: list[dict[str, float]]
-    answers: NDArray[np.int64]
-    """(n,), in the order of the test indices."""
-    right: NDArray[np.bool_]
-    """(n,), which of them are correct."""
-    work: int
-    """Multiply-accumulates for one image."""
+    """A key of `COMPARED`."""
+    run: Run
+    history: History
+    predicted: NDArray[np.int64]
+    """(n,), class indices, in the order of the test indices."""
+    correct: NDArray[np.bool_]
+    """(n,), whether each prediction is."""
+    macs: int
+    """Multiply-accumulates per image."""
+
+    @property
+    def title(self) -> str:
+        return COMPARED[self.key][0]
 
     @property
     def accuracy(self) -> Accuracy:
-        return Accuracy(int(self.right.sum()), len(self.right))
+        return Accuracy(int(self.correct.sum()), len(self.correct))
 
 
 def run_all(
-    dataset: Dataset, runs: Path, progress: Progress, say: Any, weights: Path | None
-) -> list[Entry]:
-    """Trains what is not finished in `runs`, and reads all. Errors are those of `train`."""
-    entries = []
-    for key, (title, recipe) in CONTESTANTS.items():
-        say(f"{title}:")
-        run = _finished(runs / key, recipe)
-        if run is None:
-            run = train(recipe, dataset, runs / key, progress, weights=weights, resume=True)
+    dataset: Dataset, folder: Path, console: TrainingConsole, weights: Path | None
+) -> list[ComparedRun]:
+    """Trains what is not finished in `folder`, and reads all. Errors are those of `train`."""
+    runs = []
+    for key, (title, recipe) in COMPARED.items():
+        console.print(f"{title}:")
+        job = Job(recipe, dataset, folder / key, weights=weights, if_exists="resume")
+        run = train(job, console)
         if run is None:
             raise RunError("compare does not work with several workers: train the runs first")
-        entries.append(read(key, title, run, dataset))
-        say(f"  {entries[-1].accuracy} test images right")
-    return entries
+        runs.append(read(key, run, dataset))
+        console.print(f"  test accuracy {runs[-1].accuracy} images")
+    return runs
 
 
-def read(key: str, title: str, run: Run, dataset: Dataset) -> Entry:
-    """A run's answers; RunError when they are not to this data's test images."""
-    if run.record["data"]["fingerprint"] != dataset.fingerprint:
+def read(key: str, run: Run, dataset: Dataset) -> ComparedRun:
+    """A run's predictions; RunError when they are not for this data's test images."""
+    if run.record.data.fingerprint != dataset.fingerprint:
         raise RunError(f"{run.folder} was trained on other data")
     targets = dataset.targets[dataset.parts["test"]]
-    answers = np.load(run.folder / "test_logits.npy").argmax(axis=1)
-    history = _history(run.folder / "history.csv")
-    work = multiply_accumulates(keras.models.load_model(run.model_file))
-    return Entry(key, title, run.record, history, answers, answers == targets, work)
+    predicted = np.load(run.folder / "test_logits.npy").argmax(axis=1)
+    macs = multiply_accumulates(keras.models.load_model(run.model_file))
+    return ComparedRun(key, run, read_history(run.folder), predicted, predicted == targets, macs)
 
 
-def _finished(folder: Path, recipe: Recipe) -> Run | None:
-    """A run that ended here before, by the same recipe."""
-    if not (folder / "run.json").is_file() or read_record(folder)["status"] != "finished":
-        return None
-    run = load_run(folder)
-    if Recipe(**run.record["recipe"]) != recipe:
-        raise RunError(f"{folder} was trained by another recipe: remove it, or name other --runs")
-    return run
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
-    names = header.split(",")
-    return [dict(zip(names, map(float, line.split(",")), strict=True)) for line in lines]
-
-
-def pairs(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
-    """Every two entries, once."""
-    return [(a, b) for i, a in enumerate(entries) for b in entries[i + 1 :]]
+def pairs(runs: Sequence[ComparedRun]) -> list[tuple[ComparedRun, ComparedRun]]:
+    """Every two runs, once."""
+    return [(a, b) for i, a in enumerate(runs) for b in runs[i + 1 :]]

@@ -1,4 +1,4 @@
-"""The data: `load_dataset` reads it from wherever it is, `split` says what is for what."""
+"""Data sets: `load_dataset` reads them, `split` divides them."""
 
 from pathlib import Path
 
@@ -8,9 +8,10 @@ from tinysight.files import cache_folder
 from tinysight.integrity.data_split import hash_indices
 from training.data import cifar10, digits, folder
 from training.data.cache import cached
-from training.data.dataset import PARTS, Dataset, Decoded, Indices, Progress
+from training.data.dataset import PARTS, Dataset, Decoded, Indices
 from training.data.errors import DataError
 from training.data.splits import Splits, split, stratified
+from training.progress import ProgressCallback
 
 __all__ = [
     "DataError",
@@ -24,9 +25,9 @@ __all__ = [
 
 NAMES = ("digits", "cifar10")
 HOLD_OUT = 0.2
-"""The part of each class that becomes the test images where the data brings none."""
+"""Fraction of each class that becomes the test images where the data has none."""
 HOLD_OUT_SEED = 0
-"""Fixed, unlike a run's seed: a test image of one run must not be a training image of another."""
+"""Fixed, unlike a run's seed: no test image of one run may be a training image of another."""
 
 
 def load_dataset(
@@ -34,21 +35,21 @@ def load_dataset(
     *,
     size: tuple[int, int] = (32, 32),
     cache: Path | None = None,
-    progress: Progress = lambda what, done, total: None,  # noqa: ARG005
+    progress: ProgressCallback = lambda what, done, total: None,  # noqa: ARG005
 ) -> Dataset:
-    """Loads a data set; decodes it on the first call, and memory-maps the result ever after.
+    """Loads a data set. The first call decodes it into the cache; later ones memory-map that.
 
     Args:
         name_or_path: `digits` (bundled with scikit-learn), `cifar10` (the official archive from
             the cache, or the network), an official CIFAR-10 archive or the folder that holds it,
-            or a folder or tar archive with `train/<class>/*` and perhaps `val/` and `test/`.
-            Only downloads are checked by MD5: a file that you name may be your own selection.
-        size: height and width that pictures in class folders are brought to.
+            or a folder or tar archive with `train/<class>/*` and optionally `val/` and `test/`.
+            Only downloads are checked by MD5: a file given by name may be a selection.
+        size: height and width that pictures in class folders are resized to, pixels.
         cache: instead of `cache_folder()`.
-        progress: told about reading and downloading.
+        progress: called while reading and downloading.
 
     Raises:
-        DataError: in one line, with what to do about it.
+        DataError: with one line that says what to do.
     """
     cache = cache or cache_folder()
     text = str(name_or_path)
@@ -60,7 +61,7 @@ def load_dataset(
         path = cifar10.find_or_download(cache, progress)
     elif not path.exists():
         raise DataError(
-            f"{text!r} is no file or folder, and no data set's name ({', '.join(NAMES)})"
+            f"{text!r} is neither a file, nor a folder, nor a data set ({', '.join(NAMES)})"
         )
     official = cifar10.find(path)
     if official is not None:
@@ -78,7 +79,7 @@ def load_dataset(
 
 
 def _describe(path: Path, decoded: Decoded) -> tuple[str, str, str]:
-    """Name, title and attribution of class folders, which carry none of their own."""
+    """Name, title and attribution of class folders."""
     stem = path.resolve().name
     for ending in (".gz", ".tgz", ".xz", ".bz2", ".tar"):
         stem = stem.removesuffix(ending)
@@ -103,7 +104,7 @@ def _dataset(
             parts["train"], decoded.targets, HOLD_OUT, HOLD_OUT_SEED, decoded.labels
         )
         notes.append(
-            f"the data brings no test images: {HOLD_OUT:.0%} of each class are held out as such"
+            f"the data has no test images: {HOLD_OUT:.0%} of each class are held out for testing"
         )
     return Dataset(
         name=name,
@@ -120,6 +121,6 @@ def _dataset(
 
 
 def _hash_files(path: Path) -> str:
-    """A hash over an unpacked archive's files, each by name and content."""
+    """A hash over the names and contents of an unpacked archive's files."""
     files = sorted(file for file in path.iterdir() if file.is_file())
     return " ".join(f"{file.name} {folder.content_hash(file)}" for file in files)

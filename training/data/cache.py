@@ -1,4 +1,4 @@
-"""Decoded arrays on disk, found again by the content they were made from."""
+"""Decoded arrays on disk, by the content that they were decoded from."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ VERSION = 2
 def cached(
     folder: Path, content: str, size: tuple[int, int], decode: Callable[[], Decoded]
 ) -> tuple[Decoded, str]:
-    """The decoded source and its fingerprint; decodes only what is not there yet.
+    """The decoded source and its fingerprint; decodes only what the cache does not hold.
 
     Args:
         folder: the cache.
@@ -31,7 +31,7 @@ def cached(
     try:
         return _read(entry)
     except Exception:  # damage can make numpy raise anything, such as EOFError or MemoryError
-        pass  # absent, or damaged: both are mended by decoding
+        pass  # absent or damaged: decode it
     decoded = decode()
     try:
         with new_folder(entry, overwrite=True) as temporary:
@@ -45,8 +45,8 @@ def cached(
             (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     except OSError as error:
         try:
-            return _read(entry)  # another process was quicker with the same content
-        except Exception:  # nobody was: the cause is the first error
+            return _read(entry)  # another process has written the same content
+        except Exception:  # none has: the cause is the first error
             pass
         raise DataError(
             f"the cache {folder} cannot be written ({error.strerror}): "

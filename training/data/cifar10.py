@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.dataset import Decoded, Progress
+from training.data.dataset import Decoded
 from training.data.download import download, md5_of
 from training.data.errors import DataError, one_line
+from training.progress import ProgressCallback
 
 ATTRIBUTION = "CIFAR-10, A. Krizhevsky, Learning Multiple Layers of Features (2009)"
 LABELS = (
@@ -36,7 +37,7 @@ _BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "dat
 _MEMBERS = {*_BATCHES, "test_batch"}
 
 
-def find_or_download(cache: Path, progress: Progress) -> Path:
+def find_or_download(cache: Path, progress: ProgressCallback) -> Path:
     """The official archive in the cache's downloads; it is downloaded where neither is there."""
     folder = cache / "downloads"
     for name, md5 in MD5.items():

@@ -1,6 +1,6 @@
-"""A data set: every image in one array, and the index sets that say what each is for."""
+"""A data set: all images in one array, and the index sets of its parts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 PARTS = ("train", "val", "test")
-"""The parts that data may come in; only the first is required."""
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much is done, and how much there is in all."""
+"""Of the data; only the first is required."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a reader makes of its source: the parts one behind the other, in the order of PARTS."""
+    """Decoded images, the parts one after the other in the order of PARTS."""
 
     labels: tuple[str, ...]
     """By class index."""
@@ -26,7 +23,7 @@ class Decoded:
     targets: NDArray[np.int64]
     """(n,), class indices."""
     counts: Mapping[str, int]
-    """How many images each part has."""
+    """Number of images, by part."""
 
     def __post_init__(self) -> None:
         n = len(self.targets)
@@ -48,7 +45,7 @@ class Dataset:
 
     name: str
     title: str
-    """As a report quotes it, with what sets it apart from others of its name."""
+    """As a report names it."""
     source: str
     """What `load_dataset` was given, made absolute where it is a path."""
     attribution: str
@@ -62,14 +59,14 @@ class Dataset:
     fingerprint: str
     """SHA-256 over labels, targets and decoded pixels."""
     notes: tuple[str, ...] = field(default=())
-    """What a reader of the figures must know, as where the test images come from."""
+    """What a reader of the results must know, such as where the test images come from."""
 
     def __post_init__(self) -> None:
         if not {"train", "test"} <= set(self.parts) <= set(PARTS):
             raise ValueError(f"parts must be train, test and perhaps val, not {sorted(self.parts)}")
         every = np.concatenate(list(self.parts.values()))
         if len(every) and not 0 <= every.min() <= every.max() < len(self.targets):
-            # A negative index would be a second name of an image, and pass the next check.
+            # A negative index is a second name of an image, which the next check would miss.
             raise ValueError(f"a part has an index beyond the {len(self.targets)} images")
         if len(np.unique(every)) != len(every):
             raise ValueError("an image is in two parts")

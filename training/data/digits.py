@@ -12,13 +12,13 @@ ATTRIBUTION = (
 
 
 def decode(size: tuple[int, int]) -> Decoded:
-    """The 1,797 images, 8 x 8 grey of 17 shades, enlarged to `size` and made RGB."""
+    """The 1,797 images, 8 x 8 pixels of 17 grey levels, resized to `size` as RGB."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     grey = np.round(bunch.images * (255 / 16)).astype(np.uint8)
     height, width = size
-    # Bilinear: nearest would leave blocks whose edges are the strongest feature of every class.
+    # Bilinear: nearest neighbour would leave blocks whose edges dominate every image.
     upsampled = np.stack(
         [
             np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))

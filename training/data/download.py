@@ -1,4 +1,4 @@
-"""One file from the network: with progress, going on where it stopped, and checked."""
+"""Downloads one file: with progress, resumable, and checked by its MD5."""
 
 import hashlib
 import http.client
@@ -6,23 +6,23 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from training.data.dataset import Progress
 from training.data.errors import DataError, one_line
+from training.progress import ProgressCallback
 
 TIMEOUT_SECONDS = 30
 _CHUNK = 1 << 20
 
 
-def download(url: str, target: Path, md5: str, progress: Progress) -> None:
-    """Fetches `url` into `target`, which appears only when its MD5 is right.
+def download(url: str, target: Path, md5: str, progress: ProgressCallback) -> None:
+    """Downloads `url` to `target`, which appears only when its MD5 is right.
 
-    What has arrived stays beside it as `.part`, and the next call goes on behind it.
+    A partial download is kept beside it as `.part`, and the next call resumes it.
     """
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, progress)
-    except (OSError, http.client.HTTPException) as error:  # the second: a garbled answer
+    except (OSError, http.client.HTTPException) as error:  # the second: a malformed response
         reason = getattr(error, "reason", None) or error
         raise DataError(
             f"{target.name} could not be downloaded ({one_line(reason)}): try again, "
@@ -39,13 +39,13 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(stream, "md5").hexdigest()
 
 
-def _fetch(url: str, part: Path, progress: Progress) -> None:
+def _fetch(url: str, part: Path, progress: ProgressCallback) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is left to send: the part is whole, or too long
+        if error.code == 416:  # nothing is left to send: the part is complete, or too long
             return
         raise
     with response:

@@ -1,4 +1,4 @@
-"""The error of this package, in a file of its own so that every module can raise it."""
+"""The error of this package."""
 
 from tinysight.errors import TinysightError
 
@@ -8,5 +8,5 @@ class DataError(TinysightError):
 
 
 def one_line(error: object) -> str:
-    """What a library says, which may take several lines, in one."""
+    """An error of a library, which may have several lines, in one."""
     return " ".join(str(error).split())

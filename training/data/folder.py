@@ -18,8 +18,9 @@ import numpy as np
 
 from tinysight.errors import ImageError
 from tinysight.preprocess import Pixels, to_pixels
-from training.data.dataset import PARTS, Decoded, Progress
+from training.data.dataset import PARTS, Decoded
 from training.data.errors import DataError, one_line
+from training.progress import ProgressCallback
 
 MAX_FILE_BYTES = 256 << 20
 """A larger member of an archive is refused: no small image is that large."""
@@ -128,7 +129,7 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def decode(path: Path, size: tuple[int, int], progress: Progress) -> Decoded:
+def decode(path: Path, size: tuple[int, int], progress: ProgressCallback) -> Decoded:
     """Reads and resizes every picture. Raises DataError for what cannot be trained on."""
     members = archive_members(path) if path.is_file() else folder_members(path)
     pixels: dict[Key, Pixels] = {}

@@ -1,4 +1,4 @@
-"""What is trained on, what chooses, and what is looked at once: seeded, stratified, hashed."""
+"""Training, validation and test images: seeded, stratified and hashed index sets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Splits:
 
     def __post_init__(self) -> None:
         every = np.concatenate([self.train, self.val, self.test])
-        if len(every) and every.min() < 0:  # a second name of an image: not seen to overlap
+        if len(every) and every.min() < 0:  # a second name of an image
             raise ValueError("a split has a negative index")
         if len(np.unique(every)) != len(every):
             raise ValueError("the splits are not disjoint")
@@ -35,7 +35,7 @@ class Splits:
 
 
 def split(dataset: Dataset, seed: int, val_fraction: float = 0.2) -> Splits:
-    """Divides the training part into training and validation, unless the data brings both."""
+    """Divides the training part into training and validation, unless the data has both."""
     train, val = dataset.parts["train"], dataset.parts.get("val")
     if val is None:
         train, val = stratified(train, dataset.targets, val_fraction, seed, dataset.labels)
@@ -49,7 +49,7 @@ def stratified(
     seed: int,
     labels: tuple[str, ...],
 ) -> tuple[Indices, Indices]:
-    """Takes `fraction` of the indices away, class by class: returns the rest, and what it took.
+    """Splits `fraction` of the indices off, class by class: returns the rest and the fraction.
 
     Raises DataError where a class is too small to be in both.
     """
@@ -68,6 +68,6 @@ def stratified(
         if len(np.unique(targets[side])) != len(labels):
             raise DataError(
                 f"the class {labels[smallest]!r} has only {counts[smallest]} pictures: "
-                f"too few to set {fraction:.0%} of each class aside"
+                f"too few to split {fraction:.0%} of each class off"
             )
     return np.sort(rest), np.sort(taken)

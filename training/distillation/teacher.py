@@ -1,7 +1,8 @@
-"""A finished run as a teacher: what it answers to every image as its student will see it.
+"""A finished run as a teacher: its logits for every training image as the student will see it.
 
-The teacher is the dear part of a lesson. So the epochs go round in a pool of augmented copies of
-the training images, and the answers to each copy are computed once and kept in the user's cache.
+The teacher's forward passes are the expensive part of a distillation. So the epochs cycle through
+a fixed number of augmented views of the training images, and the logits of each view are computed
+once and kept in the user's cache.
 """
 
 import hashlib
@@ -17,22 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.files import cache_folder, write_bytes
-from training.data import Dataset, Splits
+from tinysight.provenance import TeacherRecord
+from tinysight.records import to_json
+from training.data import Dataset, Splits, hash_indices
 from training.data.augment import Augmentation
-from training.data.pipeline import batches
-from training.finalize import EVALUATION_BATCH
+from training.finalize import predict
 from training.progress import ProgressCallback
 from training.recipes import Recipe
 from training.run_folder import Run, RunError, load_run
 from training.tf_keras_setup import keras
 
 _FORMAT = 1
-"""Raised when the same parts of a key would give other answers."""
+"""Raised when the same parts of a cache key would give other logits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A finished run that others learn from."""
+    """A finished run that a student is distilled from."""
 
     run: Run
     sha256: str
@@ -41,32 +43,30 @@ class Teacher:
     def check(self, dataset: Dataset, splits: Splits) -> None:
         """Raises RunError unless the teacher was trained on the very same images.
 
-        Else it would have seen images that the student is validated or tested on.
+        Else it might have been trained on images that validate or test the student.
         """
-        data = self.run.record["data"]
-        if data["fingerprint"] != dataset.fingerprint:
-            raise RunError(f"{self.run.folder} cannot teach here: it was trained on other data")
-        own = {name: part["sha256"] for name, part in data["splits"].items()}
-        ours = splits.hashes()
-        if any(own[name] != ours[name] for name, indices in splits.items() if len(indices)):
-            raise RunError(
-                f"{self.run.folder} cannot teach here: its training and validation images are "
-                "not this run's"
-            )
+        data = self.run.record.data
+        if data.fingerprint != dataset.fingerprint:
+            raise RunError(f"{self.run.folder} cannot be the teacher: it was trained on other data")
+        hashes = splits.hashes()
+        for name, indices in splits.items():
+            if len(indices) and getattr(data.splits, name).sha256 != hashes[name]:
+                raise RunError(
+                    f"{self.run.folder} cannot be the teacher: its {name} images are not this run's"
+                )
 
-    def as_json(self) -> dict[str, Any]:
+    def record(self) -> TeacherRecord:
         """What a student's run.json says of it."""
-        record = self.run.record
-        return {
-            "sha256": self.sha256,
-            "run": self.run.folder.resolve().name,
-            "model": record["recipe"]["model"],
-            "recipe": record["recipe"],
-            "test": record["test"],
-            "training_seconds": record["seconds"]["training"],
-            # A teacher may have been taught itself.
-            **({"teachers": record["teachers"]} if "teachers" in record else {}),
-        }
+        record, result = self.run.record, self.run.result
+        return TeacherRecord(
+            sha256=self.sha256,
+            run=self.run.folder.resolve().name,
+            model=record.recipe.model,
+            recipe=to_json(record.recipe),
+            test=result.test,
+            training_seconds=result.seconds.training,
+            teachers=record.teachers,
+        )
 
 
 def read_teacher(folder: Path) -> Teacher:
@@ -78,18 +78,30 @@ def read_teacher(folder: Path) -> Teacher:
 def student_recipe(
     recipe: Recipe, teachers: Sequence[Teacher], *, val_fraction: float | None = None
 ) -> Recipe:
-    """The recipe of a student: it shares the teachers' split, whatever its own seed is."""
-    own = Recipe(**teachers[0].run.record["recipe"])
+    """The recipe of a student: it has the teachers' split, whatever its own seed is.
+
+    Args:
+        recipe: of the student's model.
+        teachers: at least one.
+        val_fraction: instead of the first teacher's.
+    """
+    first = teachers[0].run.record.recipe
     return replace(
         recipe,
         teacher=",".join(teacher.sha256 for teacher in teachers),
-        split_seed=own.data_seed,
-        val_fraction=own.val_fraction if val_fraction is None else val_fraction,
+        split_seed=first.data_seed,
+        val_fraction=first.val_fraction if val_fraction is None else val_fraction,
     )
 
 
-TeacherLogits = Callable[[int], NDArray[np.float16]]
-"""The teachers' logits, (training images, classes), for what an epoch, counted from 0, shows."""
+@dataclass(frozen=True, slots=True)
+class TeacherLogits:
+    """The mean logits of one or more teachers, for what each epoch of a student shows."""
+
+    of_epoch: Callable[[int], NDArray[np.float16]]
+    """From an epoch, counted from 0, to float16 (training images, classes)."""
+    seconds: float
+    """That it took to compute those that were not cached."""
 
 
 def teacher_logits(
@@ -97,41 +109,48 @@ def teacher_logits(
     recipe: Recipe,
     dataset: Dataset,
     splits: Splits,
-    count: ProgressCallback,
-) -> tuple[TeacherLogits, float]:
-    """What the teachers answer for every epoch of the recipe, and the seconds that took.
+    on_progress: ProgressCallback,
+) -> TeacherLogits:
+    """Computes the teachers' logits for every epoch of a recipe, or finds them in the cache.
 
-    Of several, the mean of their logits: that of their probabilities, taken geometrically.
+    The mean of several teachers' logits is the geometric mean of their probabilities.
 
-    Each copy is written as soon as it is answered, so that a stopped run goes on after it. The
-    teachers compute by Keras' global policy; logits are kept in half precision.
+    Each view is written as soon as it is computed, so that an interrupted run continues after it.
+    The teachers run under Keras' global policy; logits are kept in half precision.
     """
     start = time.perf_counter()
-    pools = [_pool(teacher, recipe, dataset, splits, count) for teacher in teachers]
+    files = [_cached_views(one, recipe, dataset, splits.train, on_progress) for one in teachers]
 
     def of_epoch(epoch: int) -> NDArray[np.float16]:
-        teacher_views = [np.load(pool[recipe.copy(epoch)]).astype(np.float32) for pool in pools]
-        return np.asarray(np.mean(teacher_views, axis=0), dtype=np.float16)
+        view = recipe.view(epoch)
+        logits = [np.load(of_teacher[view]).astype(np.float32) for of_teacher in files]
+        return np.asarray(np.mean(logits, axis=0), dtype=np.float16)
 
-    return of_epoch, time.perf_counter() - start
+    return TeacherLogits(of_epoch, time.perf_counter() - start)
 
 
-def _pool(
-    teacher: Teacher, recipe: Recipe, dataset: Dataset, splits: Splits, count: ProgressCallback
+def _cached_views(
+    teacher: Teacher,
+    recipe: Recipe,
+    dataset: Dataset,
+    train: NDArray[np.int64],
+    on_progress: ProgressCallback,
 ) -> list[Path]:
-    """One teacher's answers, a file for each copy; makes those that are missing."""
-    entry = cache_folder() / "teachers" / _key(teacher, recipe, dataset, splits)
+    """One teacher's logits, a file for each view, float16 (len(train), classes)."""
+    entry = cache_folder() / "teachers" / _key(teacher, recipe, dataset, train)
     entry.mkdir(parents=True, exist_ok=True)
-    teacher_views = min(recipe.teacher_views, recipe.epochs)
-    files = [entry / f"copy-{copy:03d}.npy" for copy in range(teacher_views)]
-    missing = [copy for copy in range(teacher_views) if not files[copy].is_file()]
+    count = min(recipe.teacher_views, recipe.epochs)
+    files = [entry / f"view-{view:03d}.npy" for view in range(count)]
+    missing = [view for view in range(count) if not files[view].is_file()]
     model = _load(teacher) if missing else None
-    for copy in missing:
-        what = f"{teacher.run.folder.name} answers copy {copy + 1} of {teacher_views}"
-        answers = _answers(model, recipe, dataset, splits.train, copy, count, what)
+    augmentation = Augmentation.of(recipe)
+    for view in missing:
+        what = f"logits of {teacher.run.folder.name}, view {view + 1} of {count}"
+        params = augmentation.draw(view, dataset.images.shape, train) if augmentation else None
+        logits = predict(model, dataset.images, train, on_progress, what, params)
         content = io.BytesIO()
-        np.save(content, answers)
-        write_bytes(files[copy], content.getvalue())
+        np.save(content, logits.astype(np.float16))
+        write_bytes(files[view], content.getvalue())
     return files
 
 
@@ -150,34 +169,14 @@ def _load(teacher: Teacher) -> Any:
     return model
 
 
-def _answers(
-    model: Any,
-    recipe: Recipe,
-    dataset: Dataset,
-    train: NDArray[np.int64],
-    copy: int,
-    count: ProgressCallback,
-    what: str,
-) -> NDArray[np.float16]:
-    """float16 (len(train), classes), in the order of `train`."""
-    augmentation = Augmentation.of(recipe)
-    params = augmentation.draw(copy, dataset.images.shape, train) if augmentation else None
-    pipeline = batches(dataset.images, dataset.targets, train, EVALUATION_BATCH, params=params)
-    steps = -(-len(train) // EVALUATION_BATCH)
-    report = keras.callbacks.LambdaCallback(
-        on_predict_batch_end=lambda batch, logs: count(what, batch + 1, steps)  # noqa: ARG005
-    )
-    return np.asarray(model.predict(pipeline, verbose=0, callbacks=[report]), dtype=np.float16)
-
-
-def _key(teacher: Teacher, recipe: Recipe, dataset: Dataset, splits: Splits) -> str:
-    """A name for the pool: the hash of all that decides the answers, but for the copy's number."""
+def _key(teacher: Teacher, recipe: Recipe, dataset: Dataset, train: NDArray[np.int64]) -> str:
+    """The name of the cache entry: a hash of all that decides the logits, except the view."""
     parts = {
         "format": _FORMAT,
         "teacher": teacher.sha256,
         "data": dataset.fingerprint,
-        "train": splits.hashes()["train"],
-        "augmentation": repr(Augmentation.of(recipe)),
+        "train": hash_indices(train),
+        "augmentation": to_json(Augmentation.of(recipe)),
         "precision": keras.mixed_precision.global_policy().name,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

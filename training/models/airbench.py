@@ -1,7 +1,7 @@
-"""A teacher that trains in minutes: the network of airbench (Jordan 2024, arXiv 2404.00498).
+"""The network of airbench (Jordan 2024, arXiv 2404.00498): a teacher that trains in minutes.
 
-A frozen layer that whitens small patches, then three pairs of wide convolutions. It is a teacher,
-not a model for a device: 118 million multiply-accumulates for an image of 32 x 32.
+A frozen layer that whitens small patches, then three pairs of wide convolutions. Meant as a
+teacher, not for a device: it takes 118 million multiply-accumulates per image of 32 x 32.
 """
 
 from collections.abc import Sequence
@@ -10,28 +10,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.models.baseline import Shape
 from training.models.dirac import dirac_init
 from training.tf_keras_setup import keras
 
 WIDTHS = (64, 256, 256)
 """Filters of each pair of convolutions."""
 _PATCH = 2
-"""The side of the whitened patches."""
+"""Side of the whitened patches, pixels."""
 _EPSILON = 5e-4
-"""Added to the variances, of images in units of their standard deviation: section 3.2."""
-_SILENT = 1e-6
-"""Of that variance: a component with less holds nothing but rounding."""
-WHITENED = 5000
-"""So many images decide the whitening."""
+"""Added to the variances, relative to the variance of the pixels: section 3.2."""
+_MIN_VARIANCE = 1e-6
+"""Relative to the variance of the pixels: a component with less is rounding error."""
+WHITENING_IMAGES = 5000
+"""Training images from which the whitening is computed."""
 
 
 def build(
-    shape: tuple[int | None, int | None, int],
+    shape: Shape,
     classes: int,
     l2: float = 0.0,
     widths: Sequence[int] = WIDTHS,
 ) -> Any:
-    """Float32 (n, h, w, 3) in [0, 1] to logits (n, classes); `whiten` it before it is trained."""
+    """A model from float32 pixels in [0, 1], (n, h, w, 3), to logits (n, classes).
+
+    Call `whiten` on it before it is trained.
+    """
     layers, regular = keras.layers, keras.regularizers.L2(l2) if l2 else None
     image = keras.Input(shape, name="image")
     patch = _PATCH**2 * shape[2]
@@ -61,25 +65,30 @@ def build(
 
 
 def whiten(model: Any, images: NDArray[np.uint8]) -> None:
-    """Sets the frozen layer: patches of `images` (n, h, w, 3) leave it uncorrelated, of variance 1.
+    """Sets the frozen layer so that its outputs on patches are uncorrelated, with variance 1.
 
-    Each of the patches' principal components, and its negative, since what follows is one-sided.
+    The filters are the patches' principal components and their negatives, since the activation
+    that follows is one-sided.
 
-    Grey images have no colour to separate: components without variance give way to repeated others.
-    Such a channel would be handed on through all layers, and each normalization would multiply its
-    gradient, until the first step is so large that nothing is learned any more.
+    Grey images have components without variance; these are replaced by repetitions of the others.
+    A channel that is constant would pass through the Dirac-initialized layers, and each batch
+    normalization would multiply its gradient until the first step diverges.
+
+    Args:
+        model: from `build`.
+        images: uint8 (n, h, w, 3).
     """
-    some = images.astype(np.float64) / 255
-    windows = np.lib.stride_tricks.sliding_window_view(some, (_PATCH, _PATCH), axis=(1, 2))
+    pixels = images.astype(np.float64) / 255
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), axis=(1, 2))
     # (n, h, w, channel, y, x) to rows in the order of a kernel: y, x, channel
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _PATCH**2 * images.shape[3])
     mean, covariance = patches.mean(axis=0), np.cov(patches, rowvar=False)
     variances, components = np.linalg.eigh(covariance)
-    if some.var() > 0:
-        speaking = np.flatnonzero(variances > _SILENT * some.var())
-        chosen = np.resize(speaking, len(variances))
+    if pixels.var() > 0:
+        varying = np.flatnonzero(variances > _MIN_VARIANCE * pixels.var())
+        chosen = np.resize(varying, len(variances))
         variances, components = variances[chosen], components[:, chosen]
-    scaled = components / np.sqrt(variances + _EPSILON * some.var())
+    scaled = components / np.sqrt(variances + _EPSILON * pixels.var())
     both = np.concatenate([scaled, -scaled], axis=1)
     kernel = both.reshape(_PATCH, _PATCH, images.shape[3], -1)
     model.get_layer("whiten").set_weights([kernel, -mean @ both])

@@ -4,8 +4,8 @@ from typing import Any
 
 from training.tf_keras_setup import keras
 
-Shape = tuple[int | None, int | None, int]
-"""Height, width and channels; a height or width of None takes any."""
+Shape = tuple[int, int, int]
+"""Height, width and channels of a model's input."""
 
 
 def baseline(shape: Shape, classes: int, dropout: float = 0.2) -> Any:

@@ -1,4 +1,4 @@
-"""How much a model computes for one image."""
+"""Multiply-accumulates of a model."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ from training.tf_keras_setup import keras
 
 
 def multiply_accumulates(model: Any) -> int:
-    """Multiply-accumulates of all convolutions and dense layers, for one image."""
+    """Multiply-accumulates of all convolutions and dense layers of a Keras model, for one image."""
     total = 0
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):

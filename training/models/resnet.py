@@ -1,4 +1,4 @@
-"""Residual networks for 32 x 32 images, the usual yardsticks: ResNet-8 and ResNet-20.
+"""Residual networks for 32 x 32 images, the usual references: ResNet-8 and ResNet-20.
 
 He et al. (2016), section 4.2, with a convolution on the shortcut where the shape changes, as in
 MLPerf Tiny's ResNet-8 (mlcommons/tiny, image_classification).
@@ -6,16 +6,15 @@ MLPerf Tiny's ResNet-8 (mlcommons/tiny, image_classification).
 
 from typing import Any
 
+from training.models.baseline import Shape
 from training.tf_keras_setup import keras
 
 BLOCKS = {"resnet8": 1, "resnet20": 3}
 """Residual blocks in each of the three stages of 16, 32 and 64 filters."""
 
 
-def build(
-    name: str, shape: tuple[int | None, int | None, int], classes: int, l2: float = 0.0
-) -> Any:
-    """One of `BLOCKS`: float32 (n, h, w, 3) in [0, 1] to logits (n, classes)."""
+def build(name: str, shape: Shape, classes: int, l2: float = 0.0) -> Any:
+    """One of `BLOCKS`: float32 pixels in [0, 1], (n, h, w, 3), to logits (n, classes)."""
     layers, regular = keras.layers, keras.regularizers.L2(l2) if l2 else None
 
     def convolution(x: Any, filters: int, size: int, stride: int, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The optimizers that recipes name."""
+"""Optimizer and loss of a recipe."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
 
 WARM_UP = 0.2
-"""The part of all steps over which SGD's rate rises."""
+"""The fraction of all steps over which the learning rate rises."""
 MOMENTUM = 0.9
 
 
 class TriangularSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Straight up to the peak over the first fifth of the steps, straight down to zero after."""
+    """Linear warm-up to the peak over the first fifth of the steps, then linear decay to zero."""
 
     def __init__(self, peak: float, steps: int) -> None:
         self.peak, self.steps = peak, steps
@@ -28,7 +28,7 @@ class TriangularSchedule(keras.optimizers.schedules.LearningRateSchedule):  # ty
 
 
 def optimizer(recipe: Recipe, steps: int) -> Any:
-    """A new optimizer for a training of `steps` steps in all."""
+    """A new optimizer for a training of `steps` steps in total."""
     if recipe.optimizer == "adam":
         return keras.optimizers.Adam(recipe.learning_rate)
     rate = TriangularSchedule(recipe.learning_rate, steps)
@@ -38,15 +38,16 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
 
 
 def loss(recipe: Recipe, classes: int) -> Any:
-    """Cross-entropy on logits and class indices, with the recipe's label smoothing and teacher.
+    """The loss of a recipe: cross-entropy with label smoothing; with a teacher, distillation.
 
-    A function of targets and logits (b, classes), to a loss for each image, float32 (b,).
+    Returns a function of targets, int64 (b,) or those of `training.distillation.loss`, and logits
+    (b, classes), to the loss of each image, float32 (b,).
     """
 
     def on_indices(targets: Any, logits: Any) -> Any:
-        wanted = tf.one_hot(tf.reshape(tf.cast(targets, tf.int32), [-1]), classes)
+        one_hot = tf.one_hot(tf.reshape(tf.cast(targets, tf.int32), [-1]), classes)
         return keras.losses.categorical_crossentropy(
-            wanted,
+            one_hot,
             tf.cast(logits, tf.float32),
             from_logits=True,
             label_smoothing=recipe.label_smoothing,

@@ -1,4 +1,4 @@
-"""A moving average of the weights, which answers better than the weights of any one step."""
+"""An exponential moving average of the weights, more accurate than the weights of any one step."""
 
 from typing import Any
 
@@ -6,21 +6,22 @@ from training.tf_keras_setup import keras, tf
 
 
 class WeightEma(keras.callbacks.Callback):  # type: ignore[misc]
-    """Follows a model's weights through a training, and stands in for them while it is evaluated.
+    """Averages a model's weights in every training step, and replaces them during validation.
 
-    The exponential moving average of Polyak and Juditsky (1992), over all weights: the statistics
-    of batch normalization belong to the weights that they were taken with.
+    After Polyak and Juditsky (1992), over all weights, the statistics of batch normalization
+    included: they belong to the weights that they were computed with.
     """
 
     def __init__(self, model: Any, decay: float) -> None:
-        """Begins at the model's weights; make it in the scope that made the model.
+        """Starts at the model's weights; to be called in the strategy scope of the model.
 
         Args:
-            decay: what a step leaves of the average. The first steps leave less,
-                (1 + t) / (10 + t), so that the random weights they begin with are soon forgotten.
+            model: a Keras model.
+            decay: the fraction of the average that a step keeps, in [0, 1). Step t keeps at most
+                (1 + t) / (10 + t), so that the initial weights are soon forgotten.
         """
         super().__init__()
-        self._followed, self._decay = model.weights, decay
+        self._weights, self._decay = model.weights, decay
         self._values = [tf.Variable(weight, trainable=False) for weight in model.weights]
         self._steps = tf.Variable(0, trainable=False, dtype=tf.int64)
 
@@ -33,17 +34,17 @@ class WeightEma(keras.callbacks.Callback):  # type: ignore[misc]
     def _step(self) -> None:
         steps = tf.cast(self._steps, tf.float32)
         keep = tf.minimum(self._decay, (1 + steps) / (10 + steps))
-        for value, weight in zip(self._values, self._followed, strict=True):
+        for value, weight in zip(self._values, self._weights, strict=True):
             value.assign(keep * value + (1 - keep) * weight)
         self._steps.assign_add(1)
 
     @tf.function  # type: ignore[untyped-decorator]
     def swap(self) -> None:
         """Exchanges average and weights."""
-        for value, weight in zip(self._values, self._followed, strict=True):
-            held = tf.identity(value)
+        for value, weight in zip(self._values, self._weights, strict=True):
+            kept = tf.identity(value)
             value.assign(weight)
-            weight.assign(held)
+            weight.assign(kept)
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
         self._step()

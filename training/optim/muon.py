@@ -1,10 +1,10 @@
-"""Muon: steps of one length in every direction (Jordan et al. 2024).
+"""Muon: momentum whose steps are orthogonalized (Jordan et al. 2024).
 
 https://kellerjordan.github.io/posts/muon
 
-A convolution's gradient, and so its momentum, is dominated by a few directions. Muon replaces it
-by the nearest matrix whose singular values are all alike, so that the rare directions are learned
-as quickly as the common ones: a network needs fewer epochs for what SGD would bring it to.
+The momentum of a convolution's gradient is dominated by a few directions. Muon replaces it by the
+nearest matrix with equal singular values, so that rare directions are learned as fast as common
+ones: a network needs fewer epochs than with SGD to reach the same accuracy.
 """
 
 from typing import Any
@@ -13,20 +13,20 @@ from training.tf_keras_setup import keras, tf
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic iteration in the post above: it brings singular values near 1, in few steps."""
+"""Of the quintic Newton-Schulz iteration in the post: it moves singular values to near 1."""
 SGD_LR_RATIO = 5.0
-"""SGD's rate over that of kernels: 0.2 beside the 0.04 of `training.recipes`."""
+"""SGD's learning rate over that of kernels: 0.2 for the 0.04 of `training.recipes`."""
 _EPSILON = 1e-7
-_KERNEL = 4
-"""The dimensions of a convolution's kernel: height, width, channels, filters."""
+_KERNEL_RANK = 4
+"""Dimensions of a convolution's kernel: height, width, channels, filters."""
 
 
 class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
-    """Muon for the kernels of convolutions, SGD with Nesterov's momentum for all else.
+    """Muon for the kernels of convolutions, SGD with Nesterov momentum for all other weights.
 
-    Every kernel begins a step at the length that n filters of length 1 have together, as in
-    airbench: batch normalization, which must follow, makes its length mean nothing, and the rate
-    then says by which part of it a kernel turns.
+    Before each step, a kernel of n filters is scaled to the norm sqrt(n), as in airbench. Batch
+    normalization, which must follow the convolution, makes its output independent of that norm, and
+    the learning rate is then the relative size of a step.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
     ) -> None:
         """
         Args:
-            learning_rate: of kernels, or a schedule of it.
-            momentum: of all.
-            others: times the rate, it is SGD's.
+            learning_rate: of kernels; a number or a Keras schedule.
+            momentum: of all weights, in [0, 1).
+            sgd_lr_ratio: SGD's learning rate over that of kernels.
         """
         super().__init__(name="Muon")
         self._learning_rate = self._build_learning_rate(learning_rate)
@@ -54,17 +54,17 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
         moment = self.momentums[self._index_dict[self._var_key(variable)]]
         moment.assign(self.momentum * moment + gradient)
         ahead = gradient + self.momentum * moment
-        if len(variable.shape) != _KERNEL:
+        if len(variable.shape) != _KERNEL_RANK:
             variable.assign_sub(self.sgd_lr_ratio * rate * ahead)
             return
         filters = variable.shape[-1]
-        turn = tf.reshape(orthogonal(tf.reshape(ahead, (-1, filters))), variable.shape)
-        length = tf.sqrt(tf.cast(filters, variable.dtype))
-        variable.assign(variable * (length / tf.norm(variable)) - rate * turn)
+        step = tf.reshape(orthogonal(tf.reshape(ahead, (-1, filters))), variable.shape)
+        norm = tf.sqrt(tf.cast(filters, variable.dtype))
+        variable.assign(variable * (norm / tf.norm(variable)) - rate * step)
 
 
 def orthogonal(matrix: Any) -> Any:
-    """float32 (m, n) to the same shape: its singular values brought to about 1 (0.7 to 1.2)."""
+    """float32 (m, n) to the same shape, with all singular values at about 1 (0.7 to 1.2)."""
     a, b, c = COEFFICIENTS
     rows, columns = matrix.shape
     x = tf.transpose(matrix) if rows > columns else matrix

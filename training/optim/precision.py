@@ -1,4 +1,4 @@
-"""Which arithmetic a training uses: what the hardware has a quick path for."""
+"""The precision of a training: what the hardware computes fastest."""
 
 from tinysight.device import info
 from training.recipes import Recipe
@@ -8,10 +8,10 @@ _POLICY = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed
 
 
 def set_policy(recipe: Recipe) -> str:
-    """Sets Keras' policy for a recipe and returns its name.
+    """Sets Keras' global policy for a recipe and returns its name.
 
-    `auto` is float16 where there is a GPU (untested there), bfloat16 where the CPU multiplies it
-    (AMX, AVX512-BF16), and float32 elsewhere.
+    `auto` is float16 on a GPU (not tested on one), bfloat16 on a CPU that has instructions for it
+    (AMX, AVX512-BF16), and else float32.
     """
     precision: str = recipe.precision
     if precision == "auto":

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from PIL import Image
 
 from training.data import DataError
-
-# No deadline: how long an example takes says more of the machine than of the code.
-settings.register_profile("tinysight", deadline=None)
-settings.load_profile("tinysight")
 
 Files = Mapping[str, bytes]
 

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from training.data import cifar10, load_dataset
+from training.data import DataError, cifar10, load_dataset
 from training.data.cifar10 import MAX_BATCH_BYTES, parse_binary, parse_python
+from training.data.download import md5_of
 
 Batches = tuple[np.ndarray, np.ndarray]
 NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
@@ -182,7 +183,7 @@ def test_a_binary_batch_is_read_as_it_was_written(data: st.DataObject) -> None:
     pixels, targets = parse_binary(binary(images, labels), "here")
     np.testing.assert_array_equal(pixels, images)
     np.testing.assert_array_equal(targets, labels)
-    assert (pixels.dtype, targets.dtype) == (np.uint8, np.int64)
+    assert (pixels.dtype, targets.dtype) == (np.dtype(np.uint8), np.dtype(np.int64))
     assert pixels.flags.c_contiguous
 
 
@@ -306,7 +307,7 @@ def test_a_python_batch_without_a_key_is_refused(
 
 @given(st.binary(max_size=60))
 def test_bytes_that_are_no_pickle_are_refused(content: bytes) -> None:
-    with pytest.raises(cifar10.DataError) as error:
+    with pytest.raises(DataError) as error:
         parse_python(content, "here")
     assert "\n" not in str(error.value)
 
@@ -326,6 +327,6 @@ def test_the_archive_in_the_caches_downloads_is_checked_by_its_md5(
     shutil.copy(path, kept)
     refused(lambda: load_dataset("cifar10", cache=cache), str(kept), "wrong MD5", "delete it")
     assert load_dataset(path, cache=cache).name == "cifar10"
-    monkeypatch.setitem(cifar10.MD5, name, cifar10.md5_of(kept))
+    monkeypatch.setitem(cifar10.MD5, name, md5_of(kept))
     data = load_dataset("cifar10", cache=cache)
     assert data.source == "cifar10"

@@ -113,7 +113,9 @@ def test_without_test_images_a_fifth_of_each_class_is_held_out(
     assert len(data.parts["test"]) == 2
     assert sorted(data.targets[data.parts["test"]]) == [0, 1]
     assert len(data.parts["train"]) == 8
-    assert data.notes == ("the data brings no test images: 20% of each class are held out as such",)
+    assert data.notes == (
+        "the data has no test images: 20% of each class are held out for testing",
+    )
 
 
 def test_files_beside_the_classes_and_litter_are_left_out(
@@ -189,7 +191,7 @@ def drop(files: Files, *starts: str) -> Files:
         (lambda _: {}, ["no class folders"]),
         (
             lambda f: drop(f, "test", "train/dog/1", "train/dog/2", "train/dog/3", "train/dog/4"),
-            ["the class 'dog' has only 1 pictures: too few to set 20% of each class aside"],
+            ["the class 'dog' has only 1 pictures: too few to split 20% of each class off"],
         ),
     ],
     ids=[
@@ -205,17 +207,16 @@ def test_what_cannot_be_trained_on_is_one_line(
     files: Files,
     folder: Write,
     archive: Write,
-    cache: Path,
     refused: Callable[..., str],
 ) -> None:
     path = (folder if kind == "folder" else archive)(change(files))
-    refused(lambda: load_dataset(path, cache=cache), *words)
+    refused(lambda: load_dataset(path), *words)
 
 
 def test_an_unknown_name_lists_the_known_ones(refused: Callable[..., str], cache: Path) -> None:
     refused(
         lambda: load_dataset("cifar100", cache=cache),
-        "'cifar100' is no file or folder, and no data set's name (digits, cifar10)",
+        "'cifar100' is neither a file, nor a folder, nor a data set (digits, cifar10)",
     )
 
 
@@ -252,7 +253,7 @@ def test_a_damaged_archive_is_one_line(
     ending: str, files: Files, tmp_path: Path, cache: Path, refused: Callable[..., str]
 ) -> None:
     path = tmp_path / f"pets.tar.{ending}"
-    with tarfile.open(path, f"w:{ending}") as tar:
+    with tarfile.open(path, f"w:{ending}") as tar:  # type: ignore[call-overload]
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)

@@ -1,4 +1,4 @@
-"""The edge family and its teacher: their notation, and the weights that they begin with."""
+"""The edge family and airbench: the notation of stacks, and the initial weights."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 from training.conv_stack import Stack
+from training.models import airbench, edge
 from training.models.edge import STACKS
-from training.models.registry import airbench, edge
 from training.tf_keras_setup import keras, tf
 
 stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
@@ -18,18 +18,18 @@ stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_s
 
 
 @given(stacks)
-def test_the_notation_of_a_stack_is_read_back(stack):
+def test_the_notation_of_a_stack_is_read_back(stack: Stack) -> None:
     assert Stack.parse(str(stack)) == stack
 
 
 @pytest.mark.parametrize("text", ["", "32s2-", "32s3", "a", "0s2-4", "32-s2", "-32", "32 - 48"])
-def test_what_is_no_stack_is_refused(text):
+def test_what_is_no_stack_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"stack|filters"):
         Stack.parse(text)
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_a_member_is_convolutions_that_fold_one_average_and_one_dense_layer(name):
+def test_a_member_is_convolutions_that_fold_one_average_and_one_dense_layer(name: str) -> None:
     model = edge.build(name, (32, 32, 3), 10)
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds[-2:] == ["GlobalAveragePooling2D", "Dense"]
@@ -37,7 +37,7 @@ def test_a_member_is_convolutions_that_fold_one_average_and_one_dense_layer(name
     assert body == ["Conv2D", "BatchNormalization", "ReLU"] * len(STACKS[name].filters)
 
 
-def test_a_stack_begins_by_handing_its_channels_on():
+def test_a_stack_starts_as_the_identity_of_its_channels() -> None:
     model = edge.build("8s2-8-16", (32, 32, 3), 10)
     until = keras.Model(model.input, [model.get_layer(f"conv{i}").output for i in (1, 2, 3)])
     first, second, third = until.predict(np.random.default_rng(0).random((2, 32, 32, 3)), verbose=0)
@@ -47,8 +47,8 @@ def test_a_stack_begins_by_handing_its_channels_on():
     assert np.abs(third[..., 8:]).max() > 0.01  # the others are random
 
 
-def test_grey_images_leave_the_teacher_no_silent_channel():
-    """Handed on from layer to layer, one made the first gradient too long to learn anything."""
+def test_grey_images_leave_airbench_no_constant_channel() -> None:
+    """Passed from layer to layer, one made the first gradient too long to learn anything."""
     grey = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 1), np.uint8).repeat(3, axis=3)
     model = airbench.build((32, 32, 3), 10)
     airbench.whiten(model, grey)
@@ -61,7 +61,7 @@ def test_grey_images_leave_the_teacher_no_silent_channel():
     assert max(float(tf.norm(gradient)) for gradient in gradients) < 1000 * np.sqrt(64)
 
 
-def test_the_teacher_sees_patches_without_correlation():
+def test_airbench_whitens_its_patches() -> None:
     draw = np.random.default_rng(0)
     soft = draw.integers(0, 256, (64, 9, 9, 3)).repeat(4, axis=1).repeat(4, axis=2)[:, 2:34, 2:34]
     tinted = (soft * (1.0, 0.8, 0.3) + 20).clip(0, 255).astype(np.uint8)

@@ -1,5 +1,8 @@
 """The models are those of the notebook and of the paper."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,12 +11,14 @@ pytest.importorskip("tensorflow")
 from training.models import vgg16
 from training.models.baseline import baseline
 from training.models.macs import multiply_accumulates
+from training.models.registry import MODELS, build, spec_of
 from training.models.vgg16 import WeightsError
+from training.recipes import RECIPES, recipe_of
 from training.tf_keras_setup import keras, tf
 
 
 @pytest.fixture(scope="module")
-def random_weights(tmp_path_factory):
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """A weights file in Keras' own layout, with random values."""
     keras.utils.set_random_seed(0)
     source = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
@@ -22,7 +27,7 @@ def random_weights(tmp_path_factory):
     return path, source
 
 
-def test_baseline_is_the_notebooks_network():
+def test_baseline_is_the_notebooks_network() -> None:
     model = baseline((32, 32, 3), 10)
     assert model.count_params() == 83_030
     assert [type(layer).__name__ for layer in model.layers] == [
@@ -33,18 +38,22 @@ def test_baseline_is_the_notebooks_network():
     )
 
 
-def test_frozen_base_is_keras_vgg16_with_its_preprocessing(random_weights):
+def test_frozen_base_is_keras_vgg16_with_its_preprocessing(
+    random_weights: tuple[Path, Any],
+) -> None:
     path, source = random_weights
     base = vgg16.frozen_base((32, 32, 3), "imagenet")
     vgg16.read_weights(path).load_into(base)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
-    wanted = source.predict(keras.applications.vgg16.preprocess_input(pixels.copy()), verbose=0)
-    got = base.predict(pixels / 255, verbose=0)
-    np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
+    expected = source.predict(keras.applications.vgg16.preprocess_input(pixels.copy()), verbose=0)
+    actual = base.predict(pixels / 255, verbose=0)
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert not base.trainable_weights
 
 
-def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(random_weights):
+def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(
+    random_weights: tuple[Path, Any],
+) -> None:
     path, source = random_weights
     base = vgg16.frozen_base((32, 32, 3), "unit")
     vgg16.read_weights(path).load_into(base)
@@ -54,19 +63,7 @@ def test_frozen_base_without_preprocessing_takes_the_notebooks_pixels(random_wei
     )
 
 
-@pytest.mark.parametrize("enlarged", [False, True])
-def test_finetuned_is_one_network_for_free_and_fixed_sizes(upsampled):
-    free = vgg16.finetuned((None, None, 3), 10, upsampled=upsampled)
-    fixed = vgg16.finetuned((32, 32, 3), 10, upsampled=upsampled)
-    fixed.set_weights(free.get_weights())
-    pixels = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
-    np.testing.assert_allclose(
-        fixed.predict(pixels, verbose=0), free.predict(pixels, verbose=0), rtol=1e-4, atol=1e-5
-    )
-    assert free.predict(pixels[:, :24, :24], verbose=0).shape == (4, 10)
-
-
-def test_finetuned_turns_the_first_kernel_to_red_first(random_weights):
+def test_finetuned_turns_the_first_kernel_to_red_first(random_weights: tuple[Path, Any]) -> None:
     path, source = random_weights
     model = vgg16.finetuned((32, 32, 3), 10)
     vgg16.read_weights(path).load_into(model, rgb=True)
@@ -78,8 +75,8 @@ def test_finetuned_turns_the_first_kernel_to_red_first(random_weights):
     np.testing.assert_array_equal(model.get_layer("block5_conv3").get_weights()[0], theirs)
 
 
-def test_enlarged_begins_with_vgg16s_own_features(random_weights):
-    """Up to one factor a layer, and to the margins, where VGG16 pads after its preprocessing."""
+def test_upsampled_starts_with_vgg16s_own_features(random_weights: tuple[Path, Any]) -> None:
+    """Up to one factor per layer, and not at the borders, where VGG16 pads after preprocessing."""
     path, _ = random_weights
     random = np.random.default_rng(0)
     kernels = vgg16.read_weights(path).layers
@@ -93,19 +90,21 @@ def test_enlarged_begins_with_vgg16s_own_features(random_weights):
     base = vgg16.frozen_base((48, 48, 3), "imagenet")
     weights.load_into(base)
     pixels = images.astype(np.float32) / 255
-    seen = keras.Model(model.input, model.get_layer("shrink").output).predict(pixels, verbose=0)
+    seen = keras.Model(model.input, model.get_layer("downsample").output).predict(pixels, verbose=0)
     np.testing.assert_allclose(seen, tf.image.resize(pixels, (48, 48)), atol=1e-5)
     for layer in ("block1_conv2", "block2_conv2"):
-        wanted = keras.Model(base.input, base.get_layer(layer).output).predict(seen, verbose=0)
+        expected = keras.Model(base.input, base.get_layer(layer).output).predict(seen, verbose=0)
         ours = model.get_layer(f"{layer}_relu").output
-        got = keras.Model(model.input, ours).predict(pixels, verbose=0)
-        wanted, got = (a[:, 6:-6, 6:-6] for a in (wanted, got))
-        factor = (wanted * got).sum() / (got * got).sum()
-        np.testing.assert_allclose(got * factor, wanted, atol=1e-3 * wanted.max())
-        assert 0.1 < got.std() < 2
+        actual = keras.Model(model.input, ours).predict(pixels, verbose=0)
+        expected, actual = (a[:, 6:-6, 6:-6] for a in (expected, actual))
+        factor = (expected * actual).sum() / (actual * actual).sum()
+        np.testing.assert_allclose(actual * factor, expected, atol=1e-3 * expected.max())
+        assert 0.1 < actual.std() < 2
 
 
-def test_the_fingerprint_follows_the_values(random_weights, tmp_path):
+def test_the_fingerprint_follows_the_values(
+    random_weights: tuple[Path, Any], tmp_path: Path
+) -> None:
     path, source = random_weights
     assert vgg16.read_weights(path).fingerprint() == vgg16.read_weights(path).fingerprint()
     other = keras.models.clone_model(source)
@@ -116,7 +115,9 @@ def test_the_fingerprint_follows_the_values(random_weights, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "text", "other"])
-def test_wrong_weights_are_one_clear_line(random_weights, tmp_path, damage):
+def test_wrong_weights_are_one_clear_line(
+    random_weights: tuple[Path, Any], tmp_path: Path, damage: str
+) -> None:
     path, _ = random_weights
     wrong = tmp_path / "weights.h5"
     if damage == "truncated":
@@ -130,19 +131,45 @@ def test_wrong_weights_are_one_clear_line(random_weights, tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
-def test_weights_are_found_by_the_environment(random_weights, monkeypatch):
+def test_weights_are_found_by_the_environment(
+    random_weights: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, _ = random_weights
     monkeypatch.setenv(vgg16.WEIGHTS_VARIABLE, str(path))
     assert vgg16.read_weights(None).fingerprint() == vgg16.read_weights(path).fingerprint()
 
 
-def test_no_network_is_one_clear_line(monkeypatch):
+def test_no_network_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(vgg16.WEIGHTS_VARIABLE, raising=False)
 
-    def refused(*_, **__):
+    def refused(*_: object, **__: object) -> None:
         raise OSError("URL fetch failure: Connection refused")
 
     # The one thing that is replaced: a test must not depend on whether there is a network.
     monkeypatch.setattr("tf_keras.src.applications.vgg16.data_utils.get_file", refused)
     with pytest.raises(WeightsError, match=r"--weights or \$TINYSIGHT_VGG16_WEIGHTS"):
         vgg16.read_weights(None)
+
+
+def test_the_registry_has_a_model_for_each_recipe() -> None:
+    assert MODELS.keys() == RECIPES.keys()
+    for name, spec in MODELS.items():
+        assert spec.recipe is RECIPES[name]
+        assert (spec.frozen_base is not None) == (name == "vgg16_frozen")
+        assert spec.needs_imagenet_weights == name.startswith("vgg16")
+
+
+@pytest.mark.parametrize("name", [*RECIPES, "4s2-8"])
+def test_every_model_is_built_by_its_name(name: str) -> None:
+    """From pixels to logits; of a frozen base, from features to logits."""
+    spec = spec_of(name)
+    shape = (32, 32, 3) if spec.frozen_base is None else (1, 1, 512)
+    model = build(recipe_of(name), shape, 7)
+    assert model.input_shape == (None, *shape)
+    assert model.output_shape == (None, 7)
+    assert model.name == ("head" if spec.frozen_base else name.removesuffix("_distilled"))
+
+
+def test_a_name_of_no_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="baselin"):
+        spec_of("baselin")

@@ -1,21 +1,26 @@
 """VGG16 through the whole of a run, on a few real digits and random weights."""
 
-import json
+from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("tensorflow")
 
+from tests.training.recorded_progress import RecordedProgress
 from training.cli import main
 from training.data import load_dataset
-from training.run_folder import load_run
+from training.recipes import RECIPES
+from training.run_folder import Run, load_run
 from training.tf_keras_setup import keras
+from training.train import Job, train
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("weights") / "vgg16.h5"
     keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3)).save_weights(
@@ -25,7 +30,7 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory):
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three digits as class folders: 60 pictures to train on, 15 to test."""
     from PIL import Image
 
@@ -41,17 +46,24 @@ def few(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "vgg16-cache"))
 
 
-def run(few, weights, out, model, *more):
+def run(few: Path, weights: Path, out: Path, model: str, *more: str) -> Run:
     command = ["run", model, "--data", str(few), "--weights", str(weights), "--out", str(out)]
     assert main([*command, *more]) == 0
     return load_run(out)
 
 
-def test_frozen_computes_its_features_once(few, weights, tmp_path, monkeypatch):
+def _kernel(weights: Path) -> NDArray[np.float32]:
+    with h5py.File(weights) as file:
+        return np.asarray(file["block3_conv2/block3_conv2/kernel:0"])
+
+
+def test_frozen_computes_its_features_once(
+    few: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
     monkeypatch.setenv("TINYSIGHT_CACHE", str(cache))
     first = run(few, weights, tmp_path / "a", "vgg16_frozen", "--epochs", "1")
@@ -61,10 +73,10 @@ def test_frozen_computes_its_features_once(few, weights, tmp_path, monkeypatch):
     assert entry.stat().st_mtime_ns == written
     run(few, weights, tmp_path / "c", "vgg16_frozen", "--epochs", "1", "--preprocessing", "unit")
     assert len(list((cache / "features").glob("*/features.npy"))) == 2
-    assert first.record["trainable_parameters"] == 512 * 100 + 100 + 100 * 3 + 3
+    assert first.result.trainable_parameters == 512 * 100 + 100 + 100 * 3 + 3
 
 
-def test_frozen_saves_the_whole_model(few, weights, tmp_path):
+def test_frozen_saves_the_whole_model(few: Path, weights: Path, tmp_path: Path) -> None:
     """From pixels to logits, in float32; the features that were measured may be bfloat16's."""
     finished = run(few, weights, tmp_path / "a", "vgg16_frozen", "--epochs", "1")
     model = keras.models.load_model(finished.model_file)
@@ -77,42 +89,55 @@ def test_frozen_saves_the_whole_model(few, weights, tmp_path):
     assert np.abs(whole - measured).max() < 0.05 * np.ptp(whole)
 
 
-def test_finetuned_trains_small_then_whole_images(few, weights, tmp_path):
-    finished = run(
-        few, weights, tmp_path / "a", "vgg16_finetuned",
-        "--epochs", "2", "--small-epochs", "1", "--batch-size", "18", "--val-fraction", "0.2",
-    )  # fmt: skip
-    record = json.loads((finished.folder / "run.json").read_text())
-    assert record["recipe"]["augment"]
+def test_finetuned_starts_at_imagenet_and_resumes_without_its_weights(
+    few: Path, weights: Path, tmp_path: Path
+) -> None:
+    out, recipe = (
+        tmp_path / "a",
+        replace(RECIPES["vgg16_finetuned"], epochs=2, batch_size=18, learning_rate=1e-4),
+    )
+    job = Job(recipe, load_dataset(few), out, weights=weights)
+    with pytest.raises(KeyboardInterrupt):
+        train(job, RecordedProgress(stop_after=1))
+    progress = RecordedProgress()
+    gone = replace(job, weights=tmp_path / "gone.h5", if_exists="resume")
+    finished = train(gone, progress)
+    assert finished is not None
+    assert (progress.resumed_after, progress.epochs) == (1, [1])
     model = keras.models.load_model(finished.model_file)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert model.output_shape == (None, 3)
+    kernel = model.get_layer("block3_conv2").get_weights()[0]
+    assert np.corrcoef(kernel.ravel(), _kernel(weights).ravel())[0, 1] > 0.99
 
 
-def test_enlarged_begins_at_imagenet_and_ends_in_one_model_file(few, weights, tmp_path):
-    finished = run(few, weights, tmp_path / "a", "vgg16_enlarged", "--epochs", "1")
+def test_upsampled_starts_at_imagenet_and_ends_in_one_model_file(
+    few: Path, weights: Path, tmp_path: Path
+) -> None:
+    finished = run(few, weights, tmp_path / "a", "vgg16_upsampled", "--epochs", "1")
     model = keras.models.load_model(finished.model_file)
     assert model.input_shape == (None, 32, 32, 3)
     # A step or two at a small rate: still about VGG16's kernels, and its channels' strengths.
     kernel = model.get_layer("block3_conv2").get_weights()[0]
-    with h5py.File(weights) as file:
-        theirs = file["block3_conv2/block3_conv2/kernel:0"][:]
-    assert np.corrcoef(kernel.ravel(), theirs.ravel())[0, 1] > 0.99
+    assert np.corrcoef(kernel.ravel(), _kernel(weights).ravel())[0, 1] > 0.99
     assert model.get_layer("block3_conv2_bn").get_weights()[0].std() > 0.1
 
 
-def test_bfloat16_training_saves_a_float32_model(tmp_path):
+def test_bfloat16_training_saves_a_float32_model(tmp_path: Path) -> None:
     out = tmp_path / "a"
     command = ["run", "baseline", "--out", str(out), "--epochs", "3", "--precision", "bfloat16"]
     assert main(command) == 0
     finished = load_run(out)
-    assert finished.record["device"]["precision"] == "mixed_bfloat16"
-    assert finished.record["test"]["value"] > 0.5
+    assert finished.result.device.precision == "mixed_bfloat16"
+    assert finished.result.test is not None
+    assert finished.result.test.value > 0.5
     model = keras.models.load_model(finished.model_file)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
-def test_without_weights_nothing_is_written(few, tmp_path, capsys):
+def test_without_weights_nothing_is_written(
+    few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "a"
     missing = str(tmp_path / "none.h5")
     command = ["run", "vgg16_frozen", "--data", str(few), "--weights", missing, "--out", str(out)]

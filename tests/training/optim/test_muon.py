@@ -1,9 +1,13 @@
 """Muon turns kernels by the rate alone, and everything else as SGD does."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 pytest.importorskip("tensorflow")
 
@@ -14,23 +18,25 @@ from training.tf_keras_setup import keras, tf
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 24), st.integers(1, 24), st.floats(1e-3, 1e3), st.integers(0, 2**32 - 1))
-def test_a_matrix_becomes_nearly_orthogonal(rows, columns, scale, seed):
+def test_a_matrix_becomes_nearly_orthogonal(
+    rows: int, columns: int, scale: float, seed: int
+) -> None:
     matrix = scale * np.random.default_rng(seed).normal(size=(rows, columns)).astype("f4")
     u, values, vt = np.linalg.svd(matrix, full_matrices=False)
-    got = orthogonal(tf.constant(matrix)).numpy()
+    actual = orthogonal(tf.constant(matrix)).numpy()
     # The directions stay, and all those that are not lost in rounding count about the same.
-    alike = u.T @ got @ vt.T
+    alike = u.T @ actual @ vt.T
     np.testing.assert_allclose(alike, np.diag(np.diag(alike)), atol=2e-2)
     clear = np.diag(alike)[values > 1e-2 * np.linalg.norm(values)]
     assert clear.min() > 0.5
     assert clear.max() < 1.3
 
 
-def test_no_gradient_turns_nothing():
+def test_no_gradient_turns_nothing() -> None:
     assert not orthogonal(tf.zeros((3, 2))).numpy().any()
 
 
-def _model():
+def _model() -> Any:
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -41,36 +47,36 @@ def _model():
             keras.layers.Dense(2),
         ]
     )
-    model.compile(optimizer=Muon(0.1, momentum=0.5, others=3.0), loss="mse")
+    model.compile(optimizer=Muon(0.1, momentum=0.5, sgd_lr_ratio=3.0), loss="mse")
     return model
 
 
-def _data(n=16):
+def _data(n: int = 16) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     random = np.random.default_rng(0)
     return random.normal(size=(n, 8, 8, 3)).astype("f4"), random.normal(size=(n, 2)).astype("f4")
 
 
-def _gradients(model, images, targets):
+def _gradients(model: Any, images: NDArray[np.float32], targets: NDArray[np.float32]) -> Any:
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean((model(images, training=True) - targets) ** 2)
     return tape.gradient(loss, model.trainable_weights)
 
 
-def test_a_step_is_the_formulas():
+def test_a_step_is_the_formulas() -> None:
     images, targets = _data()
     model, twin = _model(), _model()
     kernel, *others = [weight.numpy() for weight in twin.trainable_weights]
     first = [gradient.numpy() for gradient in _gradients(twin, images, targets)]
     model.train_on_batch(images, targets)
-    got, *got_others = [weight.numpy() for weight in model.trainable_weights]
+    actual, *actual_others = [weight.numpy() for weight in model.trainable_weights]
     # Nesterov from rest: gradient + momentum * gradient; orthogonal() does not ask for its length.
     turn = orthogonal(tf.constant(first[0].reshape(-1, 4))).numpy().reshape(kernel.shape)
-    np.testing.assert_allclose(got, kernel * 2 / np.linalg.norm(kernel) - 0.1 * turn, atol=1e-4)
-    for before, after, gradient in zip(others, got_others, first[1:], strict=True):
+    np.testing.assert_allclose(actual, kernel * 2 / np.linalg.norm(kernel) - 0.1 * turn, atol=1e-4)
+    for before, after, gradient in zip(others, actual_others, first[1:], strict=True):
         np.testing.assert_allclose(after, before - 0.1 * 3 * 1.5 * gradient, atol=1e-5)
 
 
-def test_a_kernels_length_does_not_grow():
+def test_a_kernels_length_does_not_grow() -> None:
     images, targets = _data()
     model = _model()
     for _ in range(30):
@@ -78,7 +84,7 @@ def test_a_kernels_length_does_not_grow():
     assert np.linalg.norm(model.layers[0].get_weights()[0]) == pytest.approx(2, abs=0.2)
 
 
-def test_its_momentum_survives_a_stop(tmp_path):
+def test_its_momentum_survives_a_stop(tmp_path: Path) -> None:
     images, targets = _data()
     unbroken = _model()
     for _ in range(6):
@@ -91,5 +97,5 @@ def test_its_momentum_survives_a_stop(tmp_path):
     assert len(checkpoint.restore(tmp_path, resumed, None)) == 1
     for _ in range(3):
         resumed.train_on_batch(images, targets)
-    for got, wanted in zip(resumed.get_weights(), unbroken.get_weights(), strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    for actual, expected in zip(resumed.get_weights(), unbroken.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
