@@ -8,13 +8,13 @@ from benchmarks.commands import (
     compare,
     demo,
     overhead,
-    peers,
     photos,
     readme,
     report,
     search,
     strangers,
     sweep,
+    toolchains,
 )
 from tinysight.console import run_cli
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
-        peers,
+        toolchains,
         sweep,
         compare,
         report,

@@ -12,7 +12,6 @@ for package in (
     "sklearn",
     "matplotlib",
     "rich",
-    "jsonschema",
 ):
     pytest.importorskip(package)
 
@@ -46,8 +45,8 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(tmp_path, capfd, monk
     picture = sorted((out / "pictures").glob("*.png"))[0]
     assert Classifier.load(out / "bundle").classify(picture).label in bundle.labels
     result = read(out / "sweep")
-    assert len(result.entries) == len(result.cells) == 4
-    assert {entry.accuracy.n for entry in result.entries if entry.accuracy} == {100}
+    assert len(result.variants) == len(result.measurements) == 4
+    assert {one.accuracy.n for one in result.variants if one.accuracy} == {100}
     printed = capfd.readouterr().out
     for step in ("1. Train", "2. Export", "3. Classify", "4. Measure", "Done in"):
         assert step in printed

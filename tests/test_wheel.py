@@ -115,9 +115,9 @@ def test_the_shipped_model_verifies_there(device):
 
 
 def test_it_measures_itself_there(device):
-    quick = ("--samples", "100", "--passes", "1")
+    quick = ("--runs", "100", "--processes", "1")
     content = json.loads(run(str(device / "tinysight"), "bench", *quick, "--json").stdout)
-    assert {cell["entry"] for cell in content["cells"]} == {"edge_m/static_w8a8@onnxruntime"}
-    assert all(cell["median_us"] > 0 for cell in content["cells"])
-    assert all(start["peak_memory_mb"] > 0 for start in content["starts"])
+    assert {one["variant"] for one in content["measurements"]} == {"edge_m/static_w8a8@onnxruntime"}
+    assert all(one["median_us"] > 0 for one in content["measurements"])
+    assert all(start["peak_memory_mb"] > 0 for start in content["cold_starts"])
     assert "ai-edge-litert" not in content["versions"]

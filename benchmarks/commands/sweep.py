@@ -2,123 +2,117 @@
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinysight.console import ProgressLine, positive, require_extra, table
+from tinysight.console import ProgressLine, numbers, positive, require_extra, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
-    from benchmarks.sweep.result import Result
+    from benchmarks.sweep.result import SweepResult
     from benchmarks.sweep.targets import Target
+    from tinysight.records import JsonObject
 
 
-_USUAL = {"samples": 3000, "passes": 10, "seconds": 0.5, "spread": 60.0}
+_DEFAULTS = {"runs": 3000, "processes": 10, "seconds": 0.5, "min_duration": 60.0}
 """Settings by option; those that differ are part of the command that a result records."""
 
 
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "sweep",
-        help="latency against accuracy for every artifact",
-        description="Times every artifact of every bundle, in turns and in several processes one "
-        "after the other, and answers the test images with it. Writes OUT/sweep.json.gz (with the "
-        "raw samples and answers), OUT/sweep.md and OUT/sweep.png, in which the Pareto front is "
-        "drawn. It can be stopped at any moment: the same command goes on.",
+        help="measure latency against accuracy of every artifact",
+        description="Times every artifact of every bundle, interleaved and in several new "
+        "processes one after the other, and predicts the test images with it. Writes "
+        "OUT/sweep.json.gz (with raw samples and predictions), OUT/sweep.md and OUT/sweep.png, "
+        "which shows the Pareto front. It can be stopped at any moment: the same command resumes.",
         epilog="examples:\n"
         "  python -m benchmarks sweep bundles/a bundles/b --data cifar10 --out results/today\n"
         "  python -m benchmarks sweep bundles/a --threads 1,2 --batches 1,8,32 --out results/wide",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
+    command.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="its folder")
+    command.add_argument("--out", type=Path, required=True, help="folder to write")
     command.add_argument(
-        "--data", help="as for training; its test part is answered (default: the accuracy that "
-        "each bundle recorded at its export)"
+        "--data",
+        help="data set as for training, whose test part gives the accuracy (default: the accuracy "
+        "that each bundle recorded)",
+    )
+    command.add_argument(
+        "--toolchains", type=Path, action="append", default=[], metavar="FOLDER",
+        help="measure also what `python -m benchmarks toolchains` wrote to FOLDER; may be "
+        "repeated, and the first FOLDER belongs to the first BUNDLE (default: none)",
     )  # fmt: skip
     command.add_argument(
-        "--peers",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="also the plain conversions that `python -m benchmarks peers` wrote; the first "
-        "FOLDER belongs to the first BUNDLE, and so on",
-    )
-    command.add_argument("--out", type=Path, required=True, help="the folder to write")
-    command.add_argument(
-        "--threads", type=numbers, default=(1,), help="cores for one call: 1,2 is both (1)"
-    )
-    command.add_argument(
-        "--batches", type=numbers, default=(1,), help="images in one call: 1,8,32 (1)"
-    )
-    command.add_argument(
-        "--samples",
-        type=positive,
-        default=_USUAL["samples"],
-        help="timed calls each, at most (3000)",
-    )
-    command.add_argument(
-        "--passes",
-        type=positive,
-        default=_USUAL["passes"],
-        help="processes that share these calls (10); fewer than 6 give no interval",
-    )
-    command.add_argument(
-        "--seconds",
-        type=float,
-        default=_USUAL["seconds"],
-        help="for each in each pass, at most (0.5)",
-    )
-    command.add_argument(
-        "--spread",
-        type=float,
-        default=_USUAL["spread"],
-        help="seconds over which the passes are strewn, with random pauses, at least (60): in "
-        "quick succession they share one state of the machine; 0 pauses never",
-    )
-    command.add_argument(
-        "--layers",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="what `python -m export explain BUNDLE --json` printed: recorded for the report",
-    )
-    command.add_argument("--overwrite", action="store_true", help="replace results that are there")
+        "--layers", type=Path, action="append", default=[], metavar="FILE",
+        help="record for the report what `python -m export explain BUNDLE --json` printed; may be "
+        "repeated (default: none)",
+    )  # fmt: skip
+    command.add_argument("--overwrite", action="store_true", help="replace the results in OUT")
+    _add_settings(command)
     command.set_defaults(run=run)
 
 
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--threads", type=numbers, default=(1,), metavar="N,…",
+        help="numbers of threads for one call, each at least 1 (default: 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--batches", type=numbers, default=(1,), metavar="N,…",
+        help="numbers of images in one call, each at least 1 (default: 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--runs", type=positive, default=_DEFAULTS["runs"], metavar="N",
+        help="timed calls of each measurement, over all processes, at most; at least one for each "
+        "process (default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--processes", type=positive, default=_DEFAULTS["processes"], metavar="N",
+        help="new processes that share the runs, at least 1; fewer than 6 give no confidence "
+        "interval (default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--seconds", type=float, default=_DEFAULTS["seconds"], metavar="S",
+        help="seconds of timed calls of each measurement in each process, at most, above 0 "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--min-duration", type=float, default=_DEFAULTS["min_duration"], metavar="S",
+        help="seconds over which the processes are spread with random pauses, at least: in quick "
+        "succession they share one state of the machine; 0 never pauses (default: %(default)s)",
+    )  # fmt: skip
+
+
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "matplotlib", "ai_edge_litert", "jsonschema")
+    require_extra("bench", "matplotlib", "ai_edge_litert")
     from benchmarks.sweep import result_io
+    from benchmarks.sweep.checkpoint import discard
     from benchmarks.sweep.plot import draw
-    from benchmarks.sweep.runner import Settings, sweep
+    from benchmarks.sweep.runner import sweep
+    from tinysight.benchmark.results import BenchmarkSettings
 
     out = args.out
     if (out / result_io.NAME).exists() and not args.overwrite:
         raise TinysightError(f"{out / result_io.NAME} exists: --overwrite replaces it")
     try:
-        settings = Settings(
-            args.threads, args.batches, args.samples, args.passes, args.seconds, args.spread
+        settings = BenchmarkSettings(
+            args.threads, args.batches, args.runs, args.processes, args.seconds, args.min_duration
         )
     except ValueError as error:
         raise TinysightError(str(error)) from None
-    sweep_targets = _entrants(args)
+    targets = _targets(args)
+    layers = _layers(args.layers)
     counter = ProgressLine()
     dataset = None
     if args.data is not None:
         from training.data import load_dataset
 
-        dataset = load_dataset(args.data, size=sweep_targets[0].shape, progress=counter)
+        dataset = load_dataset(args.data, size=targets[0].shape, progress=counter)
     out.mkdir(parents=True, exist_ok=True)
     result = sweep(
-        sweep_targets,
-        dataset,
-        settings,
-        out,
-        command=_command(args),
-        layers=_layers(args.layers),
-        progress=counter,
+        targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter
     )
     counter.clear()
     draw(result, out / "sweep.png")
@@ -126,43 +120,37 @@ def run(args: argparse.Namespace) -> int:
     markdown = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
     (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
     result_io.write(result, out / result_io.NAME)
-    from benchmarks.sweep.checkpoint import discard
-
     discard(out)
     print(table(header, rows))
     print(f"\nWritten to {out}/: {result_io.NAME}, sweep.md, sweep.png")
     return 0
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers from 1 between commas, for argparse."""
-    return tuple(positive(part) for part in text.split(","))
-
-
-def _entrants(args: argparse.Namespace) -> "list[Target]":
-    """All that is to be measured: every bundle's artifacts, then other tools' peers of them."""
-    from benchmarks.sweep.targets import checked, of_bundle
+def _targets(args: argparse.Namespace) -> "list[Target]":
+    """All that is to be measured: every bundle's artifacts, then other toolchains' conversions."""
+    from benchmarks.sweep.targets import of_bundle, require_distinct
     from tinysight.bundle import load_bundle
 
     bundles = [load_bundle(path) for path in args.bundles]
-    sweep_targets = [target for bundle in bundles for target in of_bundle(bundle)]
-    if len(args.peers) > len(bundles):
-        raise TinysightError("more --peers than bundles: each belongs to one")
-    if args.peers:
+    targets = [target for bundle in bundles for target in of_bundle(bundle)]
+    if len(args.toolchains) > len(bundles):
+        raise TinysightError("more --toolchains than bundles: each belongs to one")
+    if args.toolchains:
         from benchmarks.sweep.other_toolchains import of_folder
 
-        for bundle, folder in zip(bundles, args.peers, strict=False):
-            sweep_targets += of_folder(folder, bundle.name)
-    return checked(sweep_targets)
+        for bundle, folder in zip(bundles, args.toolchains, strict=False):
+            targets += of_folder(folder, bundle.name)
+    require_distinct(targets)
+    return targets
 
 
-def _layers(files: list[Path]) -> dict[str, Any]:
+def _layers(files: Sequence[Path]) -> "dict[str, JsonObject]":
     """By model. Raises TinysightError for what `export explain` did not write."""
-    from benchmarks.sweep.result_io import document
+    from tinysight.benchmark.results_io import load_document
 
     found = {}
     for file in files:
-        content = document(file)
+        content = load_document(file)
         if not isinstance(content.get("bundle"), str):
             raise TinysightError(f"{file}: not what `python -m export explain --json` prints")
         found[content["bundle"]] = content
@@ -171,51 +159,49 @@ def _layers(files: list[Path]) -> dict[str, Any]:
 
 def _command(args: argparse.Namespace) -> str:
     """What to type again. The data's own folders are no part of it: they are this machine's."""
-    words = ["python", "-m", "benchmarks", "sweep", *(_shown(path) for path in args.bundles)]
+    words = ["python", "-m", "benchmarks", "sweep", *(_portable(path) for path in args.bundles)]
     if args.data is not None:
         # What is here by its name alone: where it lies is this machine's affair.
         words += ["--data", Path(args.data).name if Path(args.data).exists() else args.data]
-    for folder in args.peers:
-        words += ["--peers", _shown(folder)]
+    for folder in args.toolchains:
+        words += ["--toolchains", _portable(folder)]
     for option in ("threads", "batches"):
         values = getattr(args, option)
         if values != (1,):
             words += [f"--{option}", ",".join(map(str, values))]
-    for option, usual in _USUAL.items():
-        if getattr(args, option) != usual:
-            words += [f"--{option}", f"{getattr(args, option):g}"]
-    return shlex.join([*words, "--out", _shown(args.out)])
+    for option, default in _DEFAULTS.items():
+        if getattr(args, option) != default:
+            words += [f"--{option.replace('_', '-')}", f"{getattr(args, option):g}"]
+    return shlex.join([*words, "--out", _portable(args.out)])
 
 
-def _shown(path: Path) -> str:
+def _portable(path: Path) -> str:
     """A path as another machine would have it: relative, or its last part."""
     return path.name if path.is_absolute() else str(path)
 
 
-def _table(result: "Result") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    from benchmarks.sweep.result import front
+def _table(result: "SweepResult") -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from benchmarks.sweep.result import measurements_on_pareto_front
 
     measurements = result.base
-    best = front(result, measurements)
+    front = measurements_on_pareto_front(result, measurements)
     rows = []
     for measurement in measurements:
-        variant = result.variant(measurement.variant)
+        variant, interval = result.variant(measurement.variant), measurement.interval_us
         rows.append(
             (
                 variant.key,
-                f"{measurement.median:.1f}",
-                "too few"
-                if measurement.interval is None
-                else "{:.1f} to {:.1f}".format(*measurement.interval),
-                *(_percentile(measurement.latency.percentile(p)) for p in (90, 99)),
+                f"{measurement.median_us:.1f}",
+                "too few" if interval is None else "{:.1f} to {:.1f}".format(*interval),
+                *(_or_too_few(value) for value in (measurement.p90_us, measurement.p99_us)),
                 f"{variant.bytes / 1000:.0f}",
                 str(variant.accuracy),
-                "yes" if measurement in best else "no",
+                "yes" if measurement in front else "no",
             )
         )
-    header = ("artifact", "median us", "95 %", "p90", "p99", "KB", "test accuracy", "on the front")
+    header = ("artifact", "median us", "95 %", "p90", "p99", "KB", "test accuracy", "Pareto front")
     return header, rows
 
 
-def _percentile(value: float | None) -> str:
+def _or_too_few(value: float | None) -> str:
     return "too few" if value is None else f"{value:.1f}"

@@ -1,8 +1,7 @@
-"""Peers: the same weights, by each tool's own plain road, as its tutorial shows it.
+"""The same weights by other toolchains' default conversions, as their tutorials show them.
 
-Nothing of tinysight's goes into them: no graph pass, no folded scaling, no bytes taken as they are.
-They are the measure of whether our export is worth its name. Calibration images are those that our
-own export would take.
+Nothing of tinysight's goes into them: no graph pass, no folded scaling, no uint8 input. They show
+what our export gains over them. Calibration images are those that our own export would take.
 
     onnxruntime  float32: tf2onnx; int8: then quantize_static (uint8 activations, int8 weights, per
                  channel, Q/DQ)
@@ -17,49 +16,103 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.sweep.targets import Run, Target
+from benchmarks.sweep.targets import Target
+from tinysight.benchmark.results import ModelVariant
+from tinysight.benchmark.runner import Progress
+from tinysight.benchmark.worker import Run
+from tinysight.bundle import check_sha256
 from tinysight.console import captured_native_stderr
+from tinysight.engines.ort import make_session
 from tinysight.errors import TinysightError
 from tinysight.files import new_folder
 from tinysight.preprocess import Pixels
+from tinysight.records import RecordError, from_json, load_json, to_json
 
-FORMAT = 1
-NAME = "peers.json"
+FORMAT: Final = 2
+NAME = "conversions.json"
+MAX_BYTES = 1 << 20
+"""Of that file."""
 OPSET = 18
 
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One model file, or one with its weights beside it."""
+
+    recipe: str
+    engine: str
+    file: str
+    """Its name; of several files, the one that the engine is given."""
+    bytes: int
+    """Of all its files."""
+    sha256: str
+    """Of their content, one after the other."""
+
+    def __post_init__(self) -> None:
+        if self.engine not in _OPENERS:
+            raise ValueError(f"unknown engine {self.engine!r:.40}")
+        if not self.recipe or self.bytes < 1 or Path(self.file).name != self.file:
+            raise ValueError("a conversion needs a recipe, bytes and a plain file name")
+        check_sha256(self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionFolder:
+    """What conversions.json says of the files beside it."""
+
+    format: Literal[2]
+    model: str
+    labels: tuple[str, ...]
+    """By class index."""
+    shape: tuple[int, int]
+    """Height and width of the input, in pixels."""
+    conversions: tuple[Conversion, ...]
+
+
 Prepare = Callable[[Pixels], NDArray[Any]]
-Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
+Infer = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
 class FloatInputRunner:
-    """A peer that is ready to run.
+    """A loaded conversion, as a `Run`.
 
-    What it is fed has to be scaled first, and some want it quantized. That is left out of its
-    times, in its favour: an array that it saw last is not prepared again.
+    Its input has to be scaled first, and for some quantized. That is excluded from its latency, in
+    its favour: an array that it saw last is not prepared again.
     """
 
-    def __init__(self, prepare: Prepare, answer: Answer) -> None:
-        self._prepare, self._answer = prepare, answer
+    def __init__(self, prepare: Prepare, infer: Infer) -> None:
+        self._prepare, self._infer = prepare, infer
         self._seen: Pixels | None = None
         self._ready: NDArray[Any] = np.empty(0)
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         if images is not self._seen:
             self._seen, self._ready = images, self._prepare(images)
-        return self._answer(self._ready)
+        return self._infer(self._ready)
 
 
-def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, count: Any) -> None:
-    """Writes every peer of a finished run into the folder `out`.
+def convert(
+    run_folder: Path, data: str | None, out: Path, *, overwrite: bool, progress: Progress
+) -> None:
+    """Writes every toolchain's conversion of a finished run into the folder `out`.
 
-    Raises TinysightError: no such run, other data, or `out` exists.
+    Args:
+        run_folder: that `python -m training` wrote.
+        data: where the run's data is now; None where the run says that it is.
+        out: the folder to write.
+        overwrite: whether it may replace earlier conversions.
+        progress: called with how far it is.
+
+    Raises:
+        TinysightError: no such run, other data, or `out` exists.
     """
     from export.source import calibration_indices
     from training.data import load_dataset, split
@@ -68,90 +121,91 @@ def convert(run_folder: Path, data: str | None, out: Path, *, overwrite: bool, c
     from training.tf_keras_setup import keras
 
     if out.exists() and not (overwrite and (out / NAME).is_file()):
-        raise TinysightError(f"{out} exists: --overwrite replaces a folder of peers")
+        raise TinysightError(f"{out} exists: --overwrite replaces a folder of conversions")
     run = load_run(run_folder)
     recorded = run.record["data"]
     size = tuple(recorded["shape"][:2])
-    dataset = load_dataset(data or recorded["source"], size=size, progress=count)
+    dataset = load_dataset(data or recorded["source"], size=size, progress=progress)
     if dataset.fingerprint != recorded["fingerprint"]:
         raise TinysightError(f"{dataset.source} is not the data that {run_folder} was trained on")
     recipe = Recipe(**run.record["recipe"])
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     calibration = _scaled(dataset.images[calibration_indices(splits, recipe.seed)])
     model = keras.models.load_model(run.model_file)
-    variants = []
+    conversions = []
     with new_folder(out, overwrite=overwrite) as folder:
-        for name, engine, files in _roads(model, calibration, count):
+        for name, engine, files in _conversions(model, calibration, progress):
             for suffix, content in files.items():
                 (folder / f"{name}{suffix}").write_bytes(content)
-            main = next(iter(files))
-            variants.append(
-                {
-                    "recipe": name,
-                    "engine": engine,
-                    "file": f"{name}{main}",
-                    "bytes": sum(map(len, files.values())),
-                    "sha256": hashlib.sha256(b"".join(files.values())).hexdigest(),
-                }
-            )
-        described = {
-            "format": FORMAT,
-            "model": run.record["recipe"]["model"],
-            "labels": recorded["labels"],
-            "shape": list(size),
-            "peers": variants,
-        }
-        (folder / NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+            whole = b"".join(files.values())
+            sha256 = hashlib.sha256(whole).hexdigest()
+            file = f"{name}{next(iter(files))}"
+            conversions.append(Conversion(name, engine, file, len(whole), sha256))
+        record = ConversionFolder(
+            FORMAT,
+            run.record["recipe"]["model"],
+            tuple(recorded["labels"]),
+            (size[0], size[1]),
+            tuple(conversions),
+        )
+        text = json.dumps(to_json(record), indent=1) + "\n"
+        (folder / NAME).write_text(text, encoding="utf-8")
 
 
 def of_folder(folder: Path, model: str | None = None) -> Iterator[Target]:
-    """The peers in a folder as entrants of a sweep. Raises TinysightError where it holds none.
+    """The conversions in a folder as targets of a sweep.
 
     Args:
         folder: what `convert` wrote.
         model: the name of the bundle that they are compared with.
+
+    Raises:
+        TinysightError: it holds no conversions, or of another format.
     """
     try:
-        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r}")
-        height, width = content["shape"]
-        for variant in content["peers"]:
-            yield Target(
-                model=model or content["model"],
-                recipe=variant["recipe"],
-                engine=variant["engine"],
-                bytes=variant["bytes"],
-                sha256=variant["sha256"],
-                labels=tuple(content["labels"]),
-                shape=(height, width),
-                open=partial(_open, variant["engine"], folder / variant["file"]),
-            )
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise TinysightError(f"{folder} holds no peers of format {FORMAT}: {error}") from None
+        record = from_json(ConversionFolder, load_json(folder / NAME, MAX_BYTES))
+    except (OSError, RecordError) as error:
+        raise TinysightError(f"{folder} holds no conversions ({error!s:.200})") from None
+    for one in record.conversions:
+        yield Target(
+            ModelVariant(
+                model=model or record.model,
+                recipe=one.recipe,
+                artifact=one.file,
+                engine=one.engine,
+                bytes=one.bytes,
+                sha256=one.sha256,
+                macs=None,
+                accuracy=None,
+                accuracy_source=None,
+            ),
+            record.labels,
+            record.shape,
+            partial(_open, one.engine, folder.absolute() / one.file),
+        )
 
 
-def _roads(
-    model: Any, calibration: NDArray[np.float32], count: Any
+def _conversions(
+    model: Any, calibration: NDArray[np.float32], progress: Progress
 ) -> Iterator[tuple[str, str, dict[str, bytes]]]:
     """Name, engine, and the files by suffix, the main one first."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        count("converting by tf2onnx", 0, 0)
+        progress("converting by tf2onnx", 0, 0)
         source = folder / "float32.onnx"
         source.write_bytes(_tf2onnx(model))
-        yield "plain_float32", "onnxruntime", {".onnx": source.read_bytes()}
-        count("quantizing by onnxruntime", 0, 0)
+        yield "default_float32", "onnxruntime", {".onnx": source.read_bytes()}
+        progress("quantizing by onnxruntime", 0, 0)
         target = folder / "int8.onnx"
         _quantize_static(source, target, calibration)
-        yield "plain_int8", "onnxruntime", {".onnx": target.read_bytes()}
-        count("converting by TensorFlow Lite", 0, 0)
-        yield "plain_int8", "litert", {".tflite": _tflite(model, calibration)}
-        count("converting by OpenVINO", 0, 0)
+        yield "default_int8", "onnxruntime", {".onnx": target.read_bytes()}
+        progress("converting by TensorFlow Lite", 0, 0)
+        yield "default_int8", "litert", {".tflite": _tflite(model, calibration)}
+        progress("converting by OpenVINO", 0, 0)
         for recipe, files in _openvino(source, calibration, folder):
             yield recipe, "openvino", files
-        count("converting by pnnx", 0, 0)
-        yield "plain_float32", "ncnn", _pnnx(source, model.input_shape[1:], folder)
+        progress("converting by pnnx", 0, 0)
+        yield "default_float32", "ncnn", _pnnx(source, model.input_shape[1:], folder)
 
 
 def _tf2onnx(model: Any) -> bytes:
@@ -209,7 +263,7 @@ def _openvino(
     quantized = nncf.quantize(
         model, nncf.Dataset([image[None] for image in calibration]), subset_size=len(calibration)
     )
-    for recipe, one in (("plain_float32", model), ("plain_int8", quantized)):
+    for recipe, one in (("default_float32", model), ("default_int8", quantized)):
         path = folder / f"{recipe}.xml"
         openvino.save_model(one, path, compress_to_fp16=False)
         yield recipe, {".xml": path.read_bytes(), ".bin": path.with_suffix(".bin").read_bytes()}
@@ -234,29 +288,20 @@ def _pnnx(source: Path, shape: tuple[int, int, int], folder: Path) -> dict[str, 
 
 
 def _open(engine: str, path: Path, threads: int) -> Run:
-    return {
-        "onnxruntime": _onnxruntime,
-        "litert": _litert,
-        "openvino": _run_openvino,
-        "ncnn": _ncnn,
-    }[engine](path, threads)
+    return _OPENERS[engine](path, threads)
 
 
 def _scaled(images: Pixels) -> NDArray[np.float32]:
     return images.astype(np.float32) / np.float32(255)
 
 
-def _onnxruntime(path: Path, threads: int) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+def _open_onnxruntime(path: Path, threads: int) -> Run:
+    session = make_session(path.read_bytes(), threads)
     image, logits = session.get_inputs()[0].name, session.get_outputs()[0].name
     return FloatInputRunner(_scaled, lambda ready: session.run([logits], {image: ready})[0])
 
 
-def _litert(path: Path, threads: int) -> Run:
+def _open_litert(path: Path, threads: int) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     with captured_native_stderr():
@@ -273,17 +318,17 @@ def _litert(path: Path, threads: int) -> Run:
         ready: NDArray[np.int8] = np.clip(steps, -128, 127).astype(np.int8)
         return ready
 
-    def answer(ready: NDArray[Any]) -> NDArray[np.float32]:
+    def infer(ready: NDArray[Any]) -> NDArray[np.float32]:
         interpreter.set_tensor(image["index"], ready)
         interpreter.invoke()
         steps: NDArray[np.int8] = interpreter.get_tensor(logits["index"])
-        answers: NDArray[np.float32] = (steps.astype(np.float32) - origin) * np.float32(unit)
-        return answers
+        values: NDArray[np.float32] = (steps.astype(np.float32) - origin) * np.float32(unit)
+        return values
 
-    return FloatInputRunner(prepare, answer)
+    return FloatInputRunner(prepare, infer)
 
 
-def _run_openvino(path: Path, threads: int) -> Run:
+def _open_openvino(path: Path, threads: int) -> Run:
     import openvino
 
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
@@ -292,7 +337,7 @@ def _run_openvino(path: Path, threads: int) -> Run:
     return FloatInputRunner(_scaled, lambda ready: request.infer([ready], share_inputs=True)[0])
 
 
-def _ncnn(path: Path, threads: int) -> Run:
+def _open_ncnn(path: Path, threads: int) -> Run:
     import ncnn
 
     net = ncnn.Net()
@@ -308,12 +353,21 @@ def _ncnn(path: Path, threads: int) -> Run:
         held[:] = [ncnn.Mat(image).clone() for image in ready]
         return ready
 
-    def answer(ready: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ARG001  # held has it
+    def infer(ready: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ARG001  # held has them
         logits = []
-        for image in held:  # it knows no batches
+        for image in held:  # ncnn has no batches
             extractor = net.create_extractor()
             extractor.input("in0", image)
             logits.append(np.array(extractor.extract("out0")[1]))
         return np.stack(logits)
 
-    return FloatInputRunner(prepare, answer)
+    return FloatInputRunner(prepare, infer)
+
+
+_OPENERS: dict[str, Callable[[Path, int], Run]] = {
+    "onnxruntime": _open_onnxruntime,
+    "litert": _open_litert,
+    "openvino": _open_openvino,
+    "ncnn": _open_ncnn,
+}
+"""By engine, what loads a conversion's main file to run on so many threads."""

@@ -1,4 +1,4 @@
-"""What an entrant answers to the test images."""
+"""The classes that a target predicts for the test images."""
 
 from collections.abc import Callable
 
@@ -13,28 +13,30 @@ from training.data import Dataset
 BATCH = 100
 
 
-def check(target: Target, dataset: Dataset) -> None:
-    """Raises TinysightError when the data is not what the entrant was made for."""
+def require_fitting(target: Target, dataset: Dataset) -> None:
+    """Raises TinysightError when the data has other labels or another image size."""
+    model = target.variant.model
     if set(target.labels) != set(dataset.labels):
         raise TinysightError(
-            f"{target.model} knows {', '.join(target.labels[:5])}, …; "
+            f"{model} knows {', '.join(target.labels[:5])}, …; "
             f"{dataset.title} has {', '.join(dataset.labels[:5])}, …"
         )
     if target.shape != dataset.images.shape[1:3]:
-        raise TinysightError(f"{target.model} takes another image size than {dataset.title} has")
+        raise TinysightError(f"{model} takes another image size than {dataset.title} has")
 
 
-def answers(
+def predict(
     target: Target, dataset: Dataset, progress: Callable[[int, int], None]
 ) -> NDArray[np.int64]:
     """The class of every test image, int64 (n,), as an index of the data's labels."""
     run = target.open(info.cores())
     # The same classes may stand in another order.
-    theirs = np.array([dataset.labels.index(label) for label in target.labels])
+    data_index = np.array([dataset.labels.index(label) for label in target.labels])
     test = dataset.parts["test"]
-    found = np.empty(len(test), dtype=np.int64)
+    predicted = np.empty(len(test), dtype=np.int64)
     for start in range(0, len(test), BATCH):
         rows = test[start : start + BATCH]
-        found[start : start + BATCH] = theirs[run(np.asarray(dataset.images[rows])).argmax(axis=1)]
+        logits = run(np.asarray(dataset.images[rows]))
+        predicted[start : start + BATCH] = data_index[logits.argmax(axis=1)]
         progress(start, len(test))
-    return found
+    return predicted

@@ -1,237 +1,175 @@
-"""Models x recipes x engines x threads x batches, measured side by side."""
+"""Measures models x recipes x engines x threads x batches, interleaved on one machine."""
 
-import contextlib
-import importlib.metadata
-import math
-import pickle
-import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.sweep import worker
 from benchmarks.sweep.checkpoint import SweepCheckpoint
-from benchmarks.sweep.predictions import answers, check
-from benchmarks.sweep.result import Data, ModelVariant, Result
+from benchmarks.sweep.predictions import predict, require_fitting
+from benchmarks.sweep.result import EvaluationData, SweepResult
 from benchmarks.sweep.targets import Target
-from tinysight.benchmark.results import Measurement
+from tinysight.benchmark.results import BenchmarkSettings, Measurement, ModelVariant
+from tinysight.benchmark.runner import Progress, combine, run_process, start_offsets, wait_until
+from tinysight.benchmark.worker import Job, ProcessResult, TimedModel
 from tinysight.device import info
+from tinysight.device.versions import package_versions
+from tinysight.engines.registry import ENGINES
 from tinysight.errors import TinysightError
 from tinysight.preprocess import Pixels
+from tinysight.records import JsonObject, to_json
 from tinysight.stats import Accuracy
 from training.data import Dataset
 
-PACKAGES = {"litert": "ai-edge-litert"}
-"""Of the engines whose package has another name than they have."""
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much is done, and how much there is."""
+_IMPORT_ROOT = Path(__file__).parents[2]
+"""Of this package, which is run from a checkout."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How a sweep measures."""
+class Predictions:
+    """A variant's class for every test image, int64 (n,)."""
 
-    threads: tuple[int, ...] = (1,)
-    batches: tuple[int, ...] = (1,)
-    calls: int = 3000
-    """Timed calls of each cell, in all passes together, at most."""
-    passes: int = 10
-    """Fresh processes for each cell; six are the fewest that give an interval."""
-    seconds: float = 0.5
-    """For each cell in each pass, at most: a slow one is called less often."""
-    spread: float = 0.0
-    """Seconds over which the passes are strewn, at least. A machine keeps one state for some
-    seconds (its neighbours, its clock): passes in quick succession share it, and their spread then
-    says too little of what the next sweep will find."""
-
-    def __post_init__(self) -> None:
-        for name in ("threads", "batches"):
-            values = getattr(self, name)
-            if not values or min(values) < 1 or len(set(values)) != len(values):
-                raise ValueError(f"{name} must be different numbers from 1")
-        if self.passes < 1 or self.calls < self.passes or not self.seconds > 0:
-            raise ValueError("a sweep needs a pass, a call in each, and time for it")
-        if not 0 <= self.spread < math.inf:
-            raise ValueError("the spread must be 0 seconds or more, and finite")
+    classes: NDArray[np.int64]
 
 
 def sweep(
-    sweep_targets: Sequence[Target],
+    targets: Sequence[Target],
     dataset: Dataset | None,
-    settings: Settings,
+    settings: BenchmarkSettings,
     out: Path,
     *,
     command: str = "",
-    layers: Mapping[str, Any] | None = None,
+    layers: Mapping[str, JsonObject] | None = None,
     progress: Progress = lambda what, done, total: None,  # noqa: ARG005
-) -> Result:
-    """Measures every entrant; goes on where an earlier call of the same sweep was stopped.
+) -> SweepResult:
+    """Measures every target; resumes where an earlier call of the same sweep was stopped.
 
     Args:
-        entrants: what to measure; their keys differ.
-        dataset: whose test images to answer; None takes the accuracies that the bundles recorded.
+        targets: what to measure; their keys differ.
+        dataset: whose test images to predict; None takes the accuracies that the bundles recorded.
         settings: how to measure.
-        out: an existing folder, for the parts that are measured already.
+        out: an existing folder, for what is measured already.
         command: to be recorded.
-        layers: to be recorded: time by layer, by model.
-        progress: told how far it is.
+        layers: to be recorded: what `export explain` printed, by model.
+        progress: called with how far it is.
 
     Raises:
         TinysightError: labels or an image size that are not the data's, no accuracy recorded and
-            no data given, or an entrant that cannot be loaded.
+            no data given, or a target that cannot be loaded.
     """
-    for target in sweep_targets:
+    for target in targets:
         if dataset is not None:
-            check(target, dataset)
-        elif target.recorded is None:
-            raise TinysightError(f"{target.model} records no accuracy: give --data")
-    versions = _versions({target.engine for target in sweep_targets})
-    parts = SweepCheckpoint(out, _identity(sweep_targets, dataset, settings, versions))
-    variants = _entries(sweep_targets, dataset, parts, progress)
-    measurements = _cells(sweep_targets, dataset, settings, parts, progress)
-    return Result(
+            require_fitting(target, dataset)
+        elif target.variant.accuracy is None:
+            raise TinysightError(f"{target.variant.model} records no accuracy: give --data")
+    versions = _versions(targets)
+    checkpoint = SweepCheckpoint(out, _identity(targets, dataset, settings, versions))
+    predictions = _predict(targets, dataset, checkpoint, progress)
+    measurements = _measure(targets, dataset, settings, checkpoint, progress)
+    return SweepResult(
         measured=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         device=info.describe(),
         versions=versions,
-        settings=asdict(settings),
+        settings=settings,
+        variants=tuple(_variant(target, dataset, predictions) for target in targets),
+        measurements=tuple(measurements),
         data=None
         if dataset is None
-        else Data(
-            dataset.title,
-            dataset.fingerprint,
-            tuple(dataset.labels),
-            np.asarray(dataset.targets[dataset.parts["test"]], dtype=np.int64),
+        else EvaluationData(
+            dataset.title, dataset.fingerprint, tuple(dataset.labels), _test_targets(dataset)
         ),
-        variants=tuple(variants),
-        measurements=tuple(measurements),
+        predictions=predictions,
         layers=layers or {},
     )
 
 
-def _entries(
-    sweep_targets: Sequence[Target],
+def _predict(
+    targets: Sequence[Target],
     dataset: Dataset | None,
-    parts: SweepCheckpoint,
+    checkpoint: SweepCheckpoint,
     progress: Progress,
-) -> list[ModelVariant]:
-    """What each is worth."""
-    variants = []
-    for number, target in enumerate(sweep_targets):
-        found, accuracy = None, target.recorded
-        if dataset is not None:
-
-            def told(done: int, total: int, number: int = number) -> None:
-                progress(
-                    "answering the test images", number * total + done, len(sweep_targets) * total
-                )
-
-            found = parts.array(f"answers-{number}", partial(answers, target, dataset, told))
-            targets = dataset.targets[dataset.parts["test"]]
-            accuracy = Accuracy(int((found == targets).sum()), len(found))
-        variants.append(
-            ModelVariant(
-                target.model,
-                target.recipe,
-                target.engine,
-                target.bytes,
-                target.sha256,
-                accuracy,
-                found,
-            )
-        )
-    return variants
+) -> dict[str, NDArray[np.int64]]:
+    found: dict[str, NDArray[np.int64]] = {}
+    if dataset is None:
+        return found
+    for number, target in enumerate(targets):
+        report = partial(_report_prediction, progress, number, len(targets))
+        make = partial(_predict_one, target, dataset, report)
+        name = f"predictions-{number}"
+        found[target.key] = checkpoint.load_or_make(name, Predictions, make).classes
+    return found
 
 
-def _cells(
-    sweep_targets: Sequence[Target],
+def _predict_one(
+    target: Target, dataset: Dataset, report: Callable[[int, int], None]
+) -> Predictions:
+    return Predictions(predict(target, dataset, report))
+
+
+def _report_prediction(progress: Progress, number: int, count: int, done: int, total: int) -> None:
+    """Of the images of target `number` among `count`."""
+    progress("predicting the test images", number * total + done, count * total)
+
+
+def _variant(
+    target: Target, dataset: Dataset | None, predictions: Mapping[str, NDArray[np.int64]]
+) -> ModelVariant:
+    if dataset is None:
+        return target.variant
+    correct = predictions[target.key] == _test_targets(dataset)
+    accuracy = Accuracy(int(correct.sum()), len(correct))
+    return replace(target.variant, accuracy=accuracy, accuracy_source="measured")
+
+
+def _measure(
+    targets: Sequence[Target],
     dataset: Dataset | None,
-    settings: Settings,
-    parts: SweepCheckpoint,
+    settings: BenchmarkSettings,
+    checkpoint: SweepCheckpoint,
     progress: Progress,
 ) -> list[Measurement]:
-    """What each costs. Passes are the outer loop, so that each cell's lie far apart in time."""
-    todo = [
-        (number, threads, batch)
-        for number in range(settings.passes)
-        for threads in settings.threads
-        for batch in settings.batches
-    ]
-    left = sorted({place[0] for place in todo if not parts.have(_part(*place))})
-    offsets = _starts(len(left), settings.spread * len(left) / settings.passes)
-    starts = {number: time.monotonic() + at for number, at in zip(left, offsets, strict=True)}
-    for done, (number, threads, batch) in enumerate(todo):
-        progress("timing, in turns", done, len(todo))
-        name = _part(number, threads, batch)
-        if not parts.have(name):
-            time.sleep(max(0.0, starts[number] - time.monotonic()))
-            job = worker.Job(
-                {
-                    e.key: worker.Measurement(e.open, _images(e, dataset, batch))
-                    for e in sweep_targets
-                },
-                threads,
-                calls=-(-settings.calls // settings.passes),
-                seconds=settings.seconds,
-            )
-            _in_a_fresh_process(job, parts.path(name))
-    by_part = {place: parts.get(_part(*place)) for place in todo}
-    return [
-        Measurement(
-            target.key,
-            threads,
-            batch,
-            tuple(by_part[n, threads, batch][target.key] for n in range(settings.passes)),
-            tuple(
-                int(np.median(by_part[n, threads, batch][worker.CLOCK_PROBE]))
-                for n in range(settings.passes)
-            ),
+    """Processes are the outer loop, so that those of one measurement lie far apart in time."""
+    places = [(threads, batch) for threads in settings.threads for batch in settings.batches]
+    numbers = range(settings.processes)
+    left = [n for n in numbers if not all(checkpoint.has(_name(n, *place)) for place in places)]
+    offsets = start_offsets(len(left), settings.min_duration * len(left) / settings.processes)
+    now = time.monotonic()
+    starts = {number: now + offset for number, offset in zip(left, offsets, strict=True)}
+    jobs = {
+        (threads, batch): Job(
+            {t.key: TimedModel(t.open, {batch: _images(t, dataset, batch)}) for t in targets},
+            (threads,),
+            (batch,),
+            settings.runs_per_process,
+            settings.seconds,
         )
-        for target in sweep_targets
-        for threads in settings.threads
-        for batch in settings.batches
-    ]
+        for threads, batch in places
+    }
+    results: dict[tuple[int, int], list[ProcessResult]] = {place: [] for place in places}
+    for number in numbers:
+        for step, place in enumerate(places):
+            done = number * len(places) + step
+            progress("timing, interleaved", done, settings.processes * len(places))
+            name = _name(number, *place)
+            if not checkpoint.has(name):
+                wait_until(starts[number])
+            make = partial(run_process, jobs[place], import_roots=[_IMPORT_ROOT])
+            results[place].append(checkpoint.load_or_make(name, ProcessResult, make))
+    return [measurement for place in places for measurement in combine(results[place])]
 
 
-def _starts(passes: int, spread: float) -> list[float]:
-    """Seconds from now at which each pass begins at the earliest: at once, then one in each slot.
-
-    At random in its slot, so that what comes back at even intervals is not met, or missed, every
-    time.
-    """
-    return [
-        spread / passes * (number + random.random()) if number else 0 for number in range(passes)
-    ]
-
-
-def _part(number: int, threads: int, batch: int) -> str:
-    return f"times-{number}-threads{threads}-batch{batch}"
-
-
-def _in_a_fresh_process(job: worker.Job, out: Path) -> None:
-    child = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sweep.worker", str(out)],
-        input=pickle.dumps(job),
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if child.returncode != 0:
-        lines = child.stderr.decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else f"it ended with {child.returncode}"
-        raise TinysightError(f"a pass failed: {reason[-300:]}")
+def _name(number: int, threads: int, batch: int) -> str:
+    return f"process-{number}-threads{threads}-batch{batch}"
 
 
 def _images(target: Target, dataset: Dataset | None, batch: int) -> Pixels:
-    """Real test images where there are any, else seeded noise."""
+    """Real test images where there are any, else seeded random ones."""
     if dataset is not None:
         test = dataset.parts["test"]
         return np.array(dataset.images[np.resize(test[:batch], batch)])
@@ -239,25 +177,28 @@ def _images(target: Target, dataset: Dataset | None, batch: int) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+def _test_targets(dataset: Dataset) -> NDArray[np.int64]:
+    return np.asarray(dataset.targets[dataset.parts["test"]], dtype=np.int64)
+
+
 def _identity(
-    sweep_targets: Sequence[Target],
+    targets: Sequence[Target],
     dataset: Dataset | None,
-    settings: Settings,
+    settings: BenchmarkSettings,
     versions: Mapping[str, str],
-) -> dict[str, Any]:
+) -> JsonObject:
     return {
-        "entrants": [(target.key, target.sha256) for target in sweep_targets],
+        "targets": [(target.key, target.variant.sha256) for target in targets],
         "data": dataset and dataset.fingerprint,
-        "settings": asdict(settings),
+        "settings": to_json(settings),
         "versions": dict(versions),
-        "device": info.describe()["cpu"],
+        "cpu": info.describe().cpu,
     }
 
 
-def _versions(engines: set[str]) -> dict[str, str]:
+def _versions(targets: Sequence[Target]) -> dict[str, str]:
     """Of numpy, and of the engines' packages as far as they are packages of Python."""
-    found = {}
-    for package in ("numpy", *sorted(PACKAGES.get(engine, engine) for engine in engines)):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+    engines = sorted({target.variant.engine for target in targets})
+    # The packages of other toolchains are called as their engines are.
+    packages = [ENGINES[name].package if name in ENGINES else name for name in engines]
+    return package_versions(("tinysight", "numpy", *packages))

@@ -1,17 +1,21 @@
-"""Real results of the tiny bundle: measured once, in two passes, on images of three colours."""
+"""Real results of the tiny bundle: measured once, in two processes, on images of three colours."""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from benchmarks.sweep.result import SweepResult
 
 TINY = Path(__file__).parents[1] / "tiny" / "bundle"
 
 
 @pytest.fixture(scope="session")
-def colours(tmp_path_factory):
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noisy red, green and blue images in class folders, of the tiny model's size."""
     from PIL import Image
 
@@ -29,30 +33,30 @@ def colours(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(scope="session")
-def swept(colours, tmp_path_factory):
-    """The folder of a real result: two batch sizes, two passes, ten calls each."""
-    for module in ("matplotlib", "ai_edge_litert", "jsonschema"):
+def swept(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real result: two batch sizes, two processes, 30 calls in each."""
+    for module in ("matplotlib", "ai_edge_litert"):
         pytest.importorskip(module)
     from benchmarks.cli import main
 
     out = tmp_path_factory.mktemp("swept")
     patch = pytest.MonkeyPatch()
     patch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    arguments = ["--passes", "2", "--samples", "60", "--batches", "1,4", "--data", str(colours)]
-    assert main(["sweep", str(TINY), "--out", str(out), "--spread", "0", *arguments]) == 0
+    arguments = ["--processes", "2", "--runs", "60", "--batches", "1,4", "--data", str(colours)]
+    assert main(["sweep", str(TINY), "--out", str(out), "--min-duration", "0", *arguments]) == 0
     patch.undo()
     return out
 
 
 @pytest.fixture(scope="session")
-def benched(tmp_path_factory):
-    """What `tinysight bench --json` prints: one pass, as a device would send it."""
-    words = ["bench", str(TINY), "--json", "--passes", "1", "--samples", "60", "--threads", "1"]
+def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tinysight bench --json` prints: one process, as a device would send it."""
+    words = ["bench", str(TINY), "--json", "--processes", "1", "--runs", "60", "--threads", "1"]
     command = [sys.executable, "-m", "tinysight", *words, "--batches", "4"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     file = tmp_path_factory.mktemp("benched") / "pi.json"
@@ -61,7 +65,7 @@ def benched(tmp_path_factory):
 
 
 @pytest.fixture
-def measured(swept):
+def measured(swept: Path) -> "SweepResult":
     from benchmarks.sweep.result_io import read
 
     return read(swept)

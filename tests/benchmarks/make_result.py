@@ -1,36 +1,65 @@
-"""Results with medians and answers as a test wants them."""
+"""Results with medians and predictions as a test wants them."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.sweep.result import Data, ModelVariant, Result
-from tinysight.benchmark.results import Measurement
+from benchmarks.sweep.result import EvaluationData, SweepResult
+from tinysight.benchmark.results import BenchmarkSettings, Measurement, ModelVariant
+from tinysight.device.info import DeviceInfo
 from tinysight.stats import Accuracy
 
-DEVICE = {"system": "Linux", "cpu": "a CPU", "cores": 2, "features": ["avx2"]}
+IMAGES = 200
 
 
 def make_result(
-    medians, *, correct=None, passes=6, cpu="a CPU", measured="2026-01-01T00:00:00+00:00"
-):
-    """A result of entries `m/<name>@onnxruntime` with these medians in microseconds."""
+    medians: Mapping[str, float],
+    *,
+    correct: Mapping[str, int] | None = None,
+    processes: int = 6,
+    cpu: str = "a CPU",
+    measured: str = "2026-01-01T00:00:00+00:00",
+) -> SweepResult:
+    """A result of variants `m/<name>@onnxruntime` with these medians in microseconds.
+
+    Args:
+        medians: by name.
+        correct: by name, how many of the 200 images are predicted correctly (default: 180); the
+            wrong ones come first.
+        processes: each with 50 samples.
+        cpu: the device's.
+        measured: when.
+    """
     draw = np.random.default_rng(0)
-    targets = draw.integers(0, 3, 200)
-    variants, measurements = [], []
+    targets = draw.integers(0, 3, IMAGES)
+    variants, measurements, predictions = [], [], {}
     for name, median in medians.items():
-        answers = targets.copy()
-        wrong = 200 - (correct or {}).get(name, 180)
-        answers[:wrong] = (answers[:wrong] + 1) % 3
-        accuracy = Accuracy(200 - wrong, 200)
-        variants.append(ModelVariant("m", name, "onnxruntime", 1000, "0" * 64, accuracy, answers))
-        samples = draw.normal(1000 * median, 10 * median, (passes, 50)).astype(np.int64)
-        measurements.append(Measurement(variants[-1].key, 1, 1, tuple(samples)))
-    return Result(
-        measured,
-        "python -m benchmarks sweep m",
-        {**DEVICE, "cpu": cpu},
-        {"numpy": "2"},
-        {"passes": passes, "calls": 50 * passes, "seconds": 0.5},
-        Data("made up", "f" * 16, ("</script>", "b&w", "c"), targets),
-        tuple(variants),
-        tuple(measurements),
+        predicted = targets.copy()
+        wrong = IMAGES - (correct or {}).get(name, 180)
+        predicted[:wrong] = (predicted[:wrong] + 1) % 3
+        variant = ModelVariant(
+            model="m",
+            recipe=name,
+            artifact=name,
+            engine="onnxruntime",
+            bytes=1000,
+            sha256="0" * 64,
+            macs=None,
+            accuracy=Accuracy(IMAGES - wrong, IMAGES),
+            accuracy_source="measured",
+        )
+        samples = draw.normal(1000 * median, 10 * median, (processes, 50)).astype(np.int64)
+        variants.append(variant)
+        predictions[variant.key] = predicted
+        measurements.append(Measurement(variant.key, 1, 1, tuple(samples), (9000,) * processes))
+    return SweepResult(
+        measured=measured,
+        command="python -m benchmarks sweep m",
+        device=DeviceInfo("Linux", cpu, 2, ("avx2",), None, None, "3.11.0"),
+        versions={"numpy": "2"},
+        settings=BenchmarkSettings(processes=processes, runs=50 * processes),
+        variants=tuple(variants),
+        measurements=tuple(measurements),
+        data=EvaluationData("made by a test", "f" * 16, ("</script>", "b&w", "c"), targets),
+        predictions=predictions,
     )

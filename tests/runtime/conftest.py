@@ -35,8 +35,8 @@ def classifier(tiny: Path) -> Classifier:
 
 @pytest.fixture(scope="session")
 def benched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `tinysight bench --json` prints of the tiny bundle, after two passes."""
-    arguments = ["--json", "--passes", "2", "--samples", "60", "--threads", "1", "--batches", "2"]
+    """What `tinysight bench --json` prints of the tiny bundle, of two processes."""
+    arguments = ["--json", "--processes", "2", "--runs", "60", "--threads", "1", "--batches", "2"]
     words = [sys.executable, "-m", "tinysight", "bench", str(tiny), *arguments]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     file = tmp_path_factory.mktemp("benched") / "bench.json"

@@ -26,7 +26,6 @@ from tinysight.bundle import (
     Golden,
     shipped_bundles,
 )
-from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.preprocess import RESAMPLING
 from tinysight.records import to_json
 from tinysight.stats import Accuracy
@@ -283,13 +282,6 @@ def test_a_model_of_another_shape_than_described_is_refused(
     change: dict[str, Any], spoilt: Callable[..., Path]
 ) -> None:
     refused(spoilt({"golden": None}, **change), "it takes and gives")
-
-
-def test_only_onnx_artifacts_get_a_session(tiny: Path) -> None:
-    bundle = load_bundle(tiny)
-    lite = dataclasses.replace(bundle.artifact(), format="tflite")
-    with pytest.raises(BundleError, match=r"float32\.tflite is not an ONNX artifact"):
-        OnnxRuntimeEngine.open(bundle, lite)
 
 
 def test_a_file_beside_the_artifacts_is_checked_too(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tinysight import BundleError, Classifier, ImageError, Prediction, load_bundle
 from tinysight.bundle import Abstention
-from tinysight.engines.ort import OnnxRuntimeEngine
+from tinysight.engines.registry import open_engine
 from tinysight.integrity import golden
 
 
@@ -247,11 +247,11 @@ def test_the_threshold_itself_is_confident_enough(classifier: Classifier) -> Non
 
 def test_auto_is_what_the_bundle_recommends(tiny: Path) -> None:
     bundle = load_bundle(tiny)
-    session = OnnxRuntimeEngine.open(bundle, bundle.artifact())
+    engine = open_engine(bundle, bundle.artifact())
     for threshold, label in ((0.3, "red"), (0.4, None)):
         abstention = Abstention(threshold, "made for this test", 1.0, 1.0)
         recommends = dataclasses.replace(bundle, abstention=abstention)
-        classifier = Classifier(recommends, recommends.artifact(), session)
+        classifier = Classifier(recommends, recommends.artifact(), engine)
         assert classifier.classify(BLACK, min_confidence="auto").label == label
 
 
@@ -273,11 +273,11 @@ def test_the_temperature_changes_the_probability_and_not_the_label(
     tiny: Path, noise: np.ndarray
 ) -> None:
     bundle = load_bundle(tiny)
-    session = OnnxRuntimeEngine.open(bundle, bundle.artifact())
+    engine = open_engine(bundle, bundle.artifact())
     cold, plain, hot = (
         list(
             Classifier(
-                dataclasses.replace(bundle, temperature=t), bundle.artifact(), session
+                dataclasses.replace(bundle, temperature=t), bundle.artifact(), engine
             ).classify_many(noise)
         )
         for t in (0.1, 1.0, 10.0)

@@ -15,7 +15,7 @@ def set_policy(recipe: Recipe) -> str:
     """
     precision: str = recipe.precision
     if precision == "auto":
-        features = set(info.describe()["features"])
+        features = set(info.describe().features)
         if tf.config.list_physical_devices("GPU"):
             precision = "float16"
         elif features & {"amx_bf16", "avx512_bf16"}:

@@ -1,45 +1,62 @@
-"""Processes that start afresh: for what one that has run for a while cannot measure."""
+"""Scripts in processes of their own, for what a process that has run for a while cannot measure."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tinysight.errors import TinysightError
 
+_IMPORT_ROOT = Path(__file__).parents[2]
+"""Of this package, which need not be installed."""
 
-def run_isolated(script: str, *arguments: str, **environment: str) -> tuple[str, float]:
-    """Runs a script of this package in a process of its own.
+
+def run_isolated(
+    script: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    import_roots: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+) -> tuple[str, float]:
+    """Runs a Python script in a process of its own.
 
     Args:
-        script: its file's name, beside this one.
+        script: the file.
         arguments: for its command line.
-        environment: variables that it gets beside ours.
+        stdin: what it reads.
+        import_roots: folders that it imports packages from, beside the one of this package.
+        environment: variables that are set for it, beside those of this process.
 
-    Returns its first line on stdout, and the milliseconds from its start until that came.
-    Raises TinysightError, with the last line that it wrote to stderr, when it fails.
+    Returns:
+        The first line that it writes to stdout, and the milliseconds from its start until then.
+
+    Raises:
+        TinysightError: it fails; with the last line that it wrote to stderr.
     """
-    here = Path(__file__)
-    package = str(here.parents[2])  # also where tinysight is not installed
-    search = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
+    roots = [str(_IMPORT_ROOT), *map(str, import_roots)]
+    search = os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
+        given.write(stdin)
+        given.seek(0)
         began = time.perf_counter()
         with subprocess.Popen(
             # As a script, so that its clock starts before the package's own imports; -P keeps the
-            # script's folder off the search path, where our statistics.py would hide Python's.
-            [sys.executable, "-P", str(here.with_name(script)), *arguments],
+            # script's folder, whose files are no top-level modules, off the search path.
+            [sys.executable, "-P", str(script), *arguments],
+            stdin=given,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            text=True,
-            env={**os.environ, "PYTHONPATH": search, **environment},
+            env={**os.environ, "PYTHONPATH": search, **(environment or {})},
         ) as child:
             assert child.stdout is not None
             line = child.stdout.readline()
             came = time.perf_counter()
         if child.returncode != 0 or not line:
             complaints.seek(0)
-            said = complaints.read().strip().splitlines() or [f"exit code {child.returncode}"]
-            raise TinysightError(f"a fresh process failed: {said[-1][-300:]}")
-    return line, 1e3 * (came - began)
+            lines = complaints.read().decode(errors="replace").strip().splitlines()
+            reason = lines[-1] if lines else f"exit code {child.returncode}"
+            raise TinysightError(f"a measuring process failed: {reason[-300:]}")
+    return line.decode(), 1e3 * (came - began)

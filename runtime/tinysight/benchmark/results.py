@@ -1,104 +1,68 @@
-"""What `tinysight bench` measures, as frozen dataclasses, and as the JSON document that it prints.
+"""What a benchmark measures: frozen dataclasses, which are also the schema of result documents.
 
-`benchmarks/schema/bench-1.json` publishes the document's shape. Times are integers in nanoseconds
-where they are samples, and microseconds or milliseconds, as the names say, where they follow from
-samples; all of these are written for other readers, and none is read back.
+`tinysight bench` prints a `BenchmarkResult` as JSON, a sweep of `benchmarks` adds to the same
+parts. Both are written by `tinysight.records.to_json` and read by `from_json`, key by key. Fields
+are what was measured; what follows from them, such as medians, is written beside them (`DERIVED`)
+for other readers, and ignored when read. Names say the units.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.benchmark.cold_start import ColdStart
-from tinysight.benchmark.reference_ops import Peak
-from tinysight.benchmark.timing import Latency
+from tinysight.benchmark.reference_ops import Float32Peak
+from tinysight.benchmark.timing import Latency, check_samples
+from tinysight.device.info import DeviceInfo
+from tinysight.device.state import MachineState
 from tinysight.stats import Accuracy, median_interval
-
-KIND = "bench"
-FORMAT = 1
-"""Before there was a format, one bundle's latencies alone were printed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """What an entry costs, on so many threads with so many images in one call."""
+class BenchmarkSettings:
+    """How latencies are measured."""
 
-    variant: str
-    """The entry's key."""
-    threads: int
-    batch: int
-    passes: tuple[NDArray[np.int64], ...]
-    """Times of single calls in nanoseconds, by pass, in the order they were taken."""
-    clock_probes: tuple[int, ...] = ()
-    """What `tinysight.benchmark.reference_ops.clock_probe` took meanwhile: the median of each pass,
-    nanoseconds; none in older results."""
+    threads: tuple[int, ...] = (1,)
+    """Cores that one call may use; each number is measured."""
+    batches: tuple[int, ...] = (1,)
+    """Images in one call; each number is measured."""
+    runs: int = 2000
+    """Timed calls of each measurement, over all processes together, at most."""
+    processes: int = 6
+    """New processes, one after the other; six are the fewest that give an interval."""
+    seconds: float = 0.5
+    """Timed calls of each measurement in each process, at most: slow ones are called less often."""
+    min_duration: float = 0.0
+    """Seconds over which the processes are spread, at least. A machine keeps one state for some
+    seconds (its neighbours, its clock): processes in quick succession share it, and their spread
+    then says too little of what the next benchmark will find."""
 
     def __post_init__(self) -> None:
-        if self.threads < 1 or self.batch < 1:
-            raise ValueError(f"{self.variant}: threads and batch must be at least 1")
-        _check_passes(self.variant, self.passes)
-        if self.clock_probes and len(self.clock_probes) != len(self.passes):
-            raise ValueError(f"{self.variant}: a yardstick for each pass, or none")
-        if min(self.clock_probes, default=1) < 1:
-            raise ValueError(f"{self.variant}: a yardstick takes more than 0 ns")
+        for name in ("threads", "batches"):
+            values = getattr(self, name)
+            if not values or min(values) < 1 or len(set(values)) != len(values):
+                raise ValueError(f"{name} must be different numbers from 1")
+        if self.processes < 1 or self.runs < self.processes or not 0 < self.seconds < math.inf:
+            raise ValueError("needed are a process, a run in each, and seconds above 0")
+        if not 0 <= self.min_duration < math.inf:
+            raise ValueError("the minimum duration must be 0 seconds or more, and finite")
 
     @property
-    def place(self) -> tuple[str, int, int]:
-        return self.variant, self.threads, self.batch
-
-    @property
-    def latency(self) -> Latency:
-        """All its samples."""
-        return Latency(np.concatenate(self.passes))
-
-    @property
-    def median(self) -> float:
-        """Microseconds of one call: the median over the passes of each pass's own median."""
-        return float(np.median(self.pass_medians))
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """About the median, at least 95 %, from the spread between passes; None for under six."""
-        return median_interval(self.pass_medians)
-
-    def medians_at(self, clock_probe: float) -> NDArray[np.float64]:
-        """The passes' medians on a core whose yardstick takes so many nanoseconds, microseconds."""
-        clocks = clock_probe / np.array(self.clock_probes, dtype=np.float64)
-        return np.asarray(self.pass_medians * clocks, dtype=np.float64)
-
-    @property
-    def images_per_second(self) -> float:
-        return 1e6 * self.batch / self.median
-
-    @property
-    def pass_medians(self) -> NDArray[np.float64]:
-        """Microseconds, float64 (passes,)."""
-        return np.array([np.median(samples) for samples in self.passes]) / 1e3
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "entry": self.variant,
-            "threads": self.threads,
-            "batch": self.batch,
-            "median_us": self.median,
-            "interval_us": self.interval and list(self.interval),
-            "p90_us": self.latency.percentile(90),
-            "p99_us": self.latency.percentile(99),
-            "images_per_second": self.images_per_second,
-            "yardsticks_ns": list(self.clock_probes),
-            "passes_ns": [samples.tolist() for samples in self.passes],
-        }
+    def runs_per_process(self) -> int:
+        """Timed calls of each measurement in each process, at most."""
+        return -(-self.runs // self.processes)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVariant:
-    """One artifact under the engine that runs it: what it is, and what it is worth."""
+    """One model file under the engine that runs it."""
 
     model: str
-    """The bundle's name."""
+    """Whose weights: the bundle's name."""
     recipe: str
     artifact: str
     """What the bundle calls it."""
@@ -108,82 +72,184 @@ class ModelVariant:
     macs: int | None
     """Multiply-accumulates for one image; None where the bundle does not record them."""
     accuracy: Accuracy | None
-    accuracy_from: Literal["measured here", "recorded by the bundle"] | None
+    accuracy_source: Literal["measured", "recorded"] | None
+    """Measured with the variant, or recorded by its bundle when it was exported."""
+
+    DERIVED: ClassVar[tuple[str, ...]] = ("key",)
 
     def __post_init__(self) -> None:
         if not (self.model and self.recipe and self.engine) or self.bytes < 1:
-            raise ValueError("an entry needs a model, a recipe, an engine and bytes")
+            raise ValueError("a variant needs a model, a recipe, an engine and bytes")
         if self.macs is not None and self.macs < 1:
             raise ValueError(f"{self.key}: {self.macs} multiply-accumulates")
-        if (self.accuracy is None) != (self.accuracy_from is None):
-            raise ValueError(f"{self.key}: an accuracy and where it is from belong together")
+        if (self.accuracy is None) != (self.accuracy_source is None):
+            raise ValueError(f"{self.key}: an accuracy and its source belong together")
 
     @property
     def key(self) -> str:
         return f"{self.model}/{self.recipe}@{self.engine}"
 
-    def as_json(self) -> dict[str, Any]:
-        accuracy = self.accuracy
-        # Not asdict alone: that would take the accuracy apart without its interval.
-        return {**asdict(self), "accuracy": accuracy and accuracy.as_json()}
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The latency of a variant, on so many threads with so many images in one call."""
+
+    variant: str
+    """The variant's key."""
+    threads: int
+    batch: int
+    samples_ns: tuple[NDArray[np.int64], ...]
+    """Times of single calls in nanoseconds, by process, in the order they were taken."""
+    clock_probes_ns: tuple[int, ...]
+    """The median of the clock probe in each process, nanoseconds: see `reference_ops`."""
+
+    DERIVED: ClassVar[tuple[str, ...]] = (
+        "median_us",
+        "interval_us",
+        "p90_us",
+        "p99_us",
+        "images_per_second",
+    )
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.batch < 1:
+            raise ValueError(f"{self.variant}: threads and batch must be at least 1")
+        _check_processes(self.variant, self.samples_ns)
+        if len(self.clock_probes_ns) != len(self.samples_ns) or min(self.clock_probes_ns) < 1:
+            raise ValueError(f"{self.variant}: needs a clock probe above 0 ns for each process")
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Variant, threads and batch."""
+        return self.variant, self.threads, self.batch
+
+    @property
+    def latency(self) -> Latency:
+        """All its samples."""
+        return Latency(np.concatenate(self.samples_ns))
+
+    @property
+    def process_medians_us(self) -> NDArray[np.float64]:
+        """Microseconds, float64 (processes,)."""
+        return np.array([np.median(samples) for samples in self.samples_ns]) / 1e3
+
+    @property
+    def median_us(self) -> float:
+        """Microseconds of one call: the median over the processes of each one's own median."""
+        return float(np.median(self.process_medians_us))
+
+    @property
+    def interval_us(self) -> tuple[float, float] | None:
+        """About the median, at least 95 %, from the processes' medians; None for under six."""
+        return median_interval(self.process_medians_us)
+
+    @property
+    def p90_us(self) -> float | None:
+        return self.latency.p90_us
+
+    @property
+    def p99_us(self) -> float | None:
+        return self.latency.p99_us
+
+    @property
+    def images_per_second(self) -> float:
+        return 1e6 * self.batch / self.median_us
+
+    def process_medians_us_at(self, clock_probe_ns: float) -> NDArray[np.float64]:
+        """The processes' medians on a core whose clock probe takes so long, microseconds."""
+        factors = clock_probe_ns / np.array(self.clock_probes_ns, dtype=np.float64)
+        return np.asarray(self.process_medians_us * factors, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyResult:
+    """What a benchmark and a sweep have in common: variants, and measurements of them."""
+
+    measured: str
+    """When it was done, ISO 8601 in UTC."""
+    command: str
+    """What to type to measure it again."""
+    device: DeviceInfo
+    versions: Mapping[str, str]
+    settings: BenchmarkSettings
+    variants: tuple[ModelVariant, ...]
+    measurements: tuple[Measurement, ...]
+
+    def __post_init__(self) -> None:
+        variants = [variant.key for variant in self.variants]
+        measurements = [measurement.key for measurement in self.measurements]
+        if len(set(variants)) != len(variants) or len(set(measurements)) != len(measurements):
+            raise ValueError("a variant or a measurement is there twice")
+        if not variants or {measurement.variant for measurement in self.measurements} != set(
+            variants
+        ):
+            raise ValueError("the measurements are not those of the variants")
+
+    def variant(self, key: str) -> ModelVariant:
+        return next(variant for variant in self.variants if variant.key == key)
+
+    def at(self, threads: int, batch: int) -> list[Measurement]:
+        """The measurements of that many threads and images, the fastest first."""
+        chosen = [m for m in self.measurements if (m.threads, m.batch) == (threads, batch)]
+        return sorted(chosen, key=lambda measurement: measurement.median_us)
+
+    @property
+    def base(self) -> list[Measurement]:
+        """The measurements that latencies are quoted from: fewest threads, smallest batch."""
+        return self.at(
+            min(measurement.threads for measurement in self.measurements),
+            min(measurement.batch for measurement in self.measurements),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityLatency:
+    """The latency of the identity model in onnxruntime at batch 1: the cost of the call itself."""
+
+    threads: int
+    samples_ns: tuple[NDArray[np.int64], ...]
+    """Nanoseconds, by process."""
+
+    DERIVED: ClassVar[tuple[str, ...]] = ("median_us",)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError("the identity model: threads must be at least 1")
+        _check_processes("the identity model", self.samples_ns)
+
+    @property
+    def median_us(self) -> float:
+        """The median over the processes of each one's own median."""
+        return float(np.median([np.median(samples) for samples in self.samples_ns])) / 1e3
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStarts:
-    """Fresh processes of one entry on their way to the first answer."""
+    """New processes of one variant on their way to the first answer."""
 
     variant: str
     threads: int
     runs: tuple[ColdStart, ...]
 
+    DERIVED: ClassVar[tuple[str, ...]] = ("median_total_ms", "peak_memory_mb")
+
     def __post_init__(self) -> None:
         if not self.runs or self.threads < 1:
-            raise ValueError(f"{self.variant}: a cold start needs a run, and a thread")
+            raise ValueError(f"{self.variant}: cold starts need a run, and a thread")
 
-    def median(self, part: str) -> float:
-        """Of one of the parts, or of `total_ms`, in milliseconds."""
-        return float(np.median([getattr(run, part) for run in self.runs]))
+    def median_ms(self, step: str) -> float:
+        """Of one of the steps, such as `load_ms`, or of `total_ms`."""
+        return float(np.median([getattr(run, step) for run in self.runs]))
+
+    @property
+    def median_total_ms(self) -> float:
+        return self.median_ms("total_ms")
 
     @property
     def peak_memory_mb(self) -> float | None:
         """The largest of the runs; None where the system hides it."""
-        return max((r.peak_memory_mb for r in self.runs if r.peak_memory_mb is not None),
-                   default=None)  # fmt: skip
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "entry": self.variant,
-            "threads": self.threads,
-            "median_total_ms": self.median("total_ms"),
-            "peak_memory_mb": self.peak_memory_mb,
-            "runs": [asdict(run) for run in self.runs],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityLatency:
-    """The call itself: an empty graph in onnxruntime, at batch 1."""
-
-    threads: int
-    passes: tuple[NDArray[np.int64], ...]
-    """Nanoseconds, by pass."""
-
-    def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise ValueError("the empty graph needs a thread")
-        _check_passes("the empty graph", self.passes)
-
-    @property
-    def median(self) -> float:
-        """Microseconds."""
-        return float(np.median([np.median(samples) for samples in self.passes])) / 1e3
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "threads": self.threads,
-            "median_us": self.median,
-            "passes_ns": [samples.tolist() for samples in self.passes],
-        }
+        known = [run.peak_memory_mb for run in self.runs if run.peak_memory_mb is not None]
+        return max(known, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,25 +260,17 @@ class PreprocessingCost:
     decode: Latency
     resize: Latency
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "decode_us": self.decode.median,
-            "resize_us": self.resize.median,
-            "decode_ns": self.decode.samples.tolist(),
-            "resize_ns": self.resize.samples.tolist(),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Energy:
-    """Of one cell, by the machine's own counter, with whatever else the machine took meanwhile."""
+class EnergyMeasurement:
+    """The energy of one call at batch 1, with whatever else the machine took meanwhile."""
 
     variant: str
     threads: int
     joules: float
-    """Of one call at batch 1."""
+    """Of one call, idle power included."""
     calls: int
+    """Over which it was averaged."""
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.calls < 1 or not self.joules >= 0:
@@ -220,124 +278,92 @@ class Energy:
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkResult:
-    """One run of `tinysight bench`."""
+class EnergyRecord:
+    """What the machine's own energy counter says."""
 
-    measured: str
-    """When it was done, ISO 8601 in UTC."""
-    command: str
-    """What to type to measure it again."""
-    device: Mapping[str, Any]
-    versions: Mapping[str, str]
-    settings: Mapping[str, Any]
-    before: Mapping[str, Any]
-    """Load, clock, temperature and throttling: see `tinysight.device.state`."""
-    after: Mapping[str, Any]
-    warnings: tuple[str, ...]
-    """What makes the figures doubtful; none for a quiet machine."""
-    peak: Peak
-    identity_latencies: tuple[IdentityLatency, ...]
-    """One for each number of threads."""
-    variants: tuple[ModelVariant, ...]
-    measurements: tuple[Measurement, ...]
-    starts: tuple[ColdStarts, ...]
-    preprocessing: tuple[PreprocessingCost, ...]
-    """One for each model."""
     counter: str
-    """The energy counter, or why there is none."""
+    """Its name, or why there is none."""
     idle_watts: float | None
-    energies: tuple[Energy, ...]
+    """None without a counter."""
+    measurements: tuple[EnergyMeasurement, ...]
 
     def __post_init__(self) -> None:
-        keys = [variant.key for variant in self.variants]
-        places = [measurement.place for measurement in self.measurements]
-        if len(set(keys)) != len(keys) or len(set(places)) != len(places):
-            raise ValueError("an entry or a cell is there twice")
-        if {measurement.variant for measurement in self.measurements} != set(keys):
-            raise ValueError("cells and entries do not belong together")
-        others = {one.variant for one in self.starts} | {one.variant for one in self.energies}
-        if not others <= set(keys):
-            raise ValueError("a cold start or an energy belongs to no entry")
-        if not {identity_latency.threads for identity_latency in self.identity_latencies} >= {
-            measurement.threads for measurement in self.measurements
-        }:
-            raise ValueError("no empty graph was measured for some number of threads")
         if self.idle_watts is not None and not self.idle_watts >= 0:
-            raise ValueError("no machine gives energy back when idle")
+            raise ValueError("the idle power must be 0 W or more")
 
-    def variant(self, key: str) -> ModelVariant:
-        return next(variant for variant in self.variants if variant.key == key)
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult(LatencyResult):
+    """One run of `tinysight bench`."""
+
+    before: MachineState
+    after: MachineState
+    warnings: tuple[str, ...]
+    """What makes the figures unreliable; none for a quiet machine."""
+    float32_peak: Float32Peak
+    identity_latencies: tuple[IdentityLatency, ...]
+    """One for each number of threads."""
+    cold_starts: tuple[ColdStarts, ...]
+    preprocessing: tuple[PreprocessingCost, ...]
+    """One for each model."""
+    energy: EnergyRecord
+
+    DERIVED: ClassVar[tuple[str, ...]] = ("float32_peak_utilization",)
+
+    def __post_init__(self) -> None:
+        LatencyResult.__post_init__(self)
+        keys = {variant.key for variant in self.variants}
+        others = {one.variant for one in self.cold_starts}
+        others |= {one.variant for one in self.energy.measurements}
+        if not others <= keys:
+            raise ValueError("a cold start or an energy is of none of the variants")
+        known = {latency.threads for latency in self.identity_latencies}
+        if not {measurement.threads for measurement in self.measurements} <= known:
+            raise ValueError("the identity model was not measured for some number of threads")
+
+    @property
+    def float32_peak_utilization(self) -> tuple[float | None, ...]:
+        """Of each measurement, in their order: see `peak_utilization`."""
+        return tuple(self.peak_utilization(measurement) for measurement in self.measurements)
 
     def identity_latency(self, threads: int) -> IdentityLatency:
-        return next(
-            identity_latency
-            for identity_latency in self.identity_latencies
-            if identity_latency.threads == threads
-        )
+        return next(one for one in self.identity_latencies if one.threads == threads)
 
-    def start(self, measurement: Measurement) -> ColdStarts | None:
-        """The cold start of the cell's entry on as many threads."""
-        place = measurement.variant, measurement.threads
-        return next((one for one in self.starts if (one.variant, one.threads) == place), None)
+    def cold_start(self, measurement: Measurement) -> ColdStarts | None:
+        """The cold starts of the measurement's variant on as many threads."""
+        key = measurement.variant, measurement.threads
+        return next((one for one in self.cold_starts if (one.variant, one.threads) == key), None)
 
-    def energy(self, measurement: Measurement) -> Energy | None:
+    def energy_of(self, measurement: Measurement) -> EnergyMeasurement | None:
         """At batch 1, where there is a counter."""
-        place = measurement.variant, measurement.threads
-        found = [one for one in self.energies if (one.variant, one.threads) == place]
-        return found[0] if found and measurement.batch == 1 else None
+        if measurement.batch != 1:
+            return None
+        key = measurement.variant, measurement.threads
+        found = (one for one in self.energy.measurements if (one.variant, one.threads) == key)
+        return next(found, None)
 
     def single(self) -> list[Measurement]:
-        """The cells at batch 1, the quickest first."""
-        return sorted(
-            (measurement for measurement in self.measurements if measurement.batch == 1),
-            key=lambda c: c.median,
-        )
+        """The measurements at batch 1, the fastest first."""
+        single = [measurement for measurement in self.measurements if measurement.batch == 1]
+        return sorted(single, key=lambda measurement: measurement.median_us)
 
     def peak_utilization(self, measurement: Measurement) -> float | None:
-        """The least time that the cell's cores need for the multiply-accumulates in float32, as a
-        part of what it takes. Above 1 is possible for int8, whose arithmetic is quicker."""
+        """The measurement's multiply-accumulates per second over the float32 peak of its cores.
+
+        Above 1 is possible for int8, whose arithmetic is faster. None where the work is unknown.
+        """
         macs = self.variant(measurement.variant).macs
         if macs is None:
             return None
-        return (
-            macs
-            * measurement.batch
-            / (self.peak.macs_per_us * measurement.threads)
-            / measurement.median
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "kind": KIND,
-            "format": FORMAT,
-            "measured": self.measured,
-            "command": self.command,
-            "device": dict(self.device),
-            "versions": dict(self.versions),
-            "settings": dict(self.settings),
-            "before": dict(self.before),
-            "after": dict(self.after),
-            "warnings": list(self.warnings),
-            "peak": asdict(self.peak),
-            "floors": [identity_latency.as_json() for identity_latency in self.identity_latencies],
-            "entries": [variant.as_json() for variant in self.variants],
-            "cells": [
-                {
-                    **measurement.as_json(),
-                    "share_of_float32_peak": self.peak_utilization(measurement),
-                }
-                for measurement in self.measurements
-            ],
-            "starts": [starts.as_json() for starts in self.starts],
-            "preprocessing": [one.as_json() for one in self.preprocessing],
-            "energy": {
-                "counter": self.counter,
-                "idle_watts": self.idle_watts,
-                "cells": [asdict(energy) for energy in self.energies],
-            },
-        }
+        peak = self.float32_peak.macs_per_us * measurement.threads
+        return macs * measurement.batch / measurement.median_us / peak
 
 
-def _check_passes(what: str, passes: tuple[NDArray[np.int64], ...]) -> None:
-    if not passes or any(samples.size == 0 or samples.min() < 1 for samples in passes):
-        raise ValueError(f"{what}: every pass needs samples, each above 0 ns")
+def _check_processes(what: str, samples_ns: tuple[NDArray[np.int64], ...]) -> None:
+    try:
+        if not samples_ns:
+            raise ValueError("needs the samples of at least one process")
+        for samples in samples_ns:
+            check_samples(samples)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None

@@ -1,4 +1,4 @@
-"""What comes before the engine: a photo's bytes become the pixels that a model takes."""
+"""What comes before the engine: a photo's bytes are decoded, cropped and resized."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from tinysight.bundle import Bundle
 from tinysight.preprocess import open_image, to_pixels
 
 WIDTH, HEIGHT = 1600, 1200
-WHAT = f"a JPEG of {WIDTH} x {HEIGHT} pixels, made in memory"
+DESCRIPTION = f"a JPEG of {WIDTH} x {HEIGHT} pixels, generated in memory"
 
 
 def jpeg() -> bytes:

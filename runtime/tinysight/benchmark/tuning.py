@@ -1,13 +1,13 @@
-"""Finding out which artifact, engine and number of threads answer soonest on this device."""
+"""Which artifact, engine and number of threads have the lowest latency on this device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tinysight.benchmark.timing import Latency, time_interleaved
+from tinysight.benchmark.timing import Latency, random_images, time_interleaved
 from tinysight.bundle import Artifact, Bundle
 from tinysight.engines.registry import engine_of, installed, open_engine
 from tinysight.errors import TinysightError
@@ -15,43 +15,40 @@ from tinysight.integrity.golden import golden_error
 from tinysight.stats import PairedRatio, paired_ratio
 
 SECONDS = 4.0
-"""What all samples of all contestants may take together; slow models get fewer."""
-FEWEST = 40
+"""What all samples of all candidates may take together; slow models get fewer."""
+MIN_RUNS = 40
+"""Of each candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class TuningCandidate:
-    """One way to answer, and how long it took."""
+    """An artifact on so many threads, and its latency."""
 
-    artifact: Artifact
+    artifact: str
+    engine: str
     threads: int
-    latency: Latency
-    ratio: PairedRatio
-    """Its latency over the default's, sample by sample of the same turn."""
+    runs: int
+    """Timed calls."""
+    median_us: float
+    ratio_to_default: PairedRatio
+    """Of its latency to the default's, sample by sample of the same round."""
 
-    @property
-    def engine(self) -> str:
-        return engine_of(self.artifact)
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "artifact": self.artifact.name,
-            "engine": self.engine,
-            "threads": self.threads,
-            "median_us": self.latency.median,
-            "samples": int(self.latency.samples.size),
-            "ratio_to_default": self.ratio.as_json(),
-        }
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An artifact that was not measured."""
+
+    artifact: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What was measured, what was left out, and the winner."""
+    """What was measured, what was excluded, and the winner."""
 
-    contestants: tuple[TuningCandidate, ...]
-    """The quickest first."""
-    excluded: tuple[tuple[str, str], ...]
-    """Artifacts that did not take part, and why."""
+    candidates: tuple[TuningCandidate, ...]
+    """The fastest first."""
+    excluded: tuple[Exclusion, ...]
     default: TuningCandidate
     """The bundle's default artifact on one thread."""
     winner: TuningCandidate
@@ -60,66 +57,87 @@ class Tuning:
 def tune(
     bundle: Bundle,
     *,
-    max_drop: float = 1.0,
+    max_accuracy_drop: float = 1.0,
     max_threads: int = 1,
-    samples: int = 2000,
+    runs: int = 2000,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,  # noqa: ARG005
 ) -> Tuning:
-    """Measures every artifact that runs here, at batch 1, in turns with the default on one thread.
+    """Measures every artifact that runs here, at batch 1, interleaved with the default.
 
-    The default keeps its place unless another one's latency is below it for certain: the 95 %
+    The default on one thread wins unless another one's latency is significantly below it: the 95 %
     interval of the paired ratio must lie under 1.
 
     Args:
-        max_drop: how many points of recorded accuracy below the best artifact one may be.
-        max_threads: each takes part with 1, 2, 4, … threads, up to this number.
-        samples: calls timed of each, at most.
-        progress: told what is being done, how much of it is done and how much there is.
+        bundle: read from a folder.
+        max_accuracy_drop: how many points of recorded accuracy below the best artifact a candidate
+            may be.
+        max_threads: each artifact is measured on 1, 2, 4, … threads, up to this number.
+        runs: timed calls of each candidate, at most.
+        progress: called with what is being done, how much of it is done and how much there is.
 
     Raises:
-        TinysightError: the bundle's default does not answer here as it should.
+        TinysightError: the bundle's default does not give its golden answers here.
     """
-    admitted, excluded = _admit(bundle, max_drop, progress)
+    admitted, excluded = _admit(bundle, max_accuracy_drop, progress)
     default = bundle.artifact()
     if default not in admitted:
-        reason = dict(excluded)[default.name]
+        reason = next(one.reason for one in excluded if one.artifact == default.name)
         raise TinysightError(f"{bundle.name}: its default {default.name} {reason}")
     threads = [2**power for power in range(max_threads.bit_length()) if 2**power <= max_threads]
-    variants = [(a, n) for n in threads for a in admitted]
-    variants.remove((default, 1))
-    variants.insert(0, (default, 1))
-    shape = (1, bundle.height, bundle.width, 3)
-    # Noise, not zeros: no kernel of ours is quicker on zeros, but an engine might come to be.
-    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    places = [(artifact, count) for count in threads for artifact in admitted]
+    places.remove((default, 1))
+    places.insert(0, (default, 1))
     progress("timing", 0, 0)
-    calls = {
-        str(i): partial(open_engine(bundle, artifact, n).run, image)
-        for i, (artifact, n) in enumerate(variants)
-    }
-    probe = time_interleaved(calls, FEWEST, SECONDS)
-    round_us = sum(Latency(taken).median for taken in probe.values())
-    # The same number of each, so that every sample has one of the default's beside it.
-    count = int(np.clip(SECONDS * 1e6 / round_us, FEWEST, max(samples, FEWEST)))
-    taken = time_interleaved(calls, count, float("inf"))
-    contestants = tuple(
+    samples = _time(bundle, places, runs)
+    candidates = tuple(
         TuningCandidate(
-            artifact, n, Latency(taken[str(i)]), paired_ratio(taken[str(i)], taken["0"])
+            artifact.name,
+            engine_of(artifact),
+            count,
+            samples[i].size,
+            Latency(samples[i]).median_us,
+            paired_ratio(samples[i], samples[0]),
         )
-        for i, (artifact, n) in enumerate(variants)
+        for i, (artifact, count) in enumerate(places)
     )
     return Tuning(
-        tuple(sorted(contestants, key=lambda c: c.latency.median)),
+        tuple(sorted(candidates, key=lambda candidate: candidate.median_us)),
         tuple(excluded),
-        contestants[0],
-        _winner(contestants),
+        candidates[0],
+        choose_winner(candidates),
     )
+
+
+def choose_winner(candidates: Sequence[TuningCandidate]) -> TuningCandidate:
+    """The fastest of those that are significantly faster than the default, which comes first.
+
+    The default itself where there are none.
+    """
+    faster = [one for one in candidates if one.ratio_to_default.high < 1]
+    return min(faster, key=lambda one: one.ratio_to_default.value, default=candidates[0])
+
+
+def _time(
+    bundle: Bundle, places: Sequence[tuple[Artifact, int]], runs: int
+) -> Mapping[int, NDArray[np.int64]]:
+    """As many samples of each, so that every one has one of the first place's beside it."""
+    image = random_images(bundle)
+    calls = {
+        str(i): partial(open_engine(bundle, artifact, count).run, image)
+        for i, (artifact, count) in enumerate(places)
+    }
+    trial = time_interleaved(calls, MIN_RUNS, SECONDS)
+    round_us = sum(Latency(taken).median_us for taken in trial.values())
+    count = int(np.clip(SECONDS * 1e6 / round_us, MIN_RUNS, max(runs, MIN_RUNS)))
+    taken = time_interleaved(calls, count, float("inf"))
+    return {i: taken[str(i)] for i in range(len(places))}
 
 
 def _admit(
-    bundle: Bundle, max_drop: float, progress: Callable[[str, int, int], None]
-) -> tuple[list[Artifact], list[tuple[str, str]]]:
+    bundle: Bundle, max_accuracy_drop: float, progress: Callable[[str, int, int], None]
+) -> tuple[list[Artifact], list[Exclusion]]:
     """The artifacts that may win, and the others with the reason."""
-    accuracies = {a.name: a.accuracy["value"] for a in bundle.artifacts if a.accuracy is not None}
+    accuracies = {a.name: a.accuracy.value for a in bundle.artifacts if a.accuracy is not None}
     best = max(accuracies.values(), default=0.0)
     admitted, excluded = [], []
     for i, artifact in enumerate(bundle.artifacts):
@@ -127,23 +145,19 @@ def _admit(
         engine = engine_of(artifact)
         drop = 100 * (best - accuracies.get(artifact.name, best))
         if not installed(engine):
-            excluded.append((artifact.name, f"needs tinysight[{engine}], which is not installed"))
-        elif drop > max_drop and artifact.name != bundle.default:
-            excluded.append((artifact.name, f"is {drop:.2f} points less accurate than the best"))
-        elif not _answers_rightly(bundle, artifact):
-            excluded.append((artifact.name, "does not give the golden answers here"))
+            reason = f"needs tinysight[{engine}], which is not installed"
+        elif drop > max_accuracy_drop and artifact.name != bundle.default:
+            reason = f"is {drop:.2f} points less accurate than the best"
+        elif not _gives_golden_answers(bundle, artifact):
+            reason = "does not give the golden answers here"
         else:
             admitted.append(artifact)
+            continue
+        excluded.append(Exclusion(artifact.name, reason))
     return admitted, excluded
 
 
-def _answers_rightly(bundle: Bundle, artifact: Artifact) -> bool:
-    distance = golden_error(bundle, artifact, open_engine(bundle, artifact))
-    # No golden answers, nothing to object to.
-    return artifact.golden is None or distance is None or distance <= artifact.golden["tolerance"]
-
-
-def _winner(contestants: Sequence[TuningCandidate]) -> TuningCandidate:
-    """The quickest for certain; the default, which comes first, where none is."""
-    certain = [c for c in contestants if c.ratio.high < 1]
-    return min(certain, key=lambda c: c.ratio.value, default=contestants[0])
+def _gives_golden_answers(bundle: Bundle, artifact: Artifact) -> bool:
+    """True as well where there are none to compare with."""
+    error = golden_error(bundle, artifact, open_engine(bundle, artifact))
+    return artifact.golden is None or error is None or error <= artifact.golden.tolerance

@@ -1,4 +1,4 @@
-"""`tinysight select`: the budget first, then what to ship on this device."""
+"""`tinysight select`: name the artifact to ship on this device within a budget."""
 
 import argparse
 import json
@@ -11,121 +11,140 @@ from tinysight.benchmark.selection import (
     Budget,
     Candidate,
     Selection,
-    measured,
-    pareto_front,
-    recorded,
+    candidates_on_pareto_front,
+    measure_candidates,
+    recorded_candidates,
     select,
 )
 from tinysight.bundle import load_bundle
 from tinysight.console import numbers, positive, table
 from tinysight.device import info
+from tinysight.device.info import DeviceInfo
 from tinysight.errors import TinysightError
+from tinysight.records import to_json
 
 
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "select",
-        help="name what to ship on this device within a budget",
+        help="name the artifact to ship on this device within a budget",
         description="Measures every artifact of the bundles, under every engine that is "
         "installed on this device, and names the one to ship: the most accurate that keeps every "
-        "limit, or a quicker one that is as accurate within noise. If none keeps the budget it "
+        "limit, or a faster one that is as accurate within noise. If none keeps the budget it "
         "says why, and names the nearest; the exit code is then 1.",
         epilog="examples:\n"
-        "  tinysight select --max-us 80 --min-acc 65\n"
-        "  tinysight select bundles/a bundles/b --max-us 500 --max-kb 200 --threads 1,2\n"
+        "  tinysight select --max-latency-us 80 --min-accuracy 65\n"
+        "  tinysight select bundles/a bundles/b --max-latency-us 500 --threads 1,2\n"
         "  tinysight bench bundles/a bundles/b --json > here.json\n"
-        "  tinysight select --from here.json --max-us 80",
+        "  tinysight select --from here.json --max-latency-us 80",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "bundles", nargs="*", help="their folders (default: edge_m, shipped as edge_s is)"
+        "bundles", nargs="*", metavar="bundle",
+        help="a bundle's folder, or the name of a shipped bundle (default: edge_m)",
+    )  # fmt: skip
+    limits = command.add_argument_group("limits, at least one, each above 0 (default: no limit)")
+    limits.add_argument(
+        "--max-latency-us", type=float, metavar="US",
+        help="largest median latency at batch 1, in microseconds",
+    )  # fmt: skip
+    limits.add_argument(
+        "--min-accuracy", type=float, metavar="PERCENT", help="smallest accuracy, up to 100 percent"
     )
-    limits = command.add_argument_group("limits, at least one")
-    limits.add_argument("--max-us", type=float, help="median latency at batch 1, microseconds")
-    limits.add_argument("--min-acc", type=float, help="accuracy, percent")
-    limits.add_argument("--max-kb", type=float, help="the model file, in 1000 bytes")
-    limits.add_argument("--max-mb-ram", type=float, help="peak memory of the process, MB")
+    limits.add_argument(
+        "--max-size-kb", type=float, metavar="KB", help="largest model file, in thousands of bytes"
+    )
+    limits.add_argument(
+        "--max-ram-mb", type=float, metavar="MB", help="largest peak memory of the process, in MB"
+    )
     command.add_argument(
-        "--data", type=Path, help="labelled images, to measure the accuracy here: DATA/<label>/* "
-        "(default: what each bundle recorded)"
+        "--data", type=Path, metavar="FOLDER",
+        help="labelled images, FOLDER/<label>/* or FOLDER/test/<label>/*, to measure the accuracy "
+        "on this device (default: the accuracy that each bundle recorded)",
     )  # fmt: skip
     command.add_argument(
-        "--from", dest="measured", type=Path, metavar="FILE",
-        help="what `tinysight bench --json` printed on the device, instead of measuring now; "
-        "of the bundles that are named, or of all that it measured",
+        "--from", dest="result", type=Path, metavar="FILE",
+        help="output of `tinysight bench --json` to take the figures from, of the named bundles, "
+        "or of all in it (default: measure now)",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=numbers, default=(1,), help="cores for one call to try: 1,2 (1)"
-    )
-    command.add_argument("--samples", type=positive, default=2000, help="calls timed (2000)")
-    command.add_argument("--json", action="store_true", help="all of it, as JSON")
+        "--threads", type=numbers, default=(1,), metavar="N,…",
+        help="numbers of threads to try for one call, each at least 1 (default: 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--runs", type=positive, default=2000, metavar="N",
+        help="timed calls of each artifact, at most, at least 1 (default: 2000)",
+    )  # fmt: skip
+    command.add_argument("--json", action="store_true", help="print all figures as JSON")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        budget = Budget(args.max_us, args.min_acc, args.max_kb, args.max_mb_ram)
+        budget = Budget(args.max_latency_us, args.min_accuracy, args.max_size_kb, args.max_ram_mb)
     except ValueError as error:
-        raise TinysightError(f"{error}: see --max-us, --min-acc, --max-kb, --max-mb-ram") from None
-    if args.measured is not None:
+        options = "--max-latency-us, --min-accuracy, --max-size-kb, --max-ram-mb"
+        raise TinysightError(f"{error}: see {options}") from None
+    if args.result is not None:
         named = [load_bundle(path) for path in args.bundles]
-        result = read(args.measured)
-        candidates, identity_latency = recorded(result, named, args.measured)
-        described = dict(result.device)
+        result = read(args.result)
+        candidates, identity_latency_us = recorded_candidates(result, named, args.result)
+        device = result.device
     else:
         bundles = [load_bundle(path) for path in args.bundles or [None]]
-        candidates, identity_latency = measured(
-            bundles, args.threads, args.samples, args.data, memory=budget.mb_ram is not None
+        memory = budget.max_ram_mb is not None
+        candidates, identity_latency_us = measure_candidates(
+            bundles, args.threads, args.runs, args.data, memory=memory
         )
-        described = info.describe()
-    selection = select(candidates, budget, identity_latency)
+        device = info.describe()
+    selection = select(candidates, budget, identity_latency_us)
     if args.json:
-        content = {"device": described, "floor_us": identity_latency, **selection.as_json()}
-        print(json.dumps(content, indent=2))
+        content = {"device": to_json(device), "identity_latency_us": identity_latency_us}
+        print(json.dumps({**content, **to_json(selection)}, indent=2))
     else:
-        _print(selection, candidates, identity_latency, described)
+        _print(selection, candidates, identity_latency_us, device)
     return 0 if selection.chosen is not None else 1
 
 
 def _print(
     selection: Selection,
     candidates: Sequence[Candidate],
-    identity_latency: float | None,
-    described: dict[str, Any],
+    identity_latency_us: float,
+    device: DeviceInfo,
 ) -> None:
-    one = selection.nearest
     if selection.chosen is not None:
-        print(f"ship {one.name}")
+        print(f"ship {selection.chosen.name}")
     else:
         print("nothing that was measured keeps this budget:")
     for reason in selection.reasons:
         print(f"  {reason}")
     if selection.chosen is None:
         violations = "; ".join(
-            str(violation)
-            if violation.actual is None
-            else f"{violation} ({violation.excess:.0%} beyond)"
-            for violation in selection.violations
+            str(one) if one.excess is None else f"{one} ({one.excess:.0%} beyond)"
+            for one in selection.violations
         )
-        print(f"the nearest is {one.name}: {violations}")
-    front = pareto_front(candidates)
+        print(f"the nearest is {selection.nearest.name}: {violations}")
+    front = candidates_on_pareto_front(candidates)
     rows = [
         (
-            candidate.name,
-            f"{candidate.latency_us:.1f}",
-            "unknown" if candidate.accuracy is None else f"{candidate.accuracy.value:.2%}",
-            f"{candidate.bytes / 1000:.0f}",
-            "not measured" if candidate.peak_mb is None else f"{candidate.peak_mb:.0f}",
-            "yes" if candidate in selection.feasible else "no",
-            "yes" if candidate in front else "no",
+            one.name,
+            f"{one.latency_us:.1f}",
+            "unknown" if one.accuracy is None else f"{one.accuracy.value:.2%}",
+            f"{one.bytes / 1000:.0f}",
+            "not measured" if one.peak_memory_mb is None else f"{one.peak_memory_mb:.0f}",
+            "yes" if one in selection.feasible else "no",
+            "yes" if one in front else "no",
         )
-        for candidate in sorted(candidates, key=lambda c: c.latency_us)
+        for one in sorted(candidates, key=lambda candidate: candidate.latency_us)
     ]
-    header = ("measured", "us", "accuracy", "KB", "peak MB", "keeps the budget", "on the front")
-    print("\n" + table(header, rows))
-    empty = (
-        ""
-        if identity_latency is None
-        else f"; a call of an empty graph takes {identity_latency:.1f} us"
+    header = (
+        "candidate",
+        "median us",
+        "accuracy",
+        "KB",
+        "peak MB",
+        "within budget",
+        "Pareto front",
     )
-    print(f"\non {described['cpu']}{empty}")
+    print("\n" + table(header, rows))
+    print(f"\non {device.cpu}; the identity model takes {identity_latency_us:.1f} us")

@@ -1,4 +1,4 @@
-"""`tinysight tune`: let the device choose artifact, engine and threads, once and for all."""
+"""`tinysight tune`: measure on this device, and keep the fastest way to run a bundle."""
 
 import argparse
 import json
@@ -8,85 +8,95 @@ from tinysight.benchmark.tuning import Tuning, TuningCandidate, tune
 from tinysight.bundle import load_bundle
 from tinysight.console import ProgressLine, positive, table
 from tinysight.device import info, tuned_profile
+from tinysight.errors import TinysightError
+from tinysight.records import to_json
 
 
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "tune",
-        help="find the quickest way to run a bundle here",
-        description="Measures every artifact of a bundle that an installed engine runs, on 1, 2, "
-        "4 … threads, at batch 1 and in turns, and keeps the quickest as this device's profile: "
-        "from then on Classifier.load and `tinysight classify` go by it. What does not give the "
-        "golden answers here, or is too far behind in accuracy, cannot win; what is quicker "
-        "within noise only does not replace the default.",
+        help="find the fastest way to run a bundle on this device",
+        description="Measures the latency of every artifact of a bundle that an installed engine "
+        "runs, on 1, 2, 4, … threads, at batch 1 and interleaved, and saves the fastest as this "
+        "device's profile: Classifier.load and `tinysight classify` then follow it. An artifact "
+        "that does not give the golden answers here, or is too far behind in accuracy, is "
+        "excluded; the default is replaced only by what is significantly faster.",
         epilog="More engines to choose from: pip install 'tinysight[litert]'",
     )
     command.add_argument(
-        "bundle", nargs="?", help="its folder, or edge_m (default) or edge_s, which are shipped"
+        "bundle", nargs="?", help="its folder, or the name of a shipped bundle (default: edge_m)"
     )
     command.add_argument(
-        "--max-drop", type=float, default=1.0,
-        help="points of accuracy that the winner may be behind the best artifact (1.0)",
+        "--max-accuracy-drop", type=float, default=1.0, metavar="POINTS",
+        help="percentage points of accuracy that the winner may be below the best artifact, "
+        "0 or more (default: 1.0)",
     )  # fmt: skip
-    command.add_argument("--max-threads", type=positive, help="to try (all cores)")
-    command.add_argument("--samples", type=positive, default=2000, help="calls timed (2000)")
-    command.add_argument("--forget", action="store_true", help="remove the profile instead")
-    command.add_argument("--json", action="store_true", help="all of it, as JSON")
+    command.add_argument(
+        "--max-threads", type=positive, metavar="N",
+        help="largest number of threads to try, at least 1 (default: all cores)",
+    )  # fmt: skip
+    command.add_argument(
+        "--runs", type=positive, default=2000, metavar="N",
+        help="timed calls of each candidate, at most, at least 1 (default: 2000)",
+    )  # fmt: skip
+    command.add_argument(
+        "--reset", action="store_true", help="delete this device's profile instead of measuring"
+    )
+    command.add_argument("--json", action="store_true", help="print all figures as JSON")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle)
-    if args.delete:
-        forgotten = tuned_profile.delete(bundle)
-        print(f"{bundle.name}: " + ("profile removed" if forgotten else "there was no profile"))
+    if args.reset:
+        existed = tuned_profile.delete(bundle)
+        print(f"{bundle.name}: " + ("profile deleted" if existed else "there was no profile"))
         return 0
+    if not args.max_accuracy_drop >= 0:
+        raise TinysightError("--max-accuracy-drop must be 0 or more")
     counter = ProgressLine()
     tuning = tune(
         bundle,
-        max_drop=args.max_drop,
+        max_accuracy_drop=args.max_accuracy_drop,
         max_threads=args.max_threads or info.cores(),
-        samples=args.samples,
+        runs=args.runs,
         progress=counter,
     )
     counter.clear()
     winner = tuning.winner
     path = tuned_profile.save(
-        bundle, tuned_profile.Profile(winner.artifact.name, winner.threads, winner.as_json())
+        bundle,
+        tuned_profile.TunedProfile(
+            winner.artifact, winner.threads, winner.median_us, winner.ratio_to_default
+        ),
     )
+    device = info.describe()
     if args.json:
-        result = {
-            "bundle": bundle.name,
-            "device": info.describe(),
-            "winner": winner.as_json(),
-            "contestants": [contestant.as_json() for contestant in tuning.contestants],
-            "left_out": dict(tuning.excluded),
-            "profile": str(path),
-        }
-        print(json.dumps(result, indent=2))
+        content = {"bundle": bundle.name, "device": to_json(device), **to_json(tuning)}
+        print(json.dumps({**content, "profile": str(path)}, indent=2))
         return 0
-    print(f"{bundle.name} on {info.describe()['cpu']}, batch 1, microseconds\n")
-    print(table(_HEADER, [_row(contestant, tuning.default) for contestant in tuning.contestants]))
-    for name, reason in tuning.excluded:
-        print(f"left out: {name} {reason}")
+    print(f"{bundle.name} on {device.cpu}, batch 1, microseconds\n")
+    print(table(_HEADER, [_row(candidate, tuning.default) for candidate in tuning.candidates]))
+    for one in tuning.excluded:
+        print(f"excluded: {one.artifact} {one.reason}")
     print(f"\n{_verdict(tuning)}")
-    print(f"Written to {path}. Classifier.load uses it; `tinysight tune --forget` removes it.")
+    print(f"Written to {path}. Classifier.load uses it; `tinysight tune --reset` deletes it.")
     return 0
 
 
 _HEADER = ("artifact", "engine", "threads", "median", "ratio to the default (95 %)", "verdict")
 
 
-def _row(contestant: TuningCandidate, default: TuningCandidate) -> tuple[str, ...]:
-    ratio = contestant.ratio
-    verdict = "within noise" if ratio.within_noise else "quicker" if ratio.high < 1 else "slower"
-    if contestant is default:
+def _row(candidate: TuningCandidate, default: TuningCandidate) -> tuple[str, ...]:
+    ratio = candidate.ratio_to_default
+    verdict = "within noise" if ratio.within_noise else "faster" if ratio.high < 1 else "slower"
+    if candidate is default:
         verdict = "the default"
     return (
-        contestant.artifact.name,
-        contestant.engine,
-        str(contestant.threads),
-        f"{contestant.latency.median:.1f}",
+        candidate.artifact,
+        candidate.engine,
+        str(candidate.threads),
+        f"{candidate.median_us:.1f}",
         f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})",
         verdict,
     )
@@ -95,10 +105,11 @@ def _row(contestant: TuningCandidate, default: TuningCandidate) -> tuple[str, ..
 def _verdict(tuning: Tuning) -> str:
     winner = tuning.winner
     if winner is tuning.default:
-        name = winner.artifact.name
-        return f"The default, {name} on one thread, stays: nothing is quicker for certain."
+        return (
+            f"The default, {winner.artifact} on one thread, stays: nothing is significantly faster."
+        )
     plural = "" if winner.threads == 1 else "s"
     return (
-        f"{winner.artifact.name} with {winner.engine} on {winner.threads} thread{plural} takes "
-        f"{winner.ratio.value:.2f} of the default's time."
+        f"{winner.artifact} with {winner.engine} on {winner.threads} thread{plural} takes "
+        f"{winner.ratio_to_default.value:.2f} of the default's time."
     )

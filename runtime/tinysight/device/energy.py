@@ -9,19 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-LEAST_SECONDS = 1.0
-"""Counters move once a millisecond or so, and count the whole package: short calls need company."""
+MIN_SECONDS = 1.0
+"""Counters move once a millisecond or so, so single short calls cannot be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyCounter:
     """Files that count microjoules, which are added up."""
 
-    what: str
-    """For people."""
+    name: str
+    """Of the counters, for people."""
     files: tuple[Path, ...]
     ranges: tuple[int | None, ...]
-    """Where each starts again from 0, in microjoules; None where that is not told."""
+    """Where each starts again from 0, in microjoules; None where that is unknown."""
 
     def read(self) -> tuple[int, ...]:
         return tuple(int(file.read_text(encoding="ascii")) for file in self.files)
@@ -35,28 +35,28 @@ class EnergyCounter:
 
 
 def energy_counter(root: Path = Path("/sys")) -> tuple[EnergyCounter | None, str]:
-    """The counter that this machine has, and what it is; None, and why."""
+    """The counter of this machine, and its name; or None, and why there is none."""
     packages = sorted((root / "class/powercap").glob("*-rapl:?/energy_uj"))
     sensors = sorted((root / "class/hwmon").glob("hwmon*/energy*_input"))
     files = tuple(packages or sensors)
     if not files:
         return None, "this machine exposes no energy counter"
     try:
-        what = ", ".join(dict.fromkeys(_name(file) for file in files))
+        name = ", ".join(dict.fromkeys(_name(file) for file in files))
         ranges = tuple(_range(file) for file in files)
-        counter = EnergyCounter(what, files, ranges)
+        counter = EnergyCounter(name, files, ranges)
         counter.read()
     except PermissionError:
         return None, "its energy counter may not be read by this user"
     except (OSError, ValueError) as error:
         return None, f"its energy counter cannot be read ({error})"
-    return counter, what
+    return counter, name
 
 
 def joules_per_call(
-    counter: EnergyCounter, call: Callable[[], object], seconds: float = LEAST_SECONDS
+    counter: EnergyCounter, call: Callable[[], object], seconds: float = MIN_SECONDS
 ) -> tuple[float, int]:
-    """What one of many calls in a row takes, idle power included, and how many calls there were."""
+    """The joules of one of many calls in a row, idle power included, and the number of calls."""
     calls = 0
     before, end = counter.read(), time.perf_counter() + seconds
     while calls == 0 or time.perf_counter() < end:
@@ -65,8 +65,8 @@ def joules_per_call(
     return counter.joules(before, counter.read()) / calls, calls
 
 
-def idle_watts(counter: EnergyCounter, seconds: float = LEAST_SECONDS) -> float:
-    """What the machine takes while this process sleeps."""
+def idle_watts(counter: EnergyCounter, seconds: float = MIN_SECONDS) -> float:
+    """The power that the machine takes while this process sleeps."""
     before, began = counter.read(), time.perf_counter()
     time.sleep(seconds)
     return counter.joules(before, counter.read()) / (time.perf_counter() - began)

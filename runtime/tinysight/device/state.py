@@ -1,39 +1,39 @@
-"""The machine's state while it measures, and what in it makes a measurement doubtful."""
+"""The machine's state while it measures, and what in it makes latencies unreliable."""
 
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 BUSY_CORES = 0.1
-"""Cores that others may keep busy meanwhile; beyond that it is said."""
+"""Cores that other processes may keep busy meanwhile without a warning."""
 CLOCK_DROP = 0.9
+"""Of the clock at the start: what it may fall to without a warning."""
 HOT_C = 80.0
 """A Raspberry Pi slows down from here on; most others do so later."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineState:
-    """What the system tells at one moment; None for what it does not tell."""
+    """What the system says at one moment; None for what it does not say."""
 
     load: float | None
-    """Processes that ran or wanted to, over the last minute."""
+    """Processes that ran or waited to run, averaged over the last minute."""
     clock_mhz: float | None
-    """Of the quickest core."""
+    """Of the core with the highest clock."""
     temperature_c: float | None
     """Of the hottest sensor."""
     throttled: int | None
-    """How often the CPU has throttled since it started; on a Raspberry Pi 0 or 1, for now."""
+    """How often the CPU has throttled since it started; on a Raspberry Pi, 1 while it does."""
     at_s: float = 0.0
-    """When, on a clock of its own."""
+    """When, in seconds of a monotonic clock."""
     process_cpu_s: float = 0.0
     """CPU time that this process and its finished children have had."""
     busy_s: float | None = None
     """CPU time that all processes have had since the system started."""
     steal_s: float | None = None
-    """CPU time that a virtual machine wanted and its host gave to another one."""
+    """CPU time that the host of this virtual machine gave to another one."""
 
     @classmethod
     def now(cls, root: Path = Path("/")) -> "MachineState":
@@ -51,13 +51,9 @@ class MachineState:
             steal_s=steal,
         )
 
-    def as_json(self) -> dict[str, Any]:
-        kept = ("load", "clock_mhz", "temperature_c", "throttled")
-        return {name: value for name, value in asdict(self).items() if name in kept}
-
 
 def measurement_warnings(before: MachineState, after: MachineState) -> list[str]:
-    """What happened between the two that makes latencies doubtful, a sentence each."""
+    """What happened between the two that makes latencies unreliable, a sentence each."""
     found = []
     seconds = max(after.at_s - before.at_s, 1e-9)
     if before.busy_s is not None and after.busy_s is not None:
@@ -72,9 +68,9 @@ def measurement_warnings(before: MachineState, after: MachineState) -> list[str]
             found.append(f"busy: the host took {steal:.1f} cores away from this virtual machine")
     if before.throttled is not None and after.throttled is not None:
         if after.throttled > before.throttled:
-            found.append("throttled: the CPU says that it slowed down meanwhile")
+            found.append("throttled: the CPU lowered its clock meanwhile")
         elif before.throttled and after.throttled == 1:
-            found.append("throttled: the board says that it is slowed down")
+            found.append("throttled: the board says that its clock is lowered")
     if before.clock_mhz and after.clock_mhz and after.clock_mhz < CLOCK_DROP * before.clock_mhz:
         found.append(f"slower: from {before.clock_mhz:.0f} to {after.clock_mhz:.0f} MHz")
     if after.temperature_c is not None and after.temperature_c >= HOT_C:
@@ -83,7 +79,7 @@ def measurement_warnings(before: MachineState, after: MachineState) -> list[str]
 
 
 def _cpu_seconds(root: Path) -> tuple[float | None, float | None]:
-    """Busy and stolen, from the first line of /proc/stat: see proc_stat(5) for its columns."""
+    """Busy and steal time in seconds, from the first line of /proc/stat: see proc_stat(5)."""
     try:
         line = (root / "proc/stat").read_text(encoding="ascii").splitlines()[0]
         tick = os.sysconf("SC_CLK_TCK")

@@ -1,97 +1,124 @@
-"""Device profiles: which artifact, and how many threads, answered soonest for a bundle here.
+"""Device profiles: which artifact, on how many threads, has the lowest latency for a bundle here.
 
-`tinysight tune` writes one, `Classifier.load` goes by it. It belongs to one bundle.json on one
-device with one set of engines; with any of them changed, it is not found any more.
+`tinysight tune` writes one, `Classifier.load` follows it. A profile belongs to one bundle.json on
+one device with one set of engine versions: where any of them has changed, it is not found.
 """
 
 import hashlib
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
 
 from tinysight.bundle import Bundle
 from tinysight.device import info
-from tinysight.engines.registry import PACKAGES
+from tinysight.device.versions import package_versions
+from tinysight.engines.registry import ENGINES
+from tinysight.errors import TinysightError
 from tinysight.files import cache_folder, write_bytes
+from tinysight.records import RecordError, from_json, load_json, to_json
+from tinysight.stats import PairedRatio
 
-FORMAT = 1
+FORMAT: Final = 2
+MAX_BYTES = 1 << 16
+"""Of a profile that is read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class TunedProfile:
     """The winner of a tuning."""
 
     artifact: str
+    """Its name in the bundle."""
     threads: int
-    measured: Mapping[str, Any] = field(default_factory=dict)
-    """What it won by."""
+    median_us: float
+    """Its median latency at batch 1 when it was tuned, in microseconds."""
+    ratio_to_default: PairedRatio
+    """Of that latency to the one of the bundle's default artifact on one thread."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.artifact, str) or not self.artifact:
-            raise ValueError("a profile names an artifact")
-        if not isinstance(self.threads, int) or self.threads < 1:
-            raise ValueError("threads must be at least 1")
+        if not self.artifact or self.threads < 1:
+            raise ValueError("a profile needs an artifact and at least 1 thread")
+        if not self.median_us > 0:
+            raise ValueError("the median latency must be above 0")
 
 
-def save(bundle: Bundle, profile: Profile) -> Path:
+@dataclass(frozen=True, slots=True)
+class ProfileKey:
+    """What a latency depends on beside the bundle, as far as it can be known."""
+
+    system: str
+    cpu: str
+    cores: int
+    features: tuple[str, ...]
+    engines: Mapping[str, str]
+    """Versions of the engines' packages, by package."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A profile's file."""
+
+    format: Literal[2]
+    bundle: str
+    key: ProfileKey
+    profile: TunedProfile
+
+
+def save(bundle: Bundle, profile: TunedProfile) -> Path:
     """Writes a bundle's profile for this device; returns the file."""
-    path = _path(bundle)
+    key = profile_key()
+    path = _path(bundle, key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"format": FORMAT, "bundle": bundle.name, **asdict(profile), "device": _device()}
-    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+    document = _Document(FORMAT, bundle.name, key, profile)
+    write_bytes(path, (json.dumps(to_json(document), indent=1) + "\n").encode())
     return path
 
 
-def load(bundle: Bundle) -> Profile | None:
-    """A bundle's profile for this device, if there is one; a damaged one is warned of."""
-    if bundle.folder is None or not _folder().is_dir():
+def load(bundle: Bundle) -> TunedProfile | None:
+    """A bundle's profile for this device, if there is one.
+
+    One that is damaged is warned of and ignored: the bundle works without.
+    """
+    if bundle.folder is None or not profiles_folder().is_dir():
         return None  # the usual case, which must not cost a look at the device
-    path = _path(bundle)
+    path = _path(bundle, profile_key())
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            return None
-        profile = Profile(content["artifact"], content["threads"], content["measured"])
+        profile = from_json(_Document, load_json(path, MAX_BYTES)).profile
         bundle.artifact(profile.artifact)
     except FileNotFoundError:
         return None
-    except Exception as error:  # whatever is in it, the bundle works without
-        warnings.warn(f"{path} is ignored ({error}): `tinysight tune` makes it anew", stacklevel=3)
+    except (OSError, RecordError, TinysightError) as error:
+        warnings.warn(f"{path} is ignored ({error}): `tinysight tune` writes it anew", stacklevel=3)
         return None
     return profile
 
 
 def delete(bundle: Bundle) -> bool:
     """Removes a bundle's profile for this device; whether there was one."""
-    path = _path(bundle)
-    there = path.exists()
+    path = _path(bundle, profile_key())
+    existed = path.exists()
     path.unlink(missing_ok=True)
-    return there
+    return existed
 
 
-def _path(bundle: Bundle) -> Path:
-    assert bundle.folder is not None
-    described = (bundle.folder / "bundle.json").read_bytes()
-    key = hashlib.sha256(described + json.dumps(_device(), sort_keys=True).encode()).hexdigest()
-    return _folder() / f"{bundle.name}-{key[:16]}.json"
-
-
-def _folder() -> Path:
+def profiles_folder() -> Path:
+    """Where profiles lie; it need not exist."""
     return cache_folder() / "profiles"
 
 
-def _device() -> dict[str, Any]:
-    """What a latency depends on, as far as it can be known."""
-    described = info.describe()
-    engines: dict[str, str | None] = {}
-    for engine, package in PACKAGES.items():
-        try:
-            engines[engine] = version(package)
-        except PackageNotFoundError:
-            engines[engine] = None
-    kept = ("system", "cpu", "cores", "features")
-    return {**{name: described[name] for name in kept}, "engines": engines}
+def profile_key() -> ProfileKey:
+    """This device's."""
+    device = info.describe()
+    engines = package_versions(spec.package for spec in ENGINES.values())
+    return ProfileKey(device.system, device.cpu, device.cores, device.features, engines)
+
+
+def _path(bundle: Bundle, key: ProfileKey) -> Path:
+    assert bundle.folder is not None
+    described = (bundle.folder / "bundle.json").read_bytes()
+    text = json.dumps(to_json(key), sort_keys=True).encode()
+    digest = hashlib.sha256(described + text).hexdigest()
+    return profiles_folder() / f"{bundle.name}-{digest[:16]}.json"

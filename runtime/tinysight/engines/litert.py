@@ -1,4 +1,4 @@
-"""The second engine: runs a .tflite artifact through LiteRT, as `OnnxRuntimeEngine` runs an ONNX one.
+"""LiteRT: the engine of .tflite artifacts.
 
 Optional (`pip install 'tinysight[litert]'`). Its int8 kernels, XNNPACK's, overtake onnxruntime's
 on many CPUs; `tinysight tune` finds out whether on this one.
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import Artifact, Bundle
 from tinysight.console import captured_native_stderr
 from tinysight.errors import BundleError, MissingExtraError
 from tinysight.preprocess import Pixels
 
-# Of the input: a byte is its own quantized form; or the input is cast inside, which carries 0.
+# Scale and zero point of the input: a byte is its own quantized form; or the input is not
+# quantized but cast inside, which LiteRT reports as a scale of 0.
 _PLAIN = ((1.0, 0), (0.0, 0))
 
 
@@ -44,7 +44,7 @@ class LiteRTEngine:
         self._content, self._threads = content, threads
         self._local = threading.local()
         try:
-            with captured_native_stderr():  # it greets the first interpreter of every process
+            with captured_native_stderr():  # it logs at the first interpreter of every process
                 interpreter = self._local.interpreter = self._new()
         except ImportError:
             raise MissingExtraError(
@@ -53,31 +53,19 @@ class LiteRTEngine:
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BundleError(f"LiteRT cannot load it: {reason}") from error
-        entries, answers = interpreter.get_input_details(), interpreter.get_output_details()
-        found = [(np.dtype(d["dtype"]).name, tuple(d["shape"][1:])) for d in (*entries, *answers)]
-        wanted = [("uint8", (*shape, 3)), ("float32", (classes,))]
-        if found != wanted:
-            raise BundleError(f"it takes and gives {found}, not {wanted}")
-        if entries[0]["quantization"] not in _PLAIN:
-            scale, zero = entries[0]["quantization"]
-            raise BundleError(f"its input is uint8 times {scale} about {zero}, not plain pixels")
-        self._input, self._output = entries[0]["index"], answers[0]["index"]
-        self._batch = int(entries[0]["shape"][0])
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        actual = [(np.dtype(d["dtype"]).name, tuple(d["shape"][1:])) for d in (*inputs, *outputs)]
+        expected = [("uint8", (*shape, 3)), ("float32", (classes,))]
+        if actual != expected:
+            raise BundleError(f"it takes and gives {actual}, not {expected}")
+        if inputs[0]["quantization"] not in _PLAIN:
+            scale, zero = inputs[0]["quantization"]
+            raise BundleError(
+                f"its input is uint8 with scale {scale} and zero point {zero}, not pixels"
+            )
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._batch = int(inputs[0]["shape"][0])
         self._local.batch = self._batch
-
-    @classmethod
-    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "LiteRTEngine":
-        """Loads an artifact after its size and hash were checked.
-
-        Raises:
-            BundleError: it is damaged, or not what the bundle says.
-            MissingExtraError: LiteRT is not installed.
-        """
-        content = bundle.read(artifact)
-        try:
-            return cls(content, (bundle.height, bundle.width), len(bundle.labels), threads)
-        except BundleError as error:
-            raise BundleError(f"{bundle.name}: {artifact.file}: {error}") from error
 
     def run(self, images: Pixels) -> NDArray[np.float32]:
         """The logits, float32 (n, classes), of uint8 images (n, height, width, 3).

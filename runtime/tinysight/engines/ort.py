@@ -1,11 +1,52 @@
-"""The one place that makes an onnxruntime session, and checks that the model keeps the contract."""
+"""onnxruntime: the one function that makes its sessions, and the engine of ONNX artifacts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import Artifact, Bundle
 from tinysight.errors import BundleError
 from tinysight.preprocess import Pixels
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+def make_session(
+    model: bytes,
+    threads: int = 1,
+    *,
+    optimize: bool = True,
+    optimized_file: Path | None = None,
+    profile_prefix: Path | None = None,
+) -> "InferenceSession":
+    """A session on the CPU, with the settings that every model of this project is run with.
+
+    Args:
+        model: the .onnx file.
+        threads: how many cores one call may use.
+        optimize: False runs the graph as it is written, without any of onnxruntime's fusions.
+        optimized_file: where to write the graph that onnxruntime made of it.
+        profile_prefix: how the path of a profile begins, which `session.end_profiling()` writes.
+
+    Raises one of onnxruntime's exceptions, which share no base but Exception, for what is no model.
+    """
+    import onnxruntime  # late: it costs more than all other imports, and --help needs none
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Errors alone: that an opset is old, or that an optimized graph is of this CPU, helps no user.
+    options.log_severity_level = 3
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if optimized_file is not None:
+        options.optimized_model_filepath = str(optimized_file)
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_prefix)
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class OnnxRuntimeEngine:
@@ -28,40 +69,21 @@ class OnnxRuntimeEngine:
         Raises:
             BundleError: onnxruntime cannot load it, or it takes or gives something else.
         """
-        import onnxruntime  # late: it costs more than all other imports, and --help needs none
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors; a warning about an old opset helps no user
         try:
-            self.onnx = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
+            self.session = make_session(content, threads)
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise BundleError(
                 f"onnxruntime cannot load it: {str(error).splitlines()[0]}"
             ) from error
-        values = (*self.onnx.get_inputs(), *self.onnx.get_outputs())
-        found = [(value.type, value.shape[1:]) for value in values]
-        wanted = [("tensor(uint8)", [*shape, 3]), ("tensor(float)", [classes])]
-        if found != wanted:
-            raise BundleError(f"it takes and gives {found}, not {wanted}")
+        values = (*self.session.get_inputs(), *self.session.get_outputs())
+        actual = [(value.type, value.shape[1:]) for value in values]
+        expected = [("tensor(uint8)", [*shape, 3]), ("tensor(float)", [classes])]
+        if actual != expected:
+            raise BundleError(f"it takes and gives {actual}, not {expected}")
         self._input = values[0].name
         self._outputs = [values[1].name]
 
-    @classmethod
-    def open(cls, bundle: Bundle, artifact: Artifact, threads: int = 1) -> "OnnxRuntimeEngine":
-        """Loads an artifact after its size and hash were checked. Raises BundleError."""
-        if artifact.format != "onnx":
-            raise BundleError(f"{bundle.name}: {artifact.name} is not an ONNX artifact")
-        content = bundle.read(artifact)
-        try:
-            return cls(content, (bundle.height, bundle.width), len(bundle.labels), threads)
-        except BundleError as error:
-            raise BundleError(f"{bundle.name}: {artifact.file}: {error}") from error
-
     def run(self, images: Pixels) -> NDArray[np.float32]:
         """The logits, float32 (n, classes), of uint8 images (n, height, width, 3)."""
-        logits: NDArray[np.float32] = self.onnx.run(self._outputs, {self._input: images})[0]
+        logits: NDArray[np.float32] = self.session.run(self._outputs, {self._input: images})[0]
         return logits

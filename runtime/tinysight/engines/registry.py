@@ -1,7 +1,9 @@
-"""The engines: which there are, what each runs, and the one place that opens an artifact."""
+"""The engines: which there are, what each runs, and the one function that opens an artifact."""
 
 import importlib.util
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +11,6 @@ from numpy.typing import NDArray
 from tinysight.bundle import Artifact, Bundle
 from tinysight.errors import BundleError
 from tinysight.preprocess import Pixels
-
-ENGINES = {"onnxruntime": "onnx", "litert": "tflite"}
-"""The format that each engine runs. onnxruntime is always there."""
-PACKAGES = {"onnxruntime": "onnxruntime", "litert": "ai-edge-litert"}
-"""What brings each, as the package index calls it."""
-_MODULES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert"}
 
 
 class Engine(Protocol):
@@ -25,14 +21,62 @@ class Engine(Protocol):
         ...
 
 
+Loader = Callable[[bytes, tuple[int, int], int, int], Engine]
+"""Of a model file's content, the height and width of its input, the number of its classes, and the
+number of threads that one call may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What there is to know of an engine before it is imported."""
+
+    name: str
+    package: str
+    """The distribution that provides it, as the package index calls it."""
+    module: str
+    """What a process imports to use it."""
+    format: Literal["onnx", "tflite"]
+    """Of the artifacts that it runs."""
+    loader: Loader
+    """Imports the engine when it is called, not before: an engine costs more than all else."""
+
+    def __post_init__(self) -> None:
+        if not (self.name and self.package and self.module):
+            raise ValueError("an engine needs a name, a package and a module")
+
+
+def _load_onnxruntime(content: bytes, shape: tuple[int, int], classes: int, threads: int) -> Engine:
+    from tinysight.engines.ort import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(content, shape, classes, threads)
+
+
+def _load_litert(content: bytes, shape: tuple[int, int], classes: int, threads: int) -> Engine:
+    from tinysight.engines.litert import LiteRTEngine
+
+    return LiteRTEngine(content, shape, classes, threads)
+
+
+ENGINES: dict[str, EngineSpec] = {
+    spec.name: spec
+    for spec in (
+        EngineSpec("onnxruntime", "onnxruntime", "onnxruntime", "onnx", _load_onnxruntime),
+        EngineSpec(
+            "litert", "ai-edge-litert", "ai_edge_litert.interpreter", "tflite", _load_litert
+        ),
+    )
+}
+"""By name. onnxruntime is always installed, and one engine runs each format."""
+
+
 def engine_of(artifact: Artifact) -> str:
     """The name of the engine that runs an artifact."""
-    return next(name for name, format_ in ENGINES.items() if format_ == artifact.format)
+    return next(spec.name for spec in ENGINES.values() if spec.format == artifact.format)
 
 
 def installed(engine: str) -> bool:
-    """Whether the engine can be used here."""
-    return importlib.util.find_spec(_MODULES[engine]) is not None
+    """Whether the engine can be imported here."""
+    return importlib.util.find_spec(ENGINES[engine].module.partition(".")[0]) is not None
 
 
 def runnable(bundle: Bundle) -> list[Artifact]:
@@ -41,19 +85,24 @@ def runnable(bundle: Bundle) -> list[Artifact]:
 
 
 def open_engine(bundle: Bundle, artifact: Artifact, threads: int = 1) -> Engine:
-    """Loads an artifact into its engine, after its size and hash were checked.
+    """Loads an artifact into its engine, after its size and SHA-256 were checked.
+
+    Args:
+        bundle: read from a folder.
+        artifact: one of its artifacts.
+        threads: how many cores one call may use.
 
     Raises:
-        BundleError: it is damaged, or not what the bundle says.
+        BundleError: it is damaged, or does not take and give what the bundle says.
         MissingExtraError: its engine is not installed.
     """
-    if artifact.format == "tflite":
-        from tinysight.engines.litert import LiteRTEngine
-
-        return LiteRTEngine.open(bundle, artifact, threads)
-    from tinysight.engines.ort import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine.open(bundle, artifact, threads)
+    content = bundle.read(artifact)
+    try:
+        return ENGINES[engine_of(artifact)].loader(
+            content, bundle.shape, len(bundle.labels), threads
+        )
+    except BundleError as error:
+        raise BundleError(f"{bundle.name}: {artifact.file}: {error}") from error
 
 
 def resolve_artifact(bundle: Bundle, artifact: str | None, engine: str | None) -> Artifact:
@@ -62,7 +111,7 @@ def resolve_artifact(bundle: Bundle, artifact: str | None, engine: str | None) -
     An engine alone means the default's recipe in the engine's format, or else the smallest
     artifact that the engine runs.
 
-    Raises BundleError where the bundle has nothing such, ValueError for an unknown engine.
+    Raises BundleError where the bundle has no such artifact, ValueError for an unknown engine.
     """
     if engine is None:
         return bundle.artifact(artifact)
@@ -73,7 +122,7 @@ def resolve_artifact(bundle: Bundle, artifact: str | None, engine: str | None) -
         if engine_of(named) != engine:
             raise BundleError(f"{bundle.name}: {engine} does not run {named.name}")
         return named
-    possible = [a for a in bundle.artifacts if a.format == ENGINES[engine]]
+    possible = [a for a in bundle.artifacts if a.format == ENGINES[engine].format]
     if not possible:
         raise BundleError(f"{bundle.name} has no artifact for {engine}")
     recipe = bundle.artifact().recipe

@@ -1,20 +1,22 @@
-"""Latencies in turns, percentiles only where samples carry them, a start from cold."""
+"""Interleaved timing, percentiles only where samples carry them, and cold starts."""
 
 import dataclasses
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tinysight import BundleError, load_bundle
 from tinysight.benchmark.accuracy import correct_answers
 from tinysight.benchmark.cold_start import ColdStart, cold_start
-from tinysight.benchmark.timing import Latency
-from tinysight.device.info import cores, describe
-from tinysight.engines.ort import OnnxRuntimeEngine
-from tinysight.engines.registry import installed
+from tinysight.benchmark.timing import Latency, time_interleaved
+from tinysight.bundle import Golden
+from tinysight.engines.registry import installed, open_engine
 from tinysight.integrity.golden import golden_error
+from tinysight.records import from_json, to_json
 
 
 def latency(n: int) -> Latency:
@@ -26,30 +28,47 @@ def latency(n: int) -> Latency:
     ("percent", "least"), [(50, 20), (90, 100), (99, 1000), (10, 100), (1, 1000)]
 )
 def test_a_percentile_needs_ten_samples_beyond_it(percent: float, least: int) -> None:
-    assert latency(least - 1).percentile(percent) is None
+    assert latency(least - 1).percentile_us(percent) is None
     expected = np.percentile(np.arange(1, least + 1), percent)
-    assert latency(least).percentile(percent) == pytest.approx(expected)
+    assert latency(least).percentile_us(percent) == pytest.approx(expected)
 
 
-def test_the_figures_are_microseconds_and_images_per_second() -> None:
-    figures = latency(1001).as_json()
-    assert figures == {
-        "median_us": 501.0,
-        "p90_us": 901.0,
-        "p99_us": 991.0,
-        "images_per_second": pytest.approx(1e6 / 501),
-        "samples": 1001,
-    }
-    few = latency(3).as_json()
-    assert few["median_us"] == 2.0
-    assert few["p90_us"] is None
-    assert few["p99_us"] is None
+def test_the_figures_are_microseconds_and_calls_per_second() -> None:
+    many = latency(1001)
+    assert (many.median_us, many.p90_us, many.p99_us) == (501.0, 901.0, 991.0)
+    assert many.calls_per_second == pytest.approx(1e6 / 501)
+    few = latency(3)
+    assert (few.median_us, few.p90_us, few.p99_us) == (2.0, None, None)
 
 
-@pytest.mark.parametrize("shape", [(0,), (2, 2)])
-def test_a_latency_needs_a_row_of_samples(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="at least one sample"):
-        Latency(np.zeros(shape, dtype=np.int64))
+def test_a_latency_is_written_with_its_figures_and_read_from_its_samples() -> None:
+    content = to_json(latency(40))
+    assert content["median_us"] == 20.5
+    again = from_json(Latency, content)
+    assert np.array_equal(again.samples_ns, latency(40).samples_ns)
+
+
+def test_each_call_is_timed_as_often_as_asked_or_as_time_allows() -> None:
+    counts = {"often": 0, "seldom": 0}
+
+    def count(name: str) -> None:
+        counts[name] += 1
+
+    taken = time_interleaved({name: partial(count, name) for name in counts}, 33, 10.0)
+    assert {name: len(times) for name, times in taken.items()} == {"often": 33, "seldom": 33}
+    assert all(count > 33 for count in counts.values())  # warm-up and discarded calls
+    (times,) = time_interleaved({"none": lambda: None}, 1000, 1e-9).values()
+    assert len(times) == 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [(np.zeros(0), "at least one sample"), (np.ones((2, 2)), "at least one sample"),
+     (np.zeros(1), "above 0 ns")],
+)  # fmt: skip
+def test_a_latency_needs_a_row_of_times(samples: NDArray[np.float64], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Latency(samples.astype(np.int64))
 
 
 def test_a_cold_start_is_measured_in_a_process_of_its_own(tiny: Path) -> None:
@@ -72,37 +91,37 @@ def test_a_cold_start_is_that_of_the_artifacts_engine(tiny: Path) -> None:
                                     {"peak_memory_mb": 0.0}])  # fmt: skip
 def test_a_cold_start_is_checked(change: dict[str, float]) -> None:
     parts = {"process_ms": 1.0, "import_ms": 1.0, "load_ms": 1.0, "first_answer_ms": 1.0}
-    with pytest.raises(ValueError, match=r"less than no time|some memory"):
+    with pytest.raises(ValueError, match=r"0 ms or more|above 0 MB"):
         ColdStart(**{**parts, "peak_memory_mb": 1.0, **change})
 
 
 def test_a_cold_start_that_fails_is_a_bundle_error(tiny: Path, tmp_path: Path) -> None:
     bundle = dataclasses.replace(load_bundle(tiny), folder=tmp_path)
-    with pytest.raises(BundleError, match="fresh process failed"):
+    with pytest.raises(BundleError, match="measuring process failed"):
         cold_start(bundle, bundle.artifact())
 
 
-def test_the_distance_from_golden_answers(tiny: Path) -> None:
+def test_the_error_relative_to_golden_answers(tiny: Path) -> None:
     bundle = load_bundle(tiny)
     artifact = bundle.artifact()
-    session = OnnxRuntimeEngine.open(bundle, artifact)
+    engine = open_engine(bundle, artifact)
     assert artifact.golden is not None
-    distance = golden_error(bundle, artifact, session)
-    assert distance is not None
-    assert distance < 1e-6
-    logits = np.array(artifact.golden["logits"])
+    error = golden_error(bundle, artifact, engine)
+    assert error is not None
+    assert error < 1e-6
+    logits = np.array(artifact.golden.logits)
 
-    def distance_from(changed: np.ndarray) -> float | None:
-        kept = {"logits": changed.tolist(), "tolerance": 1e-5}
-        return golden_error(bundle, dataclasses.replace(artifact, golden=kept), session)
+    def error_of(changed: NDArray[np.float64]) -> float | None:
+        rows = tuple(tuple(row) for row in changed.tolist())
+        golden = dataclasses.replace(artifact.golden or Golden(rows, 0), logits=rows)
+        return golden_error(bundle, dataclasses.replace(artifact, golden=golden), engine)
 
     moved = logits.copy()
     moved[3, 1] += 0.25 * np.ptp(logits)
-    assert distance_from(moved) == pytest.approx(0.25, rel=0.3)
-    assert distance_from(logits[:-1]) == pytest.approx(0, abs=1e-6)  # as older bundles have
-    assert distance_from(logits * np.nan) == math.inf
-    bare = dataclasses.replace(artifact, golden=None)
-    assert golden_error(bundle, bare, session) is None
+    assert error_of(moved) == pytest.approx(0.25, rel=0.3)
+    assert error_of(logits[:8]) == pytest.approx(0, abs=1e-6)
+    assert error_of(logits * np.nan) == math.inf
+    assert golden_error(bundle, dataclasses.replace(artifact, golden=None), engine) is None
 
 
 def test_correct_answers_are_counted_over_all_batches() -> None:
@@ -110,10 +129,3 @@ def test_correct_answers_are_counted_over_all_batches() -> None:
     images = np.zeros((3, 8, 8, 3), dtype=np.uint8)
     batches = [(images, np.array([0, 1, 2])), (images, np.array([0, 2, 1]))]
     assert correct_answers(lambda _: logits, batches) == (4, 6)
-
-
-def test_the_device_describes_itself() -> None:
-    described = describe()
-    assert described["cores"] == cores() >= 1
-    assert described["cpu"]
-    assert described["system"]

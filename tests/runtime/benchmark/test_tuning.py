@@ -1,4 +1,4 @@
-"""tune: who may win, what is kept, and when it is used. Which one wins is the device's affair."""
+"""tune: what may win, what is kept, and when it is used. Which one wins is the device's affair."""
 
 import dataclasses
 import json
@@ -9,17 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tinysight import Classifier, TinysightError, load_bundle
+from tinysight import Accuracy, Classifier, TinysightError, load_bundle
 from tinysight.benchmark.timing import Latency
-from tinysight.benchmark.tuning import TuningCandidate, _winner, tune
+from tinysight.benchmark.tuning import Exclusion, TuningCandidate, choose_winner, tune
+from tinysight.bundle import Golden
 from tinysight.cli.main import main
-from tinysight.device import tuned_profile
+from tinysight.device import info, tuned_profile
+from tinysight.device.tuned_profile import TunedProfile
 from tinysight.engines.registry import installed
-from tinysight.stats import paired_ratio
+from tinysight.stats import PairedRatio, paired_ratio
 
 BUNDLE = Path(__file__).parents[2] / "tiny" / "bundle_litert"
 needs_litert = pytest.mark.skipif(not installed("litert"), reason="ai-edge-litert is not installed")
+
+
+def profile(artifact: str, threads: int) -> TunedProfile:
+    return TunedProfile(artifact, threads, 10.0, PairedRatio(0.5, 0.4, 0.6))
 
 
 @pytest.fixture(autouse=True)
@@ -44,61 +51,74 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
 
 
 @needs_litert
-def test_every_engine_and_thread_count_takes_part() -> None:
-    tuning = tune(load_bundle(BUNDLE), max_threads=2, samples=40)
-    assert {(c.engine, c.threads) for c in tuning.contestants} == {
+def test_every_engine_and_thread_count_is_measured() -> None:
+    tuning = tune(load_bundle(BUNDLE), max_threads=2, runs=40)
+    assert {(c.engine, c.threads) for c in tuning.candidates} == {
         (engine, threads) for engine in ("onnxruntime", "litert") for threads in (1, 2)
     }
-    assert tuning.winner in tuning.contestants
+    assert tuning.winner in tuning.candidates
     assert (tuning.default.engine, tuning.default.threads) == ("onnxruntime", 1)
-    assert tuning.default.ratio.value == 1
-    medians = [c.latency.median for c in tuning.contestants]
+    assert tuning.default.ratio_to_default.value == 1
+    medians = [c.median_us for c in tuning.candidates]
     assert medians == sorted(medians)
 
 
 @needs_litert
 def test_a_profile_is_used_unless_something_is_named(cache: Path) -> None:
     bundle = load_bundle(BUNDLE)
-    path = tuned_profile.save(bundle, tuned_profile.Profile("float32.tflite", 2))
+    path = tuned_profile.save(bundle, profile("float32.tflite", 2))
     assert path.parent == cache / "profiles"
-    from tinysight.engines.litert import LiteRTEngine
-    from tinysight.engines.ort import OnnxRuntimeEngine
-
-    def engine(classifier: Classifier) -> object:
-        return classifier._run.__self__  # type: ignore[attr-defined]
-
-    tuned = engine(Classifier.load(BUNDLE))
-    assert isinstance(tuned, LiteRTEngine)
-    assert tuned._threads == 2
-    assert isinstance(engine(Classifier.load(BUNDLE, artifact="float32")), OnnxRuntimeEngine)
-    assert isinstance(engine(Classifier.load(BUNDLE, threads=1)), OnnxRuntimeEngine)
+    tuned = Classifier.load(BUNDLE)
+    assert (tuned.artifact.name, tuned.engine, tuned.threads) == ("float32.tflite", "litert", 2)
+    assert Classifier.load(BUNDLE, artifact="float32").engine == "onnxruntime"
+    assert Classifier.load(BUNDLE, threads=1).engine == "onnxruntime"
     assert tuned_profile.delete(bundle)
     assert not tuned_profile.delete(bundle)
-    assert isinstance(engine(Classifier.load(BUNDLE)), OnnxRuntimeEngine)
+    assert Classifier.load(BUNDLE).engine == "onnxruntime"
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', '{"format": 1, "artifact": "x", '
-                                     '"threads": 1, "measured": {}}'])  # fmt: skip
-def test_a_damaged_profile_is_a_warning_and_the_default_answers(content: str) -> None:
+DAMAGE: dict[str, Callable[[str], str]] = {
+    "empty": lambda text: "",
+    "a list": lambda text: "[]",
+    "of an earlier format": lambda text: text.replace('"format": 2', '"format": 1'),
+    "an unknown artifact": lambda text: text.replace('"artifact": "float32"', '"artifact": "x"'),
+    "no thread": lambda text: text.replace('"threads": 1', '"threads": 0'),
+    "an unknown key": lambda text: text.replace('"format"', '"more": 1, "format"'),
+    "too long": lambda text: text + " " * tuned_profile.MAX_BYTES,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_profile_is_a_warning_and_the_default_answers(name: str) -> None:
     bundle = load_bundle(BUNDLE)
-    tuned_profile.save(bundle, tuned_profile.Profile("float32", 1)).write_text(content)
-    with pytest.warns(UserWarning, match="is ignored"):
+    file = tuned_profile.save(bundle, profile("float32", 1))
+    file.write_text(DAMAGE[name](file.read_text()))
+    with pytest.warns(UserWarning, match="is ignored") as warned:
         Classifier.load(BUNDLE)
+    assert "\n" not in str(warned[0].message)
+
+
+@pytest.mark.parametrize(
+    "change", [{"artifact": ""}, {"threads": 0}, {"median_us": 0.0}, {"median_us": float("nan")}]
+)
+def test_a_profile_is_checked(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"needs an artifact|above 0"):
+        dataclasses.replace(profile("float32", 1), **change)  # type: ignore[arg-type]
 
 
 def test_a_profile_belongs_to_one_bundle_and_one_device(
     changed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = load_bundle(BUNDLE)
-    tuned_profile.save(bundle, tuned_profile.Profile("float32", 2))
+    tuned_profile.save(bundle, profile("float32", 2))
     assert tuned_profile.load(bundle) is not None
     assert tuned_profile.load(load_bundle(changed(recipe="float16"))) is None
-    here = tuned_profile.info.describe()
-    monkeypatch.setattr(tuned_profile.info, "describe", lambda: {**here, "cpu": "another"})
+    another = dataclasses.replace(info.describe(), cpu="another")
+    monkeypatch.setattr(info, "describe", lambda: another)
     assert tuned_profile.load(bundle) is None
 
 
-def test_without_any_profile_nothing_is_said(cache: Path) -> None:
+def test_without_any_profile_there_is_no_warning(cache: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Classifier.load(BUNDLE)
@@ -106,54 +126,69 @@ def test_without_any_profile_nothing_is_said(cache: Path) -> None:
 
 
 @needs_litert
-def test_what_answers_wrongly_here_cannot_win(changed: Callable[..., Path]) -> None:
-    rows = json.loads((BUNDLE / "bundle.json").read_text())["artifacts"][1]["golden"]
-    rows["logits"][3][0] += 1
-    tuning = tune(load_bundle(changed(golden=rows)), samples=40)
-    assert tuning.excluded == (("float32.tflite", "does not give the golden answers here"),)
+def test_what_gives_other_answers_here_cannot_win() -> None:
+    bundle = load_bundle(BUNDLE)
+    first, second = bundle.artifacts
+    assert second.golden is not None
+    rows = [list(row) for row in second.golden.logits]
+    rows[3][0] += 1
+    golden = Golden(tuple(map(tuple, rows)), second.golden.tolerance)
+    changed = dataclasses.replace(second, golden=golden)
+    tuning = tune(dataclasses.replace(bundle, artifacts=(first, changed)), runs=40)
+    assert tuning.excluded == (
+        Exclusion("float32.tflite", "does not give the golden answers here"),
+    )
     assert tuning.winner is tuning.default
 
 
 @needs_litert
-def test_what_is_too_inaccurate_cannot_win(changed: Callable[..., Path]) -> None:
-    bundle = load_bundle(changed(accuracy={"value": 0.80}))
-    first = dataclasses.replace(bundle.artifacts[0], accuracy={"value": 0.90})
-    bundle = dataclasses.replace(bundle, artifacts=(first, bundle.artifacts[1]))
-    tuning = tune(bundle, samples=40, max_drop=9.0)
-    assert dict(tuning.excluded) == {
-        "float32.tflite": "is 10.00 points less accurate than the best"
-    }
-    assert len(tune(bundle, samples=40, max_drop=11.0).contestants) == 2
-
-
-def test_a_default_that_answers_wrongly_is_an_error(spoilt: Callable[..., Path]) -> None:
-    golden = {"logits": [[1.0, 2.0, 3.0]], "tolerance": 1e-5}
-    with pytest.raises(TinysightError, match="golden"):
-        tune(load_bundle(spoilt({"golden": golden})), samples=40)
-
-
-def test_only_what_is_quicker_for_certain_replaces_the_default() -> None:
+def test_what_is_too_inaccurate_cannot_win() -> None:
     bundle = load_bundle(BUNDLE)
+    first, second = (
+        dataclasses.replace(artifact, accuracy=Accuracy(correct, 100))
+        for artifact, correct in zip(bundle.artifacts, (90, 80), strict=True)
+    )
+    bundle = dataclasses.replace(bundle, artifacts=(first, second))
+    tuning = tune(bundle, runs=40, max_accuracy_drop=9.0)
+    assert tuning.excluded == (
+        Exclusion("float32.tflite", "is 10.00 points less accurate than the best"),
+    )
+    assert len(tune(bundle, runs=40, max_accuracy_drop=11.0).candidates) == 2
+
+
+def test_a_default_that_gives_other_answers_is_an_error(tiny: Path) -> None:
+    bundle = load_bundle(tiny)
+    artifact = dataclasses.replace(bundle.artifact(), golden=Golden(((1.0, 2.0, 3.0),), 1e-5))
+    with pytest.raises(TinysightError, match="golden"):
+        tune(dataclasses.replace(bundle, artifacts=(artifact,)), runs=40)
+
+
+def test_only_what_is_significantly_faster_replaces_the_default() -> None:
     rng = np.random.default_rng(0)
     base = rng.integers(9_000, 11_000, 400)
 
-    def contestant(times: np.ndarray) -> TuningCandidate:
-        return TuningCandidate(bundle.artifacts[1], 1, Latency(times), paired_ratio(times, base))
+    def candidate(times: NDArray[np.int64]) -> TuningCandidate:
+        latency, ratio = Latency(times), paired_ratio(times, base)
+        return TuningCandidate("a", "litert", 1, times.size, latency.median_us, ratio)
 
-    default = contestant(base)
-    noisy = contestant(rng.permutation(base))
-    quicker, quickest = contestant(base * 9 // 10), contestant(base * 8 // 10)
-    assert _winner([default, noisy]) is default
-    assert _winner([default, quicker, noisy, quickest]) is quickest
+    default = candidate(base)
+    noisy = candidate(rng.permutation(base))
+    faster, fastest = candidate(base * 9 // 10), candidate(base * 8 // 10)
+    assert choose_winner([default, noisy]) is default
+    assert choose_winner([default, faster, noisy, fastest]) is fastest
 
 
-def test_the_command_stores_tells_and_forgets(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tune", str(BUNDLE), "--samples", "40", "--max-threads", "1"]) == 0
-    told = capsys.readouterr().out
-    assert "Written to" in told
+def test_the_command_saves_prints_and_resets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", str(BUNDLE), "--runs", "40", "--max-threads", "1"]) == 0
+    assert "Written to" in capsys.readouterr().out
     assert tuned_profile.load(load_bundle(BUNDLE)) is not None
-    assert main(["tune", str(BUNDLE), "--samples", "40", "--json"]) == 0
+    assert main(["tune", str(BUNDLE), "--runs", "40", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["winner"] in result["contestants"]
-    assert main(["tune", str(BUNDLE), "--forget"]) == 0
+    assert result["winner"] in result["candidates"]
+    assert main(["tune", str(BUNDLE), "--reset"]) == 0
     assert tuned_profile.load(load_bundle(BUNDLE)) is None
+
+
+def test_a_negative_drop_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", str(BUNDLE), "--max-accuracy-drop", "-1"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

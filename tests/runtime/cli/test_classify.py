@@ -195,7 +195,7 @@ def test_an_unknown_artifact_is_one_line(classify: Run, pictures: Path) -> None:
         ["classify"],
         ["classify", "--top", "0", "x"],
         ["classify", "--threads", "many", "x"],
-        ["bench", "--samples", "-1"],
+        ["bench", "--runs", "-1"],
         ["info", "a", "b"],
         ["verify", "--frobnicate"],
     ],
@@ -323,18 +323,18 @@ def test_bench_with_labelled_images_gives_the_accuracy(
     if test_below:
         labelled.rename(labelled.with_name("test"))
         labelled = labelled.parent
-    quick = ("--samples", "1", "--passes", "1", "--threads", "1", "--batches", "1")
+    quick = ("--runs", "1", "--processes", "1", "--threads", "1", "--batches", "1")
     code, out, err = run("bench", *quick, "--data", labelled, tiny)
     assert (code, err) == (0, [])
     rows = [line for line in out if line.startswith("tiny/float32@onnxruntime")]
     assert "too few" in rows[0]
-    assert rows[-1].endswith("75.00% [46.77%, 91.11%] of 12  measured here")
+    assert rows[-1].endswith("75.00% [46.77%, 91.11%] of 12     measured")
 
 
 def test_bench_with_a_wrong_folder_is_one_line(
     run: Run, tiny: Path, labelled: Path, tmp_path: Path
 ) -> None:
-    bench = ("bench", "--samples", "1", tiny, "--data")
+    bench = ("bench", "--runs", "1", "--processes", "1", tiny, "--data")
     (labelled / "pink").mkdir()
     code, _, err = run(*bench, labelled)
     assert (code, len(err)) == (1, 1)

@@ -27,9 +27,9 @@ def powercap(tmp_path: Path) -> Path:
 
 
 def test_packages_are_added_up_and_their_parts_left_out(powercap: Path) -> None:
-    counter, what = energy_counter(powercap)
+    counter, name = energy_counter(powercap)
     assert counter is not None
-    assert what == "package-0, package-1"
+    assert name == "package-0, package-1"
     assert counter.read() == (5_000_000, 7_000_000)
 
 
@@ -58,9 +58,9 @@ def test_a_sensor_that_counts_is_used_where_there_is_no_powercap(tmp_path: Path)
     folder.mkdir(parents=True)
     (folder / "name").write_text("amd_energy\n")
     (folder / "energy1_input").write_text("12\n")
-    counter, what = energy_counter(tmp_path)
+    counter, name = energy_counter(tmp_path)
     assert counter is not None
-    assert (what, counter.ranges) == ("amd_energy", (None,))
+    assert (name, counter.ranges) == ("amd_energy", (None,))
 
 
 def test_without_a_counter_it_says_so(tmp_path: Path) -> None:

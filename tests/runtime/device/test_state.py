@@ -1,4 +1,4 @@
-"""What the system's own files tell, on trees of files as Linux has them, and what is doubted."""
+"""What the system's files say, on trees of files as Linux has them, and what is warned of."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tinysight.device.state import MachineState, measurement_warnings
+from tinysight.records import from_json, to_json
 
 QUIET = MachineState(0.1, 2000.0, 50.0, 0, at_s=0.0, process_cpu_s=0.0, busy_s=0.0, steal_s=0.0)
 LATER = replace(QUIET, at_s=100.0, process_cpu_s=100.0, busy_s=101.0)
@@ -46,17 +47,18 @@ def test_a_server_is_read(tmp_path: Path) -> None:
     assert (now.clock_mhz, now.throttled) == (3100.5, 5)
 
 
-def test_a_system_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
+def test_a_system_that_says_nothing_is_no_error(tmp_path: Path) -> None:
     now = MachineState.now(tmp_path)
     assert (now.clock_mhz, now.temperature_c, now.throttled, now.busy_s) == (None,) * 4
     assert measurement_warnings(now, now) == []
 
 
 def test_this_machine_is_read() -> None:
-    assert set(MachineState.now().as_json()) == {"load", "clock_mhz", "temperature_c", "throttled"}
+    now = MachineState.now()
+    assert from_json(MachineState, to_json(now)) == now
 
 
-def test_a_quiet_machine_is_not_doubted() -> None:
+def test_a_quiet_machine_is_not_warned_of() -> None:
     assert measurement_warnings(QUIET, LATER) == []
 
 
@@ -65,16 +67,16 @@ def test_a_quiet_machine_is_not_doubted() -> None:
     [
         ({"busy_s": 160.0}, "other processes took 0.6 cores"),
         ({"steal_s": 30.0}, "took 0.3 cores away"),
-        ({"throttled": 2}, "slowed down meanwhile"),
+        ({"throttled": 2}, "lowered its clock meanwhile"),
         ({"clock_mhz": 1500.0}, "from 2000 to 1500 MHz"),
         ({"temperature_c": 82.0}, "82 degrees"),
     ],
 )
-def test_what_makes_figures_doubtful_is_said(change: dict[str, float], words: str) -> None:
-    (doubt,) = measurement_warnings(QUIET, replace(LATER, **change))  # type: ignore[arg-type]
-    assert words in doubt
+def test_what_makes_figures_unreliable_is_reported(change: dict[str, float], words: str) -> None:
+    (warning,) = measurement_warnings(QUIET, replace(LATER, **change))  # type: ignore[arg-type]
+    assert words in warning
 
 
-def test_a_board_that_is_slowed_down_all_the_time_is_said() -> None:
-    (doubt,) = measurement_warnings(replace(QUIET, throttled=1), replace(LATER, throttled=1))
-    assert "the board says" in doubt
+def test_a_board_that_is_throttled_all_the_time_is_reported() -> None:
+    (warning,) = measurement_warnings(replace(QUIET, throttled=1), replace(LATER, throttled=1))
+    assert "the board says" in warning

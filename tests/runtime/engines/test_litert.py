@@ -1,4 +1,4 @@
-"""The second engine: the same answers, the same promises, a clear word where it is missing."""
+"""LiteRT: the same answers as onnxruntime, the same checks, one line where it is missing."""
 
 import dataclasses
 import subprocess
@@ -25,8 +25,7 @@ BUNDLE = Path(__file__).parents[2] / "tiny" / "bundle_litert"
 
 @pytest.fixture(scope="module")
 def litert() -> LiteRTEngine:
-    bundle = load_bundle(BUNDLE)
-    return LiteRTEngine.open(bundle, bundle.artifact("float32.tflite"))
+    return LiteRTEngine((BUNDLE / "float32.tflite").read_bytes(), (8, 8), 3)
 
 
 @given(seed=st.integers(0, 2**32 - 1), batches=st.lists(st.integers(1, 9), min_size=1, max_size=4))
@@ -51,8 +50,8 @@ def test_many_threads_share_one_classifier() -> None:
     images = golden.inputs(8, 8)
     expected = [classifier.classify(image).index for image in images]
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda i: classifier.classify(images[i % 32]).index, range(800)))
-    assert got == [expected[i % 32] for i in range(800)]
+        actual = list(pool.map(lambda i: classifier.classify(images[i % 32]).index, range(800)))
+    assert actual == [expected[i % 32] for i in range(800)]
 
 
 def test_what_is_no_model_is_refused() -> None:
@@ -78,7 +77,7 @@ def test_a_damaged_file_never_reaches_the_engine(tmp_path: Path) -> None:
         Classifier.load(tmp_path, engine="litert")
 
 
-def test_an_engine_is_picked_by_name_and_by_artifact() -> None:
+def test_an_engine_is_resolved_by_name_and_by_artifact() -> None:
     bundle = load_bundle(BUNDLE)
     assert [engine_of(a) for a in runnable(bundle)] == ["onnxruntime", "litert"]
     assert resolve_artifact(bundle, None, None).format == "onnx"
