@@ -14,17 +14,11 @@ from export.converter import Candidate, Converter
 from export.evaluator import Evaluator
 from export.passes import ExportError
 from export.recipes import FORMATS, Arithmetic, Format
-from export.run_records import (
-    abstention_record,
-    confidence_record,
-    threshold_curve,
-    training_record,
-)
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Trial
 from export.settings import ArtifactSettings
 from export.source import ExportSource, open_source
 from export.validation.artifact_checks import LAYER_IMAGES, ArtifactChecker
-from export.validation.provenance import data_record
+from export.validation.provenance import data_record, training_record
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.engines.registry import Engine
 from tinysight.files import new_folder
@@ -38,7 +32,7 @@ from tinysight.provenance import (
     write_description,
 )
 from tinysight.records import to_json
-from training.calibration import Confidence
+from training.calibration import Confidence, fit_confidence
 from training.data import Dataset
 from training.models.macs import multiply_accumulates
 from training.progress import ProgressCallback
@@ -136,7 +130,7 @@ def build(
 
     default = _default(made, evaluator)
     # Fitted to the logits of the default artifact itself, which are not quite those of Keras.
-    confidence = Confidence.fit(evaluator.logits(default, "val"), evaluator.targets("val"))
+    confidence = fit_confidence(evaluator.logits(default, "val"), evaluator.targets("val"))
     bundle = Bundle(
         name=options.name,
         labels=dataset.labels,
@@ -145,14 +139,14 @@ def build(
         artifacts=tuple(one.artifact for one in made),
         default=default.name,
         temperature=confidence.temperature,
-        abstention=abstention_record(confidence),
+        abstention=confidence.abstention,
     )
     provenance = Provenance(
         data=data,
         training=training_record(run, multiply_accumulates(model)),
         export=_export_record(options),
         artifacts={one.artifact.name: _with_confidence(one, confidence, evaluator) for one in made},
-        curve=threshold_curve(confidence),
+        curve=confidence.curve,
     )
     _write(bundle, provenance, made, out, overwrite=options.overwrite)
     return reports
@@ -220,9 +214,7 @@ def _checks(trial: Trial, checker: ArtifactChecker, evaluator: Evaluator) -> Art
 
 def _with_confidence(made: _Made, confidence: Confidence, evaluator: Evaluator) -> ArtifactChecks:
     logits, targets = evaluator.logits(made.candidate, "test"), evaluator.targets("test")
-    return dataclasses.replace(
-        made.checks, confidence=confidence_record(confidence, logits, targets)
-    )
+    return dataclasses.replace(made.checks, confidence=confidence.evaluate(logits, targets))
 
 
 def _golden_logits(engine: Engine, shape: tuple[int, int]) -> np.ndarray:

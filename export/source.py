@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.passes import ExportError
-from export.run_records import recorded_data, training_recipe
 from training.data import Dataset, Splits, split
 from training.run_folder import Run
 
@@ -47,7 +46,7 @@ def open_source(run: Run, dataset: Dataset) -> ExportSource:
     Raises:
         ExportError: this is not the data, or not the splits, that the run used.
     """
-    recipe, recorded = training_recipe(run), recorded_data(run)
+    recipe, recorded = run.record.recipe, run.record.data
     if dataset.fingerprint != recorded.fingerprint:
         raise ExportError(
             f"{dataset.source} is not the data that {run.folder} was trained on "
@@ -55,7 +54,7 @@ def open_source(run: Run, dataset: Dataset) -> ExportSource:
         )
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)
     for part, sha256 in splits.hashes().items():
-        if recorded.splits[part].sha256 != sha256:
+        if getattr(recorded.splits, part).sha256 != sha256:
             raise ExportError(
                 f"the {part} images are not those of {run.folder}: was it made with another "
                 "version of scikit-learn or numpy? run.json names the versions"

@@ -109,12 +109,11 @@ def run(args: argparse.Namespace) -> int:
 
     finished = load_run(args.folder)
     from export.builder import ExportOptions, build
-    from export.run_records import recorded_data
     from training.data import load_dataset
 
-    recorded = recorded_data(finished)
+    recorded = finished.record.data
     counter = ProgressLine()
-    dataset = load_dataset(args.data or recorded.source, size=recorded.size, progress=counter)
+    dataset = load_dataset(args.data or recorded.source, size=recorded.shape[:2], progress=counter)
     bounded = args.max_accuracy_drop is not None
     options = ExportOptions(
         name=bundle_name(args.name or args.out.resolve().name),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.explain.layer_cost import ACTIVATIONS, LAYERS
 from export.passes import Graph
-from export.sessions import make_session
+from tinysight.engines.ort import make_session
 
 WARM_UP = 20
 """Runs of each graph that are discarded."""
@@ -68,7 +68,7 @@ def profile(
         sessions = {
             name: make_session(
                 content,
-                optimized_model=folder / f"{index}.onnx",
+                optimized_file=folder / f"{index}.onnx",
                 profile_prefix=folder / str(index),
             )
             for index, (name, content) in enumerate(models.items())

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from export.sessions import make_session
+from tinysight.engines.ort import make_session
 
 _SIDE, _CHANNELS, _MATRIX = 32, 128, 512
 _ROUNDS = 20

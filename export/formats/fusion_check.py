@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from export.passes import ExportError
-from export.sessions import make_session
+from tinysight.engines.ort import make_session
 
 _FLOAT_LAYERS = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 
@@ -16,7 +16,7 @@ def optimized_operators(content: bytes) -> Counter[str]:
     """How often each operator occurs in what onnxruntime makes of a model on this CPU."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "optimized.onnx"
-        make_session(content, optimized_model=file)
+        make_session(content, optimized_file=file)
         graph = onnx.load(file).graph
     return Counter(node.op_type for node in graph.node)
 

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from export.quantization import pruning_clustering, qat
 from export.recipes import Finetuning, Method
-from export.run_records import recorded_data, training_recipe
 from export.settings import FinetuningRecord
 from export.source import ExportSource
 from tinysight.files import cache_folder, new_folder
@@ -227,7 +226,7 @@ class _Training:
 def _recipe(settings: Finetuning, source: ExportSource) -> Recipe:
     """The run's own recipe, except for the optimizer."""
     return dataclasses.replace(
-        training_recipe(source.run), optimizer="sgd", learning_rate=settings.learning_rate
+        source.run.record.recipe, optimizer="sgd", learning_rate=settings.learning_rate
     )
 
 
@@ -259,9 +258,9 @@ def _key(settings: Finetuning, source: ExportSource) -> str:
         "format": _FORMAT,
         "settings": to_json(settings),
         "model": source.model_sha256,
-        "recipe": to_json(training_recipe(source.run)),
+        "recipe": to_json(source.run.record.recipe),
         "data": source.dataset.fingerprint,
-        "splits": to_json(recorded_data(source.run).splits),
+        "splits": to_json(source.run.record.data.splits),
         "calibration": hashlib.sha256(source.calibration.tobytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -24,8 +24,8 @@ from onnx import TensorProto, helper
 from export.passes import Graph
 from export.passes.graph import attribute
 from export.passes.reduce_range import reduce_range
-from export.sessions import make_session
 from export.validation.pair_bounds import PairBound, pair_bounds, summed_rows
+from tinysight.engines.ort import make_session
 from tinysight.provenance import SaturationRecord
 
 _INT16 = np.iinfo(np.int16)

@@ -14,8 +14,8 @@ from onnx import NodeProto, helper
 
 from export.passes import ExportError, Graph
 from export.recipes import Format
-from export.sessions import make_session
 from tinysight.console import captured_native_stderr
+from tinysight.engines.ort import make_session
 from tinysight.provenance import LayerNoise
 
 BOUND_DB = 25.0

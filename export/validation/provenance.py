@@ -1,4 +1,4 @@
-"""What a bundle can prove of its data: which image served for what, and that none served twice."""
+"""Where a bundle comes from: its data, with the proof that no image served twice, and its run."""
 
 import hashlib
 
@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from export.passes import ExportError
 from tinysight.integrity import data_split
-from tinysight.provenance import DataRecord, DuplicateCounts
+from tinysight.provenance import DataRecord, DuplicateCounts, TrainingRecord
+from tinysight.records import to_json
 from training.data import Dataset, Splits
+from training.run_folder import Run
 
 
 class LeakError(ExportError):
@@ -60,4 +62,25 @@ def count_duplicates(dataset: Dataset, splits: Splits) -> DuplicateCounts:
         train_val=sum(digest in known["train"] for digest in hashes["val"]),
         train_test=sum(digest in known["train"] for digest in hashes["test"]),
         val_test=sum(digest in known["val"] for digest in hashes["test"]),
+    )
+
+
+def training_record(run: Run, macs: int) -> TrainingRecord:
+    """The run that a bundle is exported from.
+
+    Args:
+        macs: multiply-accumulates of the model for one image.
+    """
+    record, result = run.record, run.result
+    return TrainingRecord(
+        model=record.recipe.model,
+        recipe=to_json(record.recipe),
+        parameters=result.parameters,
+        macs=macs,
+        seconds=result.seconds,
+        device=result.device,
+        versions=result.versions,
+        validation=result.validation,
+        test=result.test,
+        teachers=record.teachers,
     )

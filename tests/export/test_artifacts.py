@@ -17,9 +17,8 @@ from export.formats.onnx import keras_to_onnx
 from export.passes import ExportError, elide_input_quantize, float_output, uint8_input
 from export.quantization import post_training
 from export.quantization.post_training import find_ranges, static_w8a8
-from export.sessions import make_session
 from tinysight.engines.litert import LiteRTEngine
-from tinysight.engines.ort import OnnxRuntimeEngine
+from tinysight.engines.ort import OnnxRuntimeEngine, make_session
 from tinysight.errors import BundleError
 from training.tf_keras_setup import keras, tf
 
@@ -198,7 +197,7 @@ def test_frozen_vgg16_keeps_its_preprocessing() -> None:
 
     keras.utils.set_random_seed(0)
     base = vgg16.frozen_base((32, 32, 3), "imagenet")
-    model = vgg16.frozen(base, vgg16.head(base.output_shape[1:], 4))
+    model = vgg16.join(base, vgg16.head(base.output_shape[1:], 4))
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     expected = model.predict(pixels.astype(np.float32) / 255, verbose=0)
     actual = OnnxRuntimeEngine(

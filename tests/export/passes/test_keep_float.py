@@ -14,7 +14,7 @@ pytest.importorskip("tf2onnx")
 from export.formats.fusion_check import optimized_operators
 from export.passes import keep_float
 from export.quantization.post_training import find_ranges, quantizable, w8a8
-from export.sessions import make_session
+from tinysight.engines.ort import make_session
 
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
 

@@ -23,7 +23,7 @@ from export.passes import (
     reshape_to_flatten,
     uint8_input,
 )
-from export.sessions import make_session
+from tinysight.engines.ort import make_session
 
 few = settings(max_examples=25, deadline=None)
 sizes = st.integers(1, 5)

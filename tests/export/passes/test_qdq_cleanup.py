@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.formats.fusion_check import optimized_operators, require_fused
 from export.passes import ExportError, fold_dequantize_quantize, quantize_weights, sink_dequantize
-from export.sessions import make_session
+from tinysight.engines.ort import make_session
 
 few = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
