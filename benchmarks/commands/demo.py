@@ -10,12 +10,18 @@ from tinysight.console import require_extra
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "demo",
-        help="the whole line once: train, export, classify, measure (make demo)",
+        help="all stages once: train, export, classify, measure (make demo)",
         description="Runs the commands that a user would type, one after the other, and prints "
         "each of them first. What an earlier demo wrote is replaced.",
     )
-    command.add_argument("--data", default="digits", help="as for training (digits)")
-    command.add_argument("--out", type=Path, default=Path("runs/demo"), help="(runs/demo)")
+    command.add_argument(
+        "--data",
+        default="digits",
+        help="dataset: digits, cifar10, a folder or a tar archive (default: digits)",
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), help="folder to write (default: runs/demo)"
+    )
     command.set_defaults(run=run)
 
 

@@ -12,10 +12,10 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "report",
         help="results as one HTML page, and as Markdown and PNG",
-        description="Makes OUT/report.html (one file, no network: the front to point at and to "
-        "filter, distributions, confusions, the images that changed sides, the device), "
-        "OUT/report.md and OUT/front.png. Results of sweeps and what `tinysight bench --json` "
-        "printed on devices may be mixed; two results are set against each other.",
+        description="Writes OUT/report.html (one file, no network: the interactive Pareto front, "
+        "latency distributions, confusion matrices, disagreements on single images, the device), "
+        "OUT/report.md and OUT/pareto_front.png. Results of sweeps and what `tinysight bench "
+        "--json` printed on devices may be mixed; two results are compared.",
         epilog="example:\n  python -m benchmarks report results/today --data cifar10 --out report",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -24,22 +24,28 @@ def add(commands: Any) -> None:
         nargs="+",
         type=Path,
         metavar="RESULT",
-        help="a sweep's folder, or a file of a sweep or a bench",
+        help="output folder of a sweep, or the JSON file of a sweep or of `tinysight bench`",
     )
-    command.add_argument("--out", type=Path, required=True, help="the folder to write")
+    command.add_argument("--out", type=Path, required=True, help="folder to write")
     command.add_argument(
-        "--data", help="as for the sweep: shows the images that changed sides, not just numbers"
+        "--data",
+        help="dataset of the sweep, to show the images on which two models disagree: digits, "
+        "cifar10, a folder or a tar archive (default: their numbers alone)",
     )
-    command.add_argument("--title", default="Latency against accuracy", help="the heading")
+    command.add_argument(
+        "--title",
+        default="Latency against accuracy",
+        help="heading of the report (default: Latency against accuracy)",
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "matplotlib", "jsonschema", "jinja2")
+    require_extra("bench", "matplotlib", "jinja2")
     from benchmarks.report.html_page import page
-    from benchmarks.report.markdown import markdown
+    from benchmarks.report.markdown import PARETO_FRONT, markdown
     from benchmarks.sweep.plot import draw
-    from benchmarks.sweep.result import rated
+    from benchmarks.sweep.result import has_accuracy
     from benchmarks.sweep.result_io import read
     from tinysight.files import write_bytes
 
@@ -49,16 +55,16 @@ def run(args: argparse.Namespace) -> int:
         from training.data import load_dataset
 
         dataset = load_dataset(args.data, progress=ProgressLine())
-        prints = {result.data.fingerprint for result in results if result.data is not None}
-        if prints != {dataset.fingerprint}:
-            raise TinysightError(f"{args.data} is not the data that these results answered")
+        fingerprints = {result.data.fingerprint for result in results if result.data is not None}
+        if fingerprints != {dataset.fingerprint}:
+            raise TinysightError(f"{args.data} is not the dataset that these results classified")
         images = dataset.images[dataset.parts["test"]]
     html = page(results, args.title, images)
     args.out.mkdir(parents=True, exist_ok=True)
     written = ["report.html", "report.md"]
-    if rated(results[0]):
-        draw(results[0], args.out / "front.png")
-        written.append("front.png")
+    if has_accuracy(results[0]):
+        draw(results[0], args.out / PARETO_FRONT)
+        written.append(PARETO_FRONT)
     write_bytes(args.out / "report.md", markdown(results, args.title).encode())
     write_bytes(args.out / "report.html", html.encode())
     print(f"Written to {args.out}/: {', '.join(written)}")

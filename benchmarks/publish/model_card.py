@@ -1,90 +1,118 @@
-"""A bundle's card: what it was trained on, where it fails, and what it says of what it never saw.
+"""A bundle's model card: what it was trained on, where it fails, how far its confidence goes.
 
-Markdown, written beside the artifacts; nothing in it is typed by hand.
+Markdown, written beside the artifacts; nothing in it is typed by hand. The form is that of Mitchell
+et al. (2019), Model Cards for Model Reporting.
 """
 
 import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.studies.out_of_distribution import Reaction, ood_images, react
+from benchmarks.studies.out_of_distribution import (
+    IMAGES,
+    ConfidenceSummary,
+    ood_images,
+    summarize_confidence,
+)
+from benchmarks.studies.training_data import parse_recipe
 from tinysight import Bundle, Classifier
+from tinysight.provenance import Provenance, TeacherRecord, TrainingRecord, require_provenance
 from tinysight.stats import Accuracy
 from training.data import Dataset
 from training.recipes import Recipe, recipe_of
 
 FILE = "card.md"
-_NO_FLAG = {"model", "teacher", "split_seed"}
+_BATCH = 100
+_NO_OPTION = {"model", "teacher", "split_seed"}
 """Settings of a recipe that no option sets: the command's other words do."""
-_OF_TEACHING = {"temperature", "teacher_weight", "mixed", "copies"}
-"""Those that mean nothing without a teacher."""
+_DISTILLATION = {"temperature", "teacher_weight", "mixup", "teacher_views"}
+"""Settings that mean nothing without a teacher."""
 
 
-def card(bundle: Bundle, dataset: Dataset) -> str:
-    """The card, by looking at the test images once more with the default artifact."""
+def model_card(bundle: Bundle, dataset: Dataset) -> str:
+    """The card; classifies the test images once more with the default artifact.
+
+    Raises BundleError where the bundle does not record how it was made.
+    """
+    provenance = require_provenance(bundle)
     classifier = Classifier.load(bundle.folder, artifact=bundle.default)
     test = dataset.parts["test"]
-    answers = np.concatenate(
-        [classifier.logits(dataset.images[part]) for part in np.array_split(test, 100)]
-    ).argmax(axis=1)
-    seen = {
-        kind: react(classifier, images)
-        for kind, images in ood_images(bundle.height, bundle.width).items()
+    batches = [test[start : start + _BATCH] for start in range(0, len(test), _BATCH)]
+    logits = [classifier.logits(dataset.images[batch]) for batch in batches]
+    ood = {
+        kind: summarize_confidence(classifier, images)
+        for kind, images in ood_images(*bundle.shape).items()
     }
-    return "\n".join(_lines(bundle, answers, dataset.targets[test], seen)) + "\n"
+    answers = np.concatenate(logits).argmax(axis=1)
+    targets = dataset.targets[test]
+    sections = (
+        _summary(bundle, provenance, Accuracy(int((answers == targets).sum()), len(targets))),
+        _failures(bundle.labels, answers, targets),
+        _confidence(bundle, provenance),
+        _out_of_distribution(ood),
+        _reproduction(bundle),
+    )
+    return "\n".join(line for section in sections for line in section) + "\n"
 
 
 def commands(bundle: Bundle) -> list[str]:
-    """What to type to make the bundle again, the teachers first."""
-    training = bundle.training
+    """What to type to make the bundle again, the teachers first.
+
+    Raises BundleError where the bundle does not record how it was made.
+    """
+    provenance = require_provenance(bundle)
+    training, export = provenance.training, provenance.export
     folders: dict[str, str] = {}
     lines = [
-        _shell("training", *_lesson(teacher, folders), "--data", "DATA", "--out", folder)
-        for teacher, folder in _teachers(training, folders)
+        _shell("training", *_training_command(teacher, folders), "--data", "DATA", "--out", folder)
+        for teacher, folder in _teachers(training.teachers, folders)
     ]
-    out = f"runs/{bundle.name}"
-    lines.append(_shell("training", *_lesson(training, folders), "--data", "DATA", "--out", out))
-    made = bundle.export
+    run = f"runs/{bundle.name}"
     lines.append(
-        _shell("export", "build", out, "--recipes", ",".join(made["recipes"]), "--formats",
-               ",".join(made["formats"]), "--out", f"bundles/{bundle.name}")
-    )  # fmt: skip
+        _shell("training", *_training_command(training, folders), "--data", "DATA", "--out", run)
+    )
+    artifacts = ("--recipes", ",".join(export.recipes), "--formats", ",".join(export.formats))
+    lines.append(_shell("export", "build", run, *artifacts, "--out", f"bundles/{bundle.name}"))
     return lines
 
 
 def _teachers(
-    training: Mapping[str, Any], folders: dict[str, str]
-) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Every teacher once, with its folder, which `folders` keeps: whom it learned from first."""
-    for teacher in training.get("teachers", ()):
-        if teacher["sha256"] in folders:
+    teachers: tuple[TeacherRecord, ...], folders: dict[str, str]
+) -> Iterator[tuple[TeacherRecord, str]]:
+    """Every teacher once, after its own teachers, with its run folder.
+
+    `folders` keeps the run folders by the SHA-256 of the teacher's model.
+    """
+    for teacher in teachers:
+        if teacher.sha256 in folders:
             continue
-        yield from _teachers(teacher, folders)
-        folder = folders[teacher["sha256"]] = f"runs/teacher_{len(folders) + 1}"
+        yield from _teachers(teacher.teachers, folders)
+        folder = folders[teacher.sha256] = f"runs/teacher_{len(folders) + 1}"
         yield teacher, folder
 
 
-def _lesson(training: Mapping[str, Any], folders: Mapping[str, str]) -> list[str]:
-    """How a run, or a teacher, is trained, up to its data."""
-    recipe = Recipe(**training["recipe"])
-    taught_by = [folders[teacher["sha256"]] for teacher in training.get("teachers", ())]
-    verb = (
-        ["distill", recipe.model, "--teacher", *taught_by] if taught_by else ["run", recipe.model]
+def _training_command(
+    record: TrainingRecord | TeacherRecord, folders: Mapping[str, str]
+) -> list[str]:
+    """How a model is trained, up to its data."""
+    recipe = parse_recipe(record.recipe)
+    teachers = [folders[teacher.sha256] for teacher in record.teachers]
+    command = (
+        ["distill", recipe.model, "--teacher", *teachers] if teachers else ["run", recipe.model]
     )
-    return [*verb, *_options(recipe)]
+    return [*command, *_recipe_options(recipe)]
 
 
-def _options(recipe: Recipe) -> Iterator[str]:
-    """The options in which a recipe differs from its model's own."""
-    usual = recipe_of(recipe.model)
+def _recipe_options(recipe: Recipe) -> Iterator[str]:
+    """The options in which a recipe differs from its model's defaults."""
+    defaults = recipe_of(recipe.model)
     for field in dataclasses.fields(Recipe):
         value = getattr(recipe, field.name)
-        idle = recipe.teacher is None and field.name in _OF_TEACHING
-        if idle or field.name in _NO_FLAG or value == getattr(usual, field.name):
+        unused = recipe.teacher is None and field.name in _DISTILLATION
+        if unused or field.name in _NO_OPTION or value == getattr(defaults, field.name):
             continue
         yield "--" + field.name.replace("_", "-")
         if not isinstance(value, bool):
@@ -95,56 +123,109 @@ def _shell(stage: str, *words: str) -> str:
     return f"python -m {stage} {shlex.join(words)}"
 
 
-def _lines(
-    bundle: Bundle,
-    answers: NDArray[np.int64],
-    targets: NDArray[np.int64],
-    seen: Mapping[str, Reaction],
-) -> Iterator[str]:
-    artifact, training = bundle.artifact(), bundle.training
-    right = answers == targets
+def _summary(bundle: Bundle, provenance: Provenance, accuracy: Accuracy) -> Iterator[str]:
+    artifact, training, data = bundle.artifact(), provenance.training, provenance.data
+    images = (
+        ""
+        if data.splits is None
+        else f": {data.splits.train.n:,} training images, {data.splits.val.n:,} validation images"
+    )
     yield from (
         f"# {bundle.name}",
         "",
         f"Classifies images of {bundle.height} x {bundle.width} pixels: "
         f"{', '.join(bundle.labels)}.",
         "",
-        f"- right on {Accuracy(int(right.sum()), len(right))} test images (95 % interval), as "
-        f"`{artifact.name}`, {artifact.bytes / 1000:.0f} KB",
-        f"- {training['macs'] / 1e6:.1f} million multiply-accumulates, "
-        f"{training['parameters']:,} parameters; what that costs here: `tinysight bench`",
-        f"- trained on {bundle.data['title']}: {bundle.data['splits']['train']['n']:,} images, "
-        f"{bundle.data['splits']['val']['n']:,} more to choose by; {bundle.data['attribution']}",
-        *_taught(training),
+        f"- test accuracy {accuracy} images (95 % interval), as `{artifact.name}`, "
+        f"{artifact.bytes / 1000:.0f} KB",
+        f"- {training.macs / 1e6:.1f} million multiply-accumulates, {training.parameters:,} "
+        "parameters; `tinysight bench` measures the latency",
+        f"- trained on {data.title}{images}; {data.attribution}",
+        f"- {_training_cost(training)}",
+    )
+
+
+def _training_cost(training: TrainingRecord) -> str:
+    minutes = training.seconds.training / 60
+    cores = f"on {training.device.cores} cores"
+    if not training.teachers:
+        return f"{minutes:.0f} minutes of training {cores}"
+    teachers = " and ".join(map(_describe_teacher, training.teachers))
+    return (
+        f"distilled from {teachers}; {minutes:.0f} minutes of training {cores}, the teachers' "
+        "logits included where they were not cached"
+    )
+
+
+def _describe_teacher(teacher: TeacherRecord) -> str:
+    accuracy = "" if teacher.test is None else f"{teacher.test.value:.1%}, "
+    return f"{teacher.model} ({accuracy}{teacher.training_seconds / 60:.0f} minutes)"
+
+
+def _failures(
+    labels: tuple[str, ...], answers: NDArray[np.int64], targets: NDArray[np.int64]
+) -> Iterator[str]:
+    """Accuracy by class; `answers` and `targets` are class indices, int64 (n,)."""
+    yield from (
         "",
         "## Where it fails",
         "",
-        "| class | right (95 % interval) | most often called |",
+        "| class | accuracy (95 % interval) | most often mistaken for |",
         "|---|---|---|",
     )
-    for index, label in enumerate(bundle.labels):
+    for index, label in enumerate(labels):
         own = targets == index
-        wrong = np.bincount(answers[own & ~right], minlength=len(bundle.labels))
-        called = f"{bundle.labels[wrong.argmax()]} ({wrong.max()})" if wrong.any() else "-"
-        yield f"| {label} | {Accuracy(int(right[own].sum()), int(own.sum()))} | {called} |"
-    yield from ("", "## How sure it is", "", *_sure(bundle), "")
+        correct = int((answers[own] == index).sum())
+        mistakes = np.bincount(answers[own & (answers != index)], minlength=len(labels))
+        worst = f"{labels[mistakes.argmax()]} ({mistakes.max()})" if mistakes.any() else "-"
+        yield f"| {label} | {Accuracy(correct, int(own.sum()))} | {worst} |"
+
+
+def _confidence(bundle: Bundle, provenance: Provenance) -> Iterator[str]:
+    yield from ("", "## Confidence", "")
+    checks, abstention = provenance.artifacts.get(bundle.default), bundle.abstention
+    confidence = None if checks is None else checks.confidence
+    if confidence is not None:
+        yield (
+            f"Probabilities are calibrated by one temperature, {bundle.temperature:.3f}, fitted on "
+            f"the validation images; on the test images the expected calibration error is "
+            f"{confidence.error:.3f} ({confidence.bins} bins)."
+        )
+    if abstention is None:
+        return
+    yield "\n| threshold | answered | accuracy of these |\n|---|---|---|"
+    for point in provenance.curve:
+        if point.accuracy is not None and round(100 * point.threshold) % 10 == 0:
+            yield f"| {point.threshold:.2f} | {point.coverage:.1%} | {point.accuracy:.1%} |"
+    yield (
+        f"\nOn the validation images. `--min-confidence auto` takes {abstention.threshold:.2f}: "
+        f"{abstention.rule}."
+    )
+
+
+def _out_of_distribution(ood: Mapping[str, ConfidenceSummary]) -> Iterator[str]:
     yield from (
-        "Images of no class that it knows (500 of each kind, made by "
-        "`python -m benchmarks strangers`):",
         "",
-        "| images | mean probability of its answer | answered with `--min-confidence auto` |",
+        f"Out-of-distribution images (at most {IMAGES} of each kind; `python -m benchmarks ood`):",
+        "",
+        "| images | mean confidence | answered with `--min-confidence auto` |",
         "|---|---|---|",
     )
-    for kind, reaction in seen.items():
-        answered = "-" if reaction.answered is None else f"{reaction.answered:.0%}"
-        yield f"| {kind} | {reaction.confidence:.2f} | {answered} |"
+    for kind, summary in ood.items():
+        coverage = "-" if summary.coverage is None else f"{summary.coverage:.0%}"
+        yield f"| {kind} | {summary.mean_confidence:.2f} | {coverage} |"
     yield from (
         "",
-        "It has no class for what it was not shown, and says one all the same: a threshold guards "
-        "against its own mistakes, not against strangers. It knows whole objects in the middle of "
-        "a picture, as photos of these ten kinds have them.",
+        "It has no class for what it was not shown, and names one all the same: a threshold guards "
+        "against its own mistakes, not against out-of-distribution images. It knows whole objects "
+        "in the middle of a picture, as photos of these classes have them.",
+    )
+
+
+def _reproduction(bundle: Bundle) -> Iterator[str]:
+    yield from (
         "",
-        "## To make it again",
+        "## How to reproduce it",
         "",
         "```",
         *commands(bundle),
@@ -153,40 +234,3 @@ def _lines(
         "DATA is the archive or `cifar10`. A repetition lands within the interval above, not on "
         "the same digits: threads sum in another order.",
     )
-
-
-def _taught(training: Mapping[str, Any]) -> Iterator[str]:
-    minutes = training["seconds"]["training"] / 60
-    teachers = training.get("teachers", ())
-    if not teachers:
-        yield f"- {minutes:.0f} minutes of training on {training['device']['cores']} cores"
-        return
-    names = " and ".join(
-        f"{teacher['model']} ({teacher['test']['value']:.1%}, "
-        f"{teacher['training_seconds'] / 60:.0f} minutes)"
-        for teacher in teachers
-    )
-    yield (
-        f"- taught by {names}; itself {minutes:.0f} minutes of training, the teachers' answers "
-        f"included as far as they were not kept from before, on {training['device']['cores']} cores"
-    )
-
-
-def _sure(bundle: Bundle) -> Iterator[str]:
-    confidence = (bundle.artifact().accuracy or {}).get("confidence")
-    if confidence is not None:
-        yield (
-            f"Probabilities are calibrated by one temperature, {bundle.temperature:.3f}, fitted on "
-            f"the validation images; on the test images they are off by "
-            f"{confidence['calibration_error']['after']:.3f} in the mean (expected calibration "
-            f"error, {confidence['calibration_error']['bins']} bins)."
-        )
-    if bundle.abstain:
-        yield "\n| threshold | answered | of these right |\n|---|---|---|"
-        for threshold, coverage, accuracy in bundle.abstain["curve"]:
-            if accuracy is not None and round(100 * threshold) % 10 == 0:
-                yield f"| {threshold:.2f} | {coverage:.1%} | {accuracy:.1%} |"
-        yield (
-            f"\nOn the validation images. `--min-confidence auto` takes "
-            f"{bundle.abstain['threshold']:.2f}: {bundle.abstain['rule']}."
-        )

@@ -2,15 +2,15 @@
 
 A marker says what stands between it and the next `<!-- end -->`, in a line or in a paragraph:
 
-    <!-- figures:FOLDER/table -->                       a row for each entry, the quickest first
+    <!-- figures:FOLDER/table -->                     a row for each model variant, fastest first
     <!-- figures:FOLDER/command -->                     what to type to measure it again
     <!-- figures:FOLDER/device -->                      the CPU it was measured on
     <!-- figures:FOLDER/accuracy/MODEL/RECIPE@ENGINE -->  68.38%
     <!-- figures:FOLDER/interval/MODEL/RECIPE@ENGINE -->  67.5% to 69.3%
-    <!-- figures:FOLDER/median/MODEL/RECIPE@ENGINE -->    43.1, microseconds at the base cell
+    <!-- figures:FOLDER/median/MODEL/RECIPE@ENGINE -->    43.1, microseconds
     <!-- figures:FOLDER/kb/MODEL/RECIPE@ENGINE -->        94, thousands of bytes
 
-FOLDER is one below benchmarks/results.
+FOLDER is one below benchmarks/results. A median is that of fewest threads and smallest batch.
 """
 
 import re
@@ -19,8 +19,11 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.report.markdown import table
-from benchmarks.sweep.result import ModelVariant, Result
-from benchmarks.sweep.result_io import ResultError, read
+from benchmarks.report.text import cpu
+from benchmarks.sweep.result import SweepResult
+from benchmarks.sweep.result_io import read
+from tinysight.benchmark.results import ModelVariant
+from tinysight.benchmark.results_io import ResultError
 from tinysight.errors import TinysightError
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -28,8 +31,8 @@ _MARKED = re.compile(r"(<!-- figures:(\S+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 _BEGUN = re.compile(r"<!-- figures:")
 
 
-def renewed(text: str, results: Path = RESULTS) -> str:
-    """The text with every marked figure as the results have it now.
+def update_figures(text: str, results: Path = RESULTS) -> str:
+    """The text with every marked figure replaced by that of the results.
 
     Raises TinysightError for a marker without an end, of an unknown figure, or without a result.
     """
@@ -49,10 +52,10 @@ def renewed(text: str, results: Path = RESULTS) -> str:
     return new
 
 
-def _figure(name: str, load: Callable[[str], Result]) -> str:
+def _figure(name: str, load: Callable[[str], SweepResult]) -> str:
     folder, _, rest = name.partition("/")
     kind, _, key = rest.partition("/")
-    if not folder or not re.fullmatch(r"[\w.-]+", folder):
+    if not re.fullmatch(r"[\w-][\w.-]*", folder):
         raise TinysightError(f"figures:{name}: no folder of results")
     result = load(folder)
     if kind in _WHOLE and not key:
@@ -67,31 +70,31 @@ def _figure(name: str, load: Callable[[str], Result]) -> str:
     return _SINGLE[kind](result, variant)
 
 
-def _accuracy(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+def _accuracy(result: SweepResult, variant: ModelVariant) -> str:  # noqa: ARG001
     return "unknown" if variant.accuracy is None else f"{variant.accuracy.value:.2%}"
 
 
-def _interval(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+def _interval(result: SweepResult, variant: ModelVariant) -> str:  # noqa: ARG001
     if variant.accuracy is None:
         return "unknown"
     return "{:.1%} to {:.1%}".format(*variant.accuracy.interval)
 
 
-def _median(result: Result, variant: ModelVariant) -> str:
+def _median(result: SweepResult, variant: ModelVariant) -> str:
     return next(
-        f"{measurement.median:.1f}"
+        f"{measurement.median_us:.1f}"
         for measurement in result.base
         if measurement.variant == variant.key
     )
 
 
-def _kb(result: Result, variant: ModelVariant) -> str:  # noqa: ARG001
+def _kb(result: SweepResult, variant: ModelVariant) -> str:  # noqa: ARG001
     return f"{variant.bytes / 1000:,.0f}"
 
 
-_WHOLE: dict[str, Callable[[Result], str]] = {
+_WHOLE: dict[str, Callable[[SweepResult], str]] = {
     "table": table,
     "command": lambda result: f"```\n{result.command}\n```",
-    "device": lambda result: str(result.device["cpu"]),
+    "device": cpu,
 }
 _SINGLE = {"accuracy": _accuracy, "interval": _interval, "median": _median, "kb": _kb}

@@ -1,34 +1,43 @@
-"""What a result says: each entry set against the reference of its model, with the odds."""
+"""What a result says: each model variant against the reference of its model, with significance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report.text import display_name
-from benchmarks.sweep.result import ModelVariant, Result, front
-from tinysight.benchmark.results import Measurement
+from benchmarks.sweep.result import SweepResult, measurements_on_pareto_front
+from tinysight.benchmark.results import Measurement, ModelVariant
 from tinysight.stats import McNemar, PairedRatio, paired_ratio
 
 REFERENCE = ("float32", "onnxruntime")
+"""Recipe and engine of a model's reference."""
 SIGNIFICANT = 0.05
-NEAR_POINTS = 0.01
+"""A p value below it is significant."""
+NEAR_BEST = 0.01
 """Accuracy that one would give away for speed without much thought: one point."""
+MAX_NAMES = 4
+"""Model variants that a sentence lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entry at the result's base cell, beside its model's reference."""
+    """A model variant with fewest threads and smallest batch, beside its model's reference."""
 
     variant: ModelVariant
     measurement: Measurement
     on_front: bool
+    """Whether it is on the Pareto front."""
     reference: ModelVariant
     ratio: PairedRatio | None
-    """Its time over the reference's; None for the reference itself."""
+    """Its latency over the reference's; None for the reference itself, and for too few calls."""
     disagreements: McNemar | None
-    """First the reference, then the entry; None without answers, and for the reference."""
+    """First the reference, then the variant; None without predictions, and for the reference."""
+
+    @property
+    def is_reference(self) -> bool:
+        return self.reference.key == self.variant.key
 
     @property
     def same_accuracy(self) -> bool | None:
@@ -36,11 +45,11 @@ class Row:
         return None if self.disagreements is None else self.disagreements.p >= SIGNIFICANT
 
 
-def rows(result: Result) -> list[Row]:
-    """A row for each entry, the quickest first."""
+def rows(result: SweepResult) -> list[Row]:
+    """A row for each model variant, the fastest first."""
     measurements = result.base
-    by_key = {measurement.variant: measurement for measurement in measurements}
-    best = {measurement.variant for measurement in front(result, measurements)}
+    by_variant = {measurement.variant: measurement for measurement in measurements}
+    front = {one.variant for one in measurements_on_pareto_front(result, measurements)}
     found = []
     for measurement in measurements:
         variant = result.variant(measurement.variant)
@@ -50,17 +59,17 @@ def rows(result: Result) -> list[Row]:
             Row(
                 variant,
                 measurement,
-                variant.key in best,
+                variant.key in front,
                 reference,
-                None if itself else ratio(measurement, by_key[reference.key]),
-                None if itself else disagreements(result, reference, variant),
+                None if itself else latency_ratio(measurement, by_variant[reference.key]),
+                None if itself else mcnemar(result, reference, variant),
             )
         )
     return found
 
 
-def reference_of(result: Result, model: str) -> ModelVariant:
-    """float32 under onnxruntime, or else the model's most accurate, or first, entry."""
+def reference_of(result: SweepResult, model: str) -> ModelVariant:
+    """float32 under onnxruntime, or else the model's most accurate, or first, variant."""
     variants = [variant for variant in result.variants if variant.model == model]
     for variant in variants:
         if (variant.recipe, variant.engine) == REFERENCE:
@@ -68,90 +77,119 @@ def reference_of(result: Result, model: str) -> ModelVariant:
     return max(variants, key=lambda variant: variant.accuracy.value if variant.accuracy else 0)
 
 
-def ratio(measurement: Measurement, reference: Measurement) -> PairedRatio | None:
-    """Its time over the reference's, call by call as they took turns; None for too few calls.
+def latency_ratio(measurement: Measurement, reference: Measurement) -> PairedRatio | None:
+    """Its latency over the reference's, call by call as interleaved; None for too few calls.
 
-    The passes are the bootstrap's blocks: what differs from process to process counts.
+    The processes are the bootstrap's blocks: what differs from process to process counts.
     """
-    both = list(zip(measurement.passes, reference.passes, strict=False))
-    length = min(min(a.size, b.size) for a, b in both)
-    if len(both) < 2:
+    pairs = list(zip(measurement.samples_ns, reference.samples_ns, strict=False))
+    length = min(min(a.size, b.size) for a, b in pairs)
+    if len(pairs) < 2:
         return None
-    a, b = (
-        np.concatenate([pair[side][:length] for pair in both]) for side in (0, 1)
-    )  # fmt: skip
-    return paired_ratio(a, b, blocks=len(both))
+    a, b = (np.concatenate([pair[side][:length] for pair in pairs]) for side in (0, 1))
+    return paired_ratio(a, b, blocks=len(pairs))
 
 
-def disagreements(result: Result, first: ModelVariant, second: ModelVariant) -> McNemar | None:
-    """McNemar's exact test on the same images; None where their answers were not kept."""
-    if result.data is None or first.answers is None or second.answers is None:
+def mcnemar(result: SweepResult, first: ModelVariant, second: ModelVariant) -> McNemar | None:
+    """McNemar's exact test on the same images; None without predictions."""
+    correct = _correct(result, first), _correct(result, second)
+    if correct[0] is None or correct[1] is None:
         return None
-    targets = result.data.targets
-    return McNemar.of(first.answers == targets, second.answers == targets)
+    return McNemar.of(correct[0], correct[1])
 
 
-def flipped(result: Result, first: ModelVariant, second: ModelVariant) -> NDArray[np.int64]:
-    """Places of the test images that only one of the two gets right; those lost come first."""
-    if result.data is None or first.answers is None or second.answers is None:
-        return np.empty(0, dtype=np.int64)
-    right, now = first.answers == result.data.targets, second.answers == result.data.targets
-    return np.concatenate([np.flatnonzero(right & ~now), np.flatnonzero(~right & now)])
+def disagreement_indices(
+    result: SweepResult, first: ModelVariant, second: ModelVariant
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices into the test images that only the first, and only the second, gets right."""
+    before, after = _correct(result, first), _correct(result, second)
+    if before is None or after is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    return np.flatnonzero(before & ~after), np.flatnonzero(~before & after)
 
 
-def confusion(result: Result, variant: ModelVariant) -> NDArray[np.int64] | None:
-    """int64 (classes, classes): how often each class, by row, was called each other one."""
-    if result.data is None or variant.answers is None:
+def _correct(result: SweepResult, variant: ModelVariant) -> NDArray[np.bool_] | None:
+    """Of each test image, whether the variant classifies it correctly; None without predictions."""
+    if result.data is None:
+        return None
+    return np.asarray(result.predictions[variant.key] == result.data.targets)
+
+
+def confusion_matrix(result: SweepResult, variant: ModelVariant) -> NDArray[np.int64] | None:
+    """Counts by true class (row) and predicted class, int64 (classes, classes).
+
+    None without predictions.
+    """
+    if result.data is None:
         return None
     classes = len(result.data.labels)
-    pairs = result.data.targets * classes + variant.answers
+    pairs = result.data.targets * classes + result.predictions[variant.key]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def sentences(found: Sequence[Row]) -> list[str]:
-    """What one would say of them, whatever the figures are."""
-    rated = [row for row in found if row.variant.accuracy is not None]
-    if not rated:
-        return [
-            f"{display_name(found[0].variant.key)} is the quickest: {found[0].measurement.median:.1f} µs."
-        ]
-    worth = {row.variant.key: row.variant.accuracy.value for row in rated if row.variant.accuracy}
-    best = max(rated, key=lambda row: worth[row.variant.key])
-    near = next(r for r in rated if worth[r.variant.key] >= worth[best.variant.key] - NEAR_POINTS)
-    said = [
-        f"{display_name(near.variant.key)} is the quickest within a point of the best accuracy: "
-        f"{near.measurement.median:.1f} µs at {worth[near.variant.key]:.2%}."
+def findings(found: Sequence[Row]) -> list[str]:
+    """What one would say of the rows, the fastest first, whatever the figures are."""
+    accuracies = {
+        row.variant.key: row.variant.accuracy.value for row in found if row.variant.accuracy
+    }
+    if not accuracies:
+        fastest = found[0]
+        return [f"{_name(fastest)} is the fastest: {fastest.measurement.median_us:.1f} µs."]
+    return [
+        *_fastest_and_best(found, accuracies),
+        *_latency_ties(found),
+        *_accuracy_losses(found),
+    ]
+
+
+def _fastest_and_best(found: Sequence[Row], accuracies: Mapping[str, float]) -> list[str]:
+    rated = [row for row in found if row.variant.key in accuracies]
+    best = max(rated, key=lambda row: accuracies[row.variant.key])
+    enough = accuracies[best.variant.key] - NEAR_BEST
+    near = next(row for row in rated if accuracies[row.variant.key] >= enough)
+    sentences = [
+        f"{_name(near)} is the fastest within one point of the best accuracy: "
+        f"{near.measurement.median_us:.1f} µs at {accuracies[near.variant.key]:.2%}."
     ]
     if near is not best:
-        said.append(
-            f"The most accurate, {display_name(best.variant.key)}, reaches {worth[best.variant.key]:.2%} "
-            f"in {best.measurement.median:.1f} µs."
+        sentences.append(
+            f"The most accurate, {_name(best)}, reaches {accuracies[best.variant.key]:.2%} "
+            f"in {best.measurement.median_us:.1f} µs."
         )
-    tied = [r for r in rated if r.ratio is not None and r.ratio.within_noise]
-    if tied:
-        names = ", ".join(display_name(row.variant.key) for row in tied[:4]) + (
-            ", …" if len(tied) > 4 else ""
-        )
-        said.append(f"As quick as its reference, within noise: {names}.")
-    worse = [
-        r
-        for r in rated
-        if r.same_accuracy is False and r.disagreements and r.disagreements.difference < 0
+    return sentences
+
+
+def _latency_ties(found: Sequence[Row]) -> list[str]:
+    tied = [
+        row
+        for row in found
+        if row.variant.accuracy is not None and row.ratio is not None and row.ratio.within_noise
     ]
-    tested = [r for r in rated if r.disagreements is not None]
+    if not tied:
+        return []
+    names = ", ".join(map(_name, tied[:MAX_NAMES])) + (", …" if len(tied) > MAX_NAMES else "")
+    return [f"As fast as its reference, within noise: {names}."]
+
+
+def _accuracy_losses(found: Sequence[Row]) -> list[str]:
+    tests = [(_name(row), row.disagreements) for row in found if row.disagreements is not None]
+    worse = [
+        f"{name} ({100 * test.difference:+.2f} points, p {format_p(test.p)})"
+        for name, test in tests
+        if test.p < SIGNIFICANT and test.difference < 0
+    ]
     if worse:
-        losses = [
-            f"{display_name(row.variant.key)} ({100 * test.difference:+.2f} points, p {format_p(test.p)})"
-            for row in worse[:4]
-            if (test := row.disagreements) is not None
-        ]
-        said.append(f"Less accurate than its reference, beyond chance: {', '.join(losses)}.")
-    elif tested:
-        said.append(
-            f"Of {len(tested)} entries with a reference none is less accurate than it "
-            f"beyond chance (McNemar's exact test, p < {SIGNIFICANT})."
-        )
-    return said
+        return [f"Significantly less accurate than its reference: {', '.join(worse[:MAX_NAMES])}."]
+    if not tests:
+        return []
+    return [
+        f"Of {len(tests)} artifacts with a reference none is significantly less accurate "
+        f"(McNemar's exact test, p < {SIGNIFICANT})."
+    ]
+
+
+def _name(row: Row) -> str:
+    return display_name(row.variant.key)
 
 
 def format_p(p: float) -> str:

@@ -1,81 +1,124 @@
 """The report as Markdown, for a README or a repository's own viewer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmarks.report import analysis
-from benchmarks.report.device_section import header, preparation, rows
-from benchmarks.report.text import cell_name, device_name, metadata, methodology, subtitle
+from benchmarks.report.device_section import device_section
+from benchmarks.report.text import (
+    configuration_name,
+    device_name,
+    metadata,
+    methodology,
+    subtitle,
+)
 from benchmarks.sweep.compare import agreement, clock_note, pair
-from benchmarks.sweep.result import Result, rated
+from benchmarks.sweep.result import SweepResult, has_accuracy
+
+PARETO_FRONT = "pareto_front.png"
+"""The picture beside the report."""
 
 
-def markdown(results: Sequence[Result], title: str) -> str:
-    """The whole of it; its picture is `front.png` beside it."""
+def markdown(results: Sequence[SweepResult], title: str) -> str:
+    """The whole report; its picture is `PARETO_FRONT` beside it."""
     parts = [f"# {title}", subtitle(results)]
-    if rated(results[0]):
-        parts.append("![latency against accuracy](front.png)")
+    if has_accuracy(results[0]):
+        parts.append(f"![latency against accuracy]({PARETO_FRONT})")
     for result in results:
-        name = device_name(result, results)
-        said = [f"- {sentence}" for sentence in analysis.sentences(analysis.rows(result))]
-        parts += [f"## {name}", "\n".join(said), table(result)]
-        if result.bench is not None:
-            parts += ["\n".join(f"- doubtful: {warning}" for warning in result.bench.warnings)]
-            parts += [_rows(header(result.bench), rows(result.bench)), preparation(result.bench)]
-    parts = [part for part in parts if part]
-    if len(results) == 2 and (pairs := pair(*results)):
-        agreeing, told = agreement(p.agree for p in pairs)
-        verdict = f"{agreeing} of {told} medians agree: the 95 % interval of their ratio holds 1."
-        lines = [
-            f"| {p.first.variant} | {cell_name(p.first)} | {p.first.median:.1f} | "
-            f"{p.second.median:.1f} | {p.ratio:.3f} |"
-            for p in pairs
-        ]
-        head = "| artifact | cell | first µs | second µs | second / first |\n|:--|:--|--:|--:|--:|"
-        parts += [
-            "## Side by side",
-            f"{verdict} {clock_note(pairs)}".strip(),
-            "\n".join([head, *lines]),
-        ]
+        parts += _result(result, device_name(result, results))
+    if len(results) == 2:
+        parts += _comparison(*results)
     parts += ["## How it was measured", methodology(results)]
-    for result in results:
-        parts.append("\n".join(f"- {name}: {value}" for name, value in metadata(result)))
+    parts += [_list(f"{name}: {value}" for name, value in metadata(result)) for result in results]
     commands = "\n".join(dict.fromkeys(result.command for result in results))
-    return "\n\n".join([*parts, f"```\n{commands}\n```"]) + "\n"
+    return "\n\n".join([*filter(None, parts), f"```\n{commands}\n```"]) + "\n"
 
 
-def _rows(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rule = [":--", *["--:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *lines))
+def _result(result: SweepResult, name: str) -> list[str]:
+    parts = [f"## {name}", _list(analysis.findings(analysis.rows(result))), table(result)]
+    if result.benchmark is not None:
+        device = device_section(result.benchmark)
+        parts += [
+            _list(f"warning: {warning}" for warning in device.warnings),
+            _table(device.header, device.rows),
+            device.preprocessing,
+        ]
+    return parts
 
 
-def table(result: Result) -> str:
-    """A row for each entry at the base cell, the quickest first."""
-    lines = [
-        "| artifact | accuracy (95 % interval) | median µs | p99 µs | size | time against float32 "
-        "| lost / won images |",
-        "|:--|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in analysis.rows(result):
-        p99 = row.measurement.latency.percentile(99)
-        ratio, disagreements, accuracy = row.ratio, row.disagreements, row.variant.accuracy
-        measurements = (
-            f"{row.variant.model}/`{row.variant.recipe}`, {row.variant.engine}"
-            + (" (front)" if row.on_front else ""),
-            "unknown"
-            if accuracy is None
-            else "{:.2f}% ({:.1f}% to {:.1f}%)".format(
-                100 * accuracy.value, *(100 * end for end in accuracy.interval)
-            ),
-            f"{row.measurement.median:.1f}",
-            "too few" if p99 is None else f"{p99:.1f}",
-            f"{row.variant.bytes / 1000:,.0f} KB",
-            "–"
-            if ratio is None
-            else f"× {ratio.value:.2f}" + (", within noise" if ratio.within_noise else ""),
-            "–"
-            if disagreements is None
-            else f"{disagreements.only_first} / {disagreements.only_second}, "
-            + ("within noise" if row.same_accuracy else f"p {analysis.format_p(disagreements.p)}"),
+def _comparison(first: SweepResult, second: SweepResult) -> list[str]:
+    pairs = pair(first, second)
+    if not pairs:
+        return []
+    agreeing, known = agreement(p.agree for p in pairs)
+    verdict = f"{agreeing} of {known} medians agree: the 95 % interval of their ratio holds 1."
+    rows = [
+        (
+            p.first.variant,
+            configuration_name(p.first),
+            f"{p.first.median_us:.1f}",
+            f"{p.second.median_us:.1f}",
+            f"{p.ratio:.3f}",
         )
-        lines.append("| " + " | ".join(measurements) + " |")
-    return "\n".join(lines)
+        for p in pairs
+    ]
+    header = ("artifact", "threads and batch", "first µs", "second µs", "second / first")
+    return ["## Comparison", f"{verdict} {clock_note(pairs)}".strip(), _table(header, rows)]
+
+
+def table(result: SweepResult) -> str:
+    """A row for each model variant with fewest threads and smallest batch, the fastest first."""
+    header = (
+        "artifact",
+        "accuracy (95 % interval)",
+        "median µs",
+        "p99 µs",
+        "size",
+        "latency against float32",
+        "lost / won images",
+    )
+    return _table(header, [_row(row) for row in analysis.rows(result)])
+
+
+def _row(row: analysis.Row) -> tuple[str, ...]:
+    variant, p99 = row.variant, row.measurement.p99_us
+    on_front = " (Pareto front)" if row.on_front else ""
+    return (
+        f"{variant.model}/`{variant.recipe}`, {variant.engine}{on_front}",
+        _accuracy(row),
+        f"{row.measurement.median_us:.1f}",
+        "too few" if p99 is None else f"{p99:.1f}",
+        f"{variant.bytes / 1000:,.0f} KB",
+        _ratio(row),
+        _disagreements(row),
+    )
+
+
+def _accuracy(row: analysis.Row) -> str:
+    accuracy = row.variant.accuracy
+    if accuracy is None:
+        return "unknown"
+    low, high = accuracy.interval
+    return f"{100 * accuracy.value:.2f}% ({100 * low:.1f}% to {100 * high:.1f}%)"
+
+
+def _ratio(row: analysis.Row) -> str:
+    if row.ratio is None:
+        return "–"
+    return f"× {row.ratio.value:.2f}" + (", within noise" if row.ratio.within_noise else "")
+
+
+def _disagreements(row: analysis.Row) -> str:
+    test = row.disagreements
+    if test is None:
+        return "–"
+    significance = "within noise" if row.same_accuracy else f"p {analysis.format_p(test.p)}"
+    return f"{test.only_first} / {test.only_second}, {significance}"
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    alignment = [":--", *["--:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, alignment, *rows))

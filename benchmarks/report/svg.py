@@ -1,6 +1,6 @@
-"""Pictures that need no script: latency's distribution, time by layer, two results side by side.
+"""Charts that need no script: latency distributions, latency by layer, two results side by side.
 
-Colours are the page's own variables, so that a picture follows the reader's light or dark theme.
+Colours are the page's own variables, so that a chart follows the reader's light or dark theme.
 """
 
 import math
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 from benchmarks.report.text import display_name
 from tinysight.benchmark.results import Measurement
@@ -27,9 +28,9 @@ def _svg(height: float, parts: Iterable[str], label: str) -> Markup:
     )
 
 
-def _text(x: float, y: float, words: str, *, kind: str = "", anchor: str = "start") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}"'
-    return f"<text {place}>{escape(words)}</text>"
+def _text(x: float, y: float, text: str, *, kind: str = "", anchor: str = "start") -> str:
+    attributes = f'x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}"'
+    return f"<text {attributes}>{escape(text)}</text>"
 
 
 def _log_scale(low: float, high: float) -> Callable[[float], float]:
@@ -38,7 +39,7 @@ def _log_scale(low: float, high: float) -> Callable[[float], float]:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten between the two."""
+    """1, 2 and 5 times the powers of ten in [low, high]."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [d * 10.0**p for p in powers for d in (1, 2, 5) if low <= d * 10.0**p <= high]
 
@@ -56,53 +57,63 @@ def _axis(scale: Callable[[float], float], low: float, high: float, height: floa
 
 
 def distributions(measurements: Sequence[Measurement], colour: Callable[[str], int]) -> Markup:
-    """A histogram of every single call, a row for each cell, on one logarithmic axis.
+    """A histogram of all timed calls, a row for each measurement, on one logarithmic axis.
 
     Args:
-        cells: quickest first.
-        colour: the number of a cell's series colour, by its entry.
+        measurements: fastest first.
+        colour: the number of a series colour, by the measurement's model variant.
     """
-    samples = [measurement.latency.samples / 1e3 for measurement in measurements]
+    samples = [measurement.latency.samples_ns / 1e3 for measurement in measurements]
     low = 0.92 * min(float(s.min()) for s in samples)
     # One call in a thousand may wait for another process: it would squeeze all else to the left.
     high = 1.05 * max(min(float(np.percentile(s, 99.5)), 4 * float(np.median(s))) for s in samples)
     scale = _log_scale(low, high)
-    edges = np.geomspace(low, high, _BINS + 1)
     height = len(measurements) * ROW + 6
     parts = _axis(scale, low, high, height)
-    for number, (measurement, times) in enumerate(zip(measurements, samples, strict=True)):
+    for number, measurement in enumerate(measurements):
         base = (number + 1) * ROW
-        counts, _ = np.histogram(times, edges)
-        # The square root keeps a thin tail in sight beside a sharp peak.
-        tall = (ROW - 8) * np.sqrt(counts / max(1, counts.max()))
-        points = " ".join(
-            f"{scale(math.sqrt(a * b)):.1f},{base - y:.1f}"
-            for a, b, y in zip(edges[:-1], edges[1:], tall, strict=True)
-        )
-        title = f"{measurement.variant}: median {measurement.median:.1f} µs"
-        parts.append(
-            f'<g class="s{colour(measurement.variant)}"><title>{escape(title)}</title>'
-            f'<polygon class="area" points="{scale(low):.1f},{base} {points} '
-            f'{scale(high):.1f},{base}"/></g>'
-        )
-        for percent, kind in ((50, "median"), (90, "tail"), (99, "tail")):
-            value = measurement.latency.percentile(percent)
-            if value is not None and low < value < high:
-                x = scale(value)
-                parts.append(
-                    f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{base - ROW + 8}" y2="{base}" '
-                    f'class="{kind}"><title>p{percent} {value:.1f} µs</title></line>'
-                )
-        parts.append(
-            _text(
-                LEFT - 12, base - 6, display_name(measurement.variant), kind="label", anchor="end"
+        variant = measurement.variant
+        title = f"{variant}: median {measurement.median_us:.1f} µs"
+        parts += [
+            f'<g class="s{colour(variant)}"><title>{escape(title)}</title>'
+            f'<polygon class="area" points="{_histogram(samples[number], low, high, base)}"/></g>',
+            *_percentiles(measurement, low, high, base),
+            _text(LEFT - 12, base - 6, display_name(variant), kind="label", anchor="end"),
+        ]
+    return _svg(height + 42, parts, "latency distributions")
+
+
+def _histogram(times: NDArray[np.float64], low: float, high: float, base: float) -> str:
+    """The outline of a histogram, as the points of a polygon on the line y = `base`."""
+    scale = _log_scale(low, high)
+    edges = np.geomspace(low, high, _BINS + 1)
+    counts, _ = np.histogram(times, edges)
+    # The square root keeps a thin tail in sight beside a sharp peak.
+    heights = (ROW - 8) * np.sqrt(counts / max(1, counts.max()))
+    points = " ".join(
+        f"{scale(math.sqrt(a * b)):.1f},{base - y:.1f}"
+        for a, b, y in zip(edges[:-1], edges[1:], heights, strict=True)
+    )
+    return f"{scale(low):.1f},{base} {points} {scale(high):.1f},{base}"
+
+
+def _percentiles(measurement: Measurement, low: float, high: float, base: float) -> list[str]:
+    """Vertical lines at the median, p90 and p99, where they lie between low and high."""
+    scale = _log_scale(low, high)
+    lines = []
+    for percent, kind in ((50, "median"), (90, "tail"), (99, "tail")):
+        value = measurement.latency.percentile_us(percent)
+        if value is not None and low < value < high:
+            x = scale(value)
+            lines.append(
+                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{base - ROW + 8}" y2="{base}" '
+                f'class="{kind}"><title>p{percent} {value:.1f} µs</title></line>'
             )
-        )
-    return _svg(height + 42, parts, "distribution of latency")
+    return lines
 
 
 def dumbbells(names: Sequence[str], first: Sequence[float], second: Sequence[float]) -> Markup:
-    """Two medians in microseconds for each name, joined by a line."""
+    """Two medians in microseconds for each name, joined by a line, on a logarithmic axis."""
     low, high = 0.85 * min(*first, *second), 1.18 * max(*first, *second)
     scale = _log_scale(low, high)
     height = len(names) * ROW + 6
@@ -122,11 +133,10 @@ def dumbbells(names: Sequence[str], first: Sequence[float], second: Sequence[flo
 
 
 def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]]) -> Markup:
-    """Times in microseconds, a group of bars for each name and a bar for each series."""
-    most = max((v for _, values in series for v in values if v is not None), default=1.0)
-    thick, gap = 12, 8
-    group = thick * len(series) + gap
-    height = group * len(names)
+    """Latencies in microseconds, a group of bars for each name and a bar for each series."""
+    longest = max((v for _, values in series for v in values if v is not None), default=1.0)
+    thickness, gap = 12, 8
+    group = thickness * len(series) + gap
     parts = []
     for number, name in enumerate(names):
         top = number * group
@@ -136,12 +146,12 @@ def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
             value = values[number]
             if value is None:
                 continue
-            wide = (WIDTH - LEFT - 110) * value / most
-            y = top + which * thick
+            length = (WIDTH - LEFT - 110) * value / longest
+            y = top + which * thickness
             parts.append(
-                f'<rect x="{LEFT}" y="{y}" width="{max(wide, 1):.1f}" height="{thick - 2}" rx="2" '
-                f'class="s{which + 1} bar"><title>{escape(name)}, {escape(title)}: '
+                f'<rect x="{LEFT}" y="{y}" width="{max(length, 1):.1f}" height="{thickness - 2}" '
+                f'rx="2" class="s{which + 1} bar"><title>{escape(name)}, {escape(title)}: '
                 f"{value:.1f} µs</title></rect>"
             )
-            parts.append(_text(LEFT + wide + 6, y + thick - 3, f"{value:.1f}", kind="tick"))
-    return _svg(height, parts, "time by layer")
+            parts.append(_text(LEFT + length + 6, y + thickness - 3, f"{value:.1f}", kind="tick"))
+    return _svg(group * len(names), parts, "latency by layer")

@@ -1,54 +1,67 @@
 """What `Classifier.classify` adds to the engine's own call."""
 
-import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tinysight import Classifier
-from tinysight.benchmark.timing import Latency, time_interleaved
+from tinysight import Bundle, Classifier
+from tinysight.benchmark.timing import time_interleaved
 from tinysight.bundle import load_bundle
-from tinysight.engines.ort import OnnxRuntimeEngine
+from tinysight.engines.ort import make_session
+from tinysight.preprocess import Pixels
 
-SECONDS = 10.0
-"""For each of the two, at most."""
+MAX_SECONDS = 10.0
+"""For each of the two."""
 
 
-def overhead(bundle: Path | None, samples: int) -> dict[str, float]:
-    """Medians in microseconds, taken in turns: onnxruntime's `run` alone, and `classify(array)`.
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Medians in microseconds, at batch 1 on one thread."""
 
-    The difference is that of the pairs, each call against that of the same burst.
+    session_run_us: float
+    """onnxruntime's `InferenceSession.run` alone."""
+    classify_us: float
+    """`Classifier.classify(array)`."""
+    overhead_us: float
+    """Of the differences between each pair of calls from the same round."""
+    runs: int
+    """Timed calls of each."""
+
+
+def measure_overhead(bundle: Path | None, runs: int) -> Overhead:
+    """Times both, interleaved.
+
+    Args:
+        bundle: its folder, or the name of one in the wheel; None is the wheel's default.
+        runs: timed calls of each, at most.
     """
     description = load_bundle(bundle)
-    session = OnnxRuntimeEngine.open(description, description.artifact()).onnx
-    classifier = Classifier.load(bundle)
-    image = np.random.default_rng(0).integers(
-        0, 256, (description.height, description.width, 3), dtype=np.uint8
-    )
-    names = [session.get_outputs()[0].name]
-    feed = {session.get_inputs()[0].name: image[None]}
+    classifier = Classifier.load(bundle, artifact=description.default)
+    shape = (*description.shape, 3)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     times = time_interleaved(
-        {"run": lambda: session.run(names, feed), "classify": lambda: classifier.classify(image)},
-        samples,
-        SECONDS,
+        {
+            "run": _session_run(description, image),
+            "classify": lambda: classifier.classify(image),
+        },
+        runs,
+        MAX_SECONDS,
     )
-    taken = {name: Latency(values) for name, values in times.items()}
-    paired = min(latency.samples.size for latency in taken.values())
-    pairs = taken["classify"].samples[:paired] - taken["run"].samples[:paired]
-    return {
-        "session_run_us": taken["run"].median,
-        "classify_us": taken["classify"].median,
-        "overhead_us": float(np.median(pairs)) / 1e3,
-        "samples": paired,
-    }
+    pairs = min(samples.size for samples in times.values())
+    run, classify = times["run"][:pairs], times["classify"][:pairs]
+    return Overhead(
+        session_run_us=float(np.median(run)) / 1e3,
+        classify_us=float(np.median(classify)) / 1e3,
+        overhead_us=float(np.median(classify - run)) / 1e3,
+        runs=pairs,
+    )
 
 
-def report(bundle: Path | None, samples: int, as_json: bool) -> int:
-    figures = overhead(bundle, samples)
-    if as_json:
-        print(json.dumps(figures))
-        return 0
-    print(f"session.run      {figures['session_run_us']:7.1f} us (median of {samples:,})")
-    print(f"classify(array)  {figures['classify_us']:7.1f} us")
-    print(f"difference       {figures['overhead_us']:7.1f} us (median of the pairs)")
-    return 0
+def _session_run(bundle: Bundle, image: Pixels) -> Callable[[], object]:
+    """A call of onnxruntime and nothing else, on one image (height, width, 3)."""
+    session = make_session(bundle.read(bundle.artifact()))
+    outputs = [session.get_outputs()[0].name]
+    inputs = {session.get_inputs()[0].name: image[None]}
+    return lambda: session.run(outputs, inputs)

@@ -1,8 +1,7 @@
-"""What a bundle answers to images of no class that it knows: a good one hesitates."""
+"""Images of none of a bundle's classes, and its confidence on them, which should be low."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +15,38 @@ IMAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Reaction:
-    """The answers to one kind of image."""
+class ConfidenceSummary:
+    """A classifier's confidence on one kind of image."""
 
-    images: int
-    confidence: float
+    n: int
+    """Images."""
+    mean_confidence: float
     """The mean probability of the first class."""
-    answered: float | None
-    """The part that `min_confidence="auto"` answers; None where the bundle recommends none."""
+    coverage: float | None
+    """The fraction that `min_confidence="auto"` answers; None where the bundle recommends none."""
 
 
-def react(classifier: Classifier, images: Pixels) -> Reaction:
-    """What the classifier makes of uint8 images (n, height, width, 3)."""
-    least = classifier.bundle.abstain.get("threshold")
-    confidence = np.array([answer.probability for answer in classifier.classify_many(images)])
-    return Reaction(
-        images=len(images),
-        confidence=float(confidence.mean()),
-        answered=None if least is None else float((confidence >= least).mean()),
+def summarize_confidence(classifier: Classifier, images: Pixels) -> ConfidenceSummary:
+    """Classifies uint8 images (n, height, width, 3)."""
+    abstention = classifier.bundle.abstention
+    confidences = np.array([answer.probability for answer in classifier.classify_many(images)])
+    answered = None if abstention is None else confidences >= abstention.threshold
+    return ConfidenceSummary(
+        n=len(images),
+        mean_confidence=float(confidences.mean()),
+        coverage=None if answered is None else float(answered.mean()),
     )
 
 
 def ood_images(height: int, width: int, seed: int = 0) -> Mapping[str, Pixels]:
-    """Images of no class, by kind, each uint8 (n, height, width, 3)."""
+    """Seeded images of no class, by kind, each uint8 (n, height, width, 3)."""
     random = np.random.default_rng(seed)
     shape = (IMAGES, height, width, 3)
     return {
         "digits": _digits(height, width),
         "noise": random.integers(0, 256, shape, dtype=np.uint8),
         "gratings": _gratings(random, height, width),
-        "clouds": _clouds(random, height, width),
+        "clouds": _pink_noise(random, height, width),
         "one colour": np.broadcast_to(
             random.integers(0, 256, (IMAGES, 1, 1, 3), dtype=np.uint8), shape
         ),
@@ -53,7 +54,7 @@ def ood_images(height: int, width: int, seed: int = 0) -> Mapping[str, Pixels]:
 
 
 def _digits(height: int, width: int) -> Pixels:
-    """Handwritten digits, white on black, from scikit-learn, enlarged from 8 x 8."""
+    """Handwritten digits, white on black, from scikit-learn, upsampled from 8 x 8."""
     from sklearn.datasets import load_digits
 
     images = np.round(load_digits().images[:IMAGES] * (255 / 16)).astype(np.uint8)
@@ -65,17 +66,17 @@ def _digits(height: int, width: int) -> Pixels:
 
 
 def _gratings(random: np.random.Generator, height: int, width: int) -> Pixels:
-    """Waves between two colours, of 2 to 8 periods a side, in any direction."""
+    """Sine waves between two colours, 2 to 8 periods a side, in any direction."""
     y, x = np.mgrid[0:height, 0:width]
     angle = random.uniform(0, np.pi, (IMAGES, 1, 1))
     periods = random.uniform(2, 8, (IMAGES, 1, 1))
     along = np.cos(angle) * x / width + np.sin(angle) * y / height
     wave = (1 + np.sin(2 * np.pi * periods * along)) / 2
     first, second = random.uniform(0, 255, (2, IMAGES, 1, 1, 3))
-    return _pixels(first + (second - first) * wave[..., None])
+    return _to_pixels(first + (second - first) * wave[..., None])
 
 
-def _clouds(random: np.random.Generator, height: int, width: int) -> Pixels:
+def _pink_noise(random: np.random.Generator, height: int, width: int) -> Pixels:
     """Noise whose amplitude falls with the frequency, as in photographs: Field (1987)."""
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
     frequency[0, 0] = np.inf
@@ -83,25 +84,8 @@ def _clouds(random: np.random.Generator, height: int, width: int) -> Pixels:
     spectrum = np.fft.fft2(noise, axes=(1, 2)) / frequency[None, :, :, None]
     clouds = np.fft.ifft2(spectrum, axes=(1, 2)).real
     deviation = clouds.std(axis=(1, 2, 3), keepdims=True)
-    return _pixels(128 + 64 * clouds / deviation)
+    return _to_pixels(128 + 64 * clouds / deviation)
 
 
-def _pixels(values: NDArray[np.float64]) -> Pixels:
+def _to_pixels(values: NDArray[np.float64]) -> Pixels:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
-
-
-def as_row(kind: str, reaction: Reaction) -> tuple[str, ...]:
-    """A line of the table."""
-    answered = "-" if reaction.answered is None else f"{reaction.answered:.1%}"
-    return kind, f"{reaction.images:,}", f"{reaction.confidence:.3f}", answered
-
-
-def as_json(reactions: Mapping[str, Reaction]) -> dict[str, Any]:
-    return {
-        kind: {
-            "n": reaction.images,
-            "mean_confidence": reaction.confidence,
-            "answered": reaction.answered,
-        }
-        for kind, reaction in reactions.items()
-    }

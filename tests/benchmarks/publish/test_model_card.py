@@ -1,98 +1,203 @@
-"""A bundle's card says what its own figures and answers are, and commands that work."""
+"""A model card says what the bundle's records and answers say, and prints commands that work."""
 
-import dataclasses
 import re
 import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("sklearn")
 pytest.importorskip("tensorflow")
 
 from benchmarks.cli import main
 from benchmarks.publish.model_card import commands
-from export.cli import main as export
-from tinysight import Classifier, load_bundle
-from training.cli import main as train
+from export.cli import parser as export_parser
+from tinysight import Bundle, load_bundle
+from tinysight.bundle import Abstention
+from tinysight.provenance import (
+    ArtifactChecks,
+    ConfidenceRecord,
+    DataRecord,
+    ExportRecord,
+    Margins,
+    Parity,
+    Provenance,
+    TeacherRecord,
+    ThresholdPoint,
+    TrainingDevice,
+    TrainingRecord,
+    TrainingSeconds,
+    write_description,
+)
+from tinysight.records import to_json
+from tinysight.stats import Accuracy, McNemar
 from training.cli import parser as training_parser
-from training.data import load_dataset
-from training.recipes import RECIPES
+from training.data import Dataset, load_dataset
+from training.recipes import recipe_of
+
+TINY = Path(__file__).parents[2] / "tiny" / "bundle"
+CLASSES = ("a_red", "b_green", "c_blue")
+"""The tiny model says which channel of an image is largest."""
+MISTAKES = 2
+"""Green test images in the folder of red ones, whose only class that it gets wrong."""
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("card")
-    teacher, student, out = (folder / name for name in ("teacher", "student", "bundle"))
-    assert train(["run", "baseline", "--epochs", "2", "--out", str(teacher)]) == 0
-    words = ["distill", "baseline", "--teacher", str(teacher), "--epochs", "3", "--seed", "7"]
-    assert train([*words, "--copies", "2", "--out", str(student)]) == 0
-    words = ["build", str(student), "--recipes", "static_w8a8", "--formats", "onnx", "--out", str(out)]
-    assert export(words) == 0
-    assert main(["card", str(out), "--data", "digits"]) == 0
-    return out
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Six test images of each class, in a plain colour."""
+    root = tmp_path_factory.mktemp("plain_colours")
+    for part in ("train", "test"):
+        for channel, name in enumerate(CLASSES):
+            (root / part / name).mkdir(parents=True)
+            for number in range(6):
+                shown = 1 if (channel, part) == (0, "test") and number < MISTAKES else channel
+                pixels = np.full((8, 8, 3), number, np.uint8)
+                pixels[..., shown] = 200 + number
+                Image.fromarray(pixels).save(root / part / name / f"{number}.png")
+    return load_dataset(root, size=(8, 8))
 
 
-def test_the_classes_are_those_of_the_test_images(bundle):
-    text = (bundle / "card.md").read_text()
-    dataset = load_dataset("digits")
-    test = dataset.parts["test"]
-    right = Classifier.load(bundle).logits(dataset.images[test]).argmax(1) == dataset.targets[test]
-    assert f"{right.mean():.2%} [" in text
-    for index, label in enumerate(dataset.labels):
-        own = dataset.targets[test] == index
-        assert f"| {label} | {right[own].mean():.2%} [" in text
-        assert f"of {own.sum()} |" in text
-    assert np.isclose(load_bundle(bundle).training["macs"], 4_509_032)
+TEACHER = TeacherRecord(
+    sha256="1" * 64,
+    run="teacher",
+    model="baseline",
+    recipe=to_json(replace(recipe_of("baseline"), epochs=2)),
+    test=Accuracy(9, 10),
+    training_seconds=120.0,
+)
 
 
-def test_the_commands_are_read_by_the_stages(bundle):
-    from export.cli import parser as exporting
+def training(*teachers: TeacherRecord) -> TrainingRecord:
+    """Of a baseline that was distilled from these teachers."""
+    recipe = replace(
+        recipe_of("baseline"), epochs=3, seed=7, teacher_views=2, teacher="1" * 64, split_seed=0
+    )
+    return TrainingRecord(
+        model="baseline",
+        recipe=to_json(recipe),
+        parameters=83_030,
+        macs=4_509_032,
+        seconds=TrainingSeconds(training=180.0, per_epoch=60.0),
+        device=TrainingDevice("Linux", "a CPU", 2, (), None, None, "3.11", (), "float32"),
+        versions={},
+        validation=Accuracy(8, 10),
+        test=Accuracy(16, 18),
+        teachers=teachers,
+    )
 
-    parsers = {"training": training_parser(), "export": exporting()}
-    lines = commands(load_bundle(bundle))
-    assert [re.match(r"python -m (\w+ \w+)", line)[1] for line in lines[:2]] == [
+
+PARITY = Parity(18, 0.0, 0.0, 0.0, 18, Accuracy(16, 18), Margins(1, 0, 0, 0), McNemar(0, 0, 18))
+CHECKS = ArtifactChecks(PARITY, PARITY, ConfidenceRecord(18, 15, 0.2, 0.0625, 0.75, 0.875))
+CURVE = (ThresholdPoint(0.5, 0.9, 0.85), ThresholdPoint(0.55, 0.5, 0.75))
+
+MakeBundle = Callable[..., Bundle]
+
+
+@pytest.fixture
+def make_bundle(dataset: Dataset, tmp_path: Path) -> MakeBundle:
+    """Writes the tiny bundle as if it had been trained, from these teachers, and exported."""
+
+    def make(*teachers: TeacherRecord) -> Bundle:
+        tiny = load_bundle(TINY)
+        bundle = replace(
+            tiny, name="card", labels=CLASSES, abstention=Abstention(0.8, "a rule", 0.75, 0.875)
+        )
+        provenance = Provenance(
+            DataRecord("plain", "plain colours", "nobody", (), dataset.fingerprint),
+            training(*teachers),
+            ExportRecord(("float32",), ("onnx",)),
+            {bundle.default: CHECKS},
+            CURVE,
+        )
+        (tmp_path / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
+        write_description(tmp_path, bundle, provenance)
+        return load_bundle(tmp_path)
+
+    return make
+
+
+def test_the_figures_are_those_of_the_test_images(
+    make_bundle: MakeBundle, dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_bundle(TEACHER)
+    assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
+    assert bundle.folder is not None
+    text = (bundle.folder / "card.md").read_text(encoding="utf-8")
+    assert f"test accuracy {Accuracy(16, 18)} images" in text
+    assert f"| a_red | {Accuracy(6 - MISTAKES, 6)} | b_green ({MISTAKES}) |" in text
+    assert f"| b_green | {Accuracy(6, 6)} | - |" in text
+    assert "expected calibration error is 0.062 (15 bins)" in text
+    assert "| 0.50 | 90.0% | 85.0% |" in text
+    assert "| 0.55 |" not in text  # tenths alone
+    assert "`--min-confidence auto` takes 0.80: a rule." in text
+    assert "distilled from baseline (90.0%, 2 minutes); 3 minutes of training on 2 cores" in text
+    assert "| noise | " in text
+    assert "card.md" in capsys.readouterr().out
+
+
+def test_without_a_teacher_nothing_is_distilled(make_bundle: MakeBundle, dataset: Dataset) -> None:
+    bundle = make_bundle()
+    assert bundle.folder is not None
+    assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
+    text = (bundle.folder / "card.md").read_text(encoding="utf-8")
+    assert "- 3 minutes of training on 2 cores" in text
+    assert "distilled from" not in text
+
+
+def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle) -> None:
+    parsers = {"training": training_parser(), "export": export_parser()}
+    lines = commands(make_bundle(TEACHER))
+    stages = [re.match(r"python -m (\w+ \w+)", line) for line in lines]
+    assert [stage and stage[1] for stage in stages] == [
         "training run",
         "training distill",
+        "export build",
     ]
     for line in lines:
-        _, _, stage, *words = shlex.split(line)
-        parsers[stage].parse_args(words)
+        _, _, stage, *arguments = shlex.split(line)
+        parsers[stage].parse_args(arguments)
     assert "--seed 7" in lines[1]
     assert "--teacher runs/teacher_1" in lines[1]
     assert "--epochs 2" in lines[0]
 
 
-def test_what_means_nothing_without_a_teacher_is_no_option_of_run(bundle):
-    made = load_bundle(bundle)
-    (teacher,) = made.training["teachers"]
-    recipe = {**teacher["recipe"], "copies": 5, "temperature": 3.0}
-    changed = {**made.training, "teachers": [{**teacher, "recipe": recipe}]}
-    assert commands(dataclasses.replace(made, training=changed)) == commands(made)
+def test_what_means_nothing_without_a_teacher_is_no_option_of_run(make_bundle: MakeBundle) -> None:
+    usual = commands(make_bundle(TEACHER))
+    recipe = {**TEACHER.recipe, "teacher_views": 5, "temperature": 3.0}
+    assert commands(make_bundle(replace(TEACHER, recipe=recipe))) == usual
 
 
-def test_a_teachers_own_teachers_are_trained_first_and_once(bundle):
-    made = load_bundle(bundle)
-    (first,) = made.training["teachers"]
-    changes = {"epochs": 3, "optimizer": "muon", "l2": 0.0, "teacher": first["sha256"]}
-    recipe = {**RECIPES["edge_s"].as_json(), **changes}
-    second = {**first, "sha256": "2" * 64, "recipe": recipe, "teachers": [first]}
-    both = {**made.training, "teachers": [first, second]}
-    alone = {**made.training, "teachers": [second]}
-    for changed, teachers in (
-        (both, "--teacher runs/teacher_1 runs/teacher_2"),
-        (alone, "--teacher runs/teacher_2"),
-    ):
-        lines = commands(dataclasses.replace(made, training=changed))
-        assert lines[0] == commands(made)[0]
-        assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
-        assert lines[1].endswith(" --out runs/teacher_2")
-        options = training_parser().parse_args(shlex.split(lines[1])[3:])
-        assert (options.epochs, options.optimizer, options.l2) == (3, "muon", 0.0)
-        assert f" {teachers} " in lines[2]
-        assert len(lines) == 4
+@pytest.mark.parametrize("both", [True, False])
+def test_a_teachers_own_teachers_are_trained_first_and_once(
+    make_bundle: MakeBundle, both: bool
+) -> None:
+    own = replace(recipe_of("edge_s"), epochs=3, optimizer="muon", l2=0.0, teacher=TEACHER.sha256)
+    second = replace(
+        TEACHER, sha256="2" * 64, model="edge_s", recipe=to_json(own), teachers=(TEACHER,)
+    )
+    teachers = (TEACHER, second) if both else (second,)
+    lines = commands(make_bundle(*teachers))
+    assert len(lines) == 4
+    assert lines[0] == commands(make_bundle(TEACHER))[0]
+    assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
+    assert lines[1].endswith(" --out runs/teacher_2")
+    options = training_parser().parse_args(shlex.split(lines[1])[3:])
+    assert (options.epochs, options.optimizer, options.l2) == (3, "muon", 0.0)
+    named = "runs/teacher_1 runs/teacher_2" if both else "runs/teacher_2"
+    assert f" --teacher {named} " in lines[2]
 
 
-def test_a_card_is_of_the_bundles_own_data(capsys):
-    assert main(["card", "tests/tiny/bundle", "--data", "digits"]) == 1
-    assert "is not what" in capsys.readouterr().err
+def test_other_data_than_the_bundles_own_is_one_line(
+    make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["model-card", str(make_bundle().folder), "--data", "digits"]) == 1
+    assert "digits is not what card was trained on" in capsys.readouterr().err
+
+
+def test_a_bundle_of_unknown_origin_has_no_card(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model-card", str(TINY), "--data", "digits"]) == 1
+    assert "does not tell where it comes from" in capsys.readouterr().err

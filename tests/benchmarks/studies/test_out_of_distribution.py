@@ -1,7 +1,7 @@
-"""Images of no class: what they are, and that a bundle's reaction to them is counted rightly."""
+"""Out-of-distribution images: what they are, and a bundle's confidence on them."""
 
-import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,16 @@ import pytest
 pytest.importorskip("sklearn")
 
 from benchmarks.cli import main
-from benchmarks.studies.out_of_distribution import IMAGES, ood_images, react
+from benchmarks.studies.out_of_distribution import IMAGES, ood_images, summarize_confidence
 from tinysight import Classifier, load_bundle
-from tinysight.engines.ort import OnnxRuntimeEngine
+from tinysight.bundle import Abstention
+from tinysight.preprocess import Pixels
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle"
 KINDS = ["digits", "noise", "gratings", "clouds", "one colour"]
 
 
-def test_every_kind_is_seeded_images_of_the_models_size():
+def test_every_kind_is_seeded_images_of_the_models_size() -> None:
     first, again, other = ood_images(8, 12), ood_images(8, 12), ood_images(8, 12, seed=1)
     assert list(first) == KINDS
     for kind, images in first.items():
@@ -28,7 +29,7 @@ def test_every_kind_is_seeded_images_of_the_models_size():
         assert kind == "digits" or not np.array_equal(images, other[kind])
 
 
-def test_the_kinds_are_what_they_are_called():
+def test_the_kinds_are_what_they_are_called() -> None:
     kinds = ood_images(16, 16)
     deviation = {kind: images.std(axis=(1, 2)).mean() for kind, images in kinds.items()}
     assert deviation["one colour"] == 0
@@ -37,31 +38,42 @@ def test_the_kinds_are_what_they_are_called():
     assert abs(_correlation(kinds["noise"])) < 0.02
 
 
-def _correlation(images):
+def _correlation(images: Pixels) -> float:
     """Of a pixel with its right neighbour."""
-    return np.corrcoef(images[:, :, :-1].ravel(), images[:, :, 1:].ravel())[0, 1]
+    return float(np.corrcoef(images[:, :, :-1].ravel(), images[:, :, 1:].ravel())[0, 1])
 
 
-def test_the_reaction_is_that_of_each_image():
+@pytest.fixture
+def cautious(tmp_path: Path) -> Path:
+    """The tiny bundle, which recommends a threshold of 0.5."""
+    tiny = load_bundle(TINY)
+    bundle = replace(tiny, abstention=Abstention(0.5, "a rule", 0.75, 0.875))
+    (tmp_path / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
+    (tmp_path / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_summary_is_over_all_images(cautious: Path) -> None:
     """A grey image is a third of everything; a pure red one is red almost surely."""
-    bundle = dataclasses.replace(load_bundle(TINY), abstain={"threshold": 0.5})
-    classifier = Classifier(
-        bundle, bundle.artifact(), OnnxRuntimeEngine.open(bundle, bundle.artifact())
-    )
+    classifier = Classifier.load(cautious)
     images = np.full((4, 8, 8, 3), 90, np.uint8)
     images[0] = 255, 0, 0
-    reaction = react(classifier, images)
-    assert (reaction.images, reaction.answered) == (4, 0.25)
+    summary = summarize_confidence(classifier, images)
+    assert (summary.n, summary.coverage) == (4, 0.25)
     red = classifier.classify(images[0]).probability
-    assert reaction.confidence == pytest.approx((red + 3 / 3) / 4)
-    assert react(Classifier.load(TINY), images).answered is None
+    assert summary.mean_confidence == pytest.approx((red + 3 / 3) / 4)
+    assert summarize_confidence(Classifier.load(TINY), images).coverage is None
 
 
-def test_the_command_prints_a_line_a_kind(capsys):
-    assert main(["strangers", str(TINY), "--json"]) == 0
+def test_the_command_prints_a_line_for_each_kind(
+    cautious: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ood", str(TINY), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert list(figures) == KINDS
-    assert all(0.333 < variant["mean_confidence"] <= 1 for variant in figures.values())
-    assert main(["strangers", str(TINY)]) == 0
-    table = capsys.readouterr().out
-    assert all(kind in table for kind in KINDS)
+    assert all(0.333 < summary["mean_confidence"] <= 1 for summary in figures.values())
+    assert all(summary["coverage"] is None for summary in figures.values())
+    assert main(["ood", str(cautious)]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n{kind}" in printed for kind in KINDS)
+    assert "0.50 or more, as 75.0% of the validation images" in printed

@@ -1,0 +1,41 @@
+"""`python -m benchmarks model-card`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tinysight.console import ProgressLine, require_extra
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "model-card",
+        help="write a bundle's model card: what it can do, where it fails, how to reproduce it",
+        description="Classifies the test images with the bundle's default artifact, and "
+        "out-of-distribution images, and writes BUNDLE/card.md: accuracy by class, the most "
+        "frequent confusions, calibration, and the commands that make the bundle again.",
+    )
+    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle folder")
+    command.add_argument(
+        "--data",
+        default="cifar10",
+        help="dataset that the bundle was trained on: digits, cifar10, a folder or a tar archive "
+        "(default: cifar10)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    require_extra("train", "sklearn")
+    from benchmarks.publish.model_card import FILE, model_card
+    from benchmarks.studies.training_data import load_training_data
+    from tinysight.bundle import load_bundle
+    from tinysight.files import write_bytes
+
+    bundle = load_bundle(args.bundle)
+    progress = ProgressLine()
+    dataset = load_training_data(bundle, args.data, progress)
+    progress.clear()
+    write_bytes(args.bundle / FILE, model_card(bundle, dataset).encode())
+    print(f"Written to {args.bundle / FILE}")
+    return 0

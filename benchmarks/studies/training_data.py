@@ -1,0 +1,47 @@
+"""The images and the recipe that a bundle was trained with."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinysight import Bundle
+from tinysight.errors import TinysightError
+from tinysight.provenance import require_provenance
+from tinysight.records import JsonObject
+from training.data import Dataset, load_dataset, split
+from training.progress import ProgressCallback
+from training.recipes import Recipe
+
+
+def load_training_data(bundle: Bundle, data: str, progress: ProgressCallback) -> Dataset:
+    """Loads a dataset, at the bundle's input size.
+
+    Args:
+        bundle: its fingerprint of the data is what the dataset must have.
+        data: digits, cifar10, or the path of a folder or tar archive.
+        progress: told of downloading and decoding.
+
+    Raises:
+        TinysightError: it is not what the bundle was trained on, or the bundle does not say.
+    """
+    expected = require_provenance(bundle).data.fingerprint
+    dataset = load_dataset(data, size=bundle.shape, progress=progress)
+    if dataset.fingerprint != expected:
+        raise TinysightError(f"{data} is not what {bundle.name} was trained on")
+    return dataset
+
+
+def validation_indices(bundle: Bundle, dataset: Dataset) -> NDArray[np.int64]:
+    """The dataset's images, int64 (n,), that the bundle's training was validated on.
+
+    Raises TinysightError where the bundle does not record its training.
+    """
+    recipe = parse_recipe(require_provenance(bundle).training.recipe)
+    return split(dataset, recipe.data_seed, recipe.val_fraction).val
+
+
+def parse_recipe(content: JsonObject) -> Recipe:
+    """A recipe as bundle.json records it. Raises TinysightError for one of another version."""
+    try:
+        return Recipe(**content)
+    except (TypeError, ValueError) as error:
+        raise TinysightError(f"not a training recipe of this version: {error}") from None
