@@ -118,15 +118,8 @@ def build(
     _require_onnx(reports, trials)
 
     checker = ArtifactChecker(source.images(source.calibration[:LAYER_IMAGES]), converter.convert)
-    made = [
-        _Made(
-            trial.candidate,
-            make_artifact(trial.candidate, source, evaluator),
-            _checks(trial, checker, evaluator),
-        )
-        for trial in trials
-        if trial.rejection_reason is None
-    ]
+    accepted = [trial for trial in trials if trial.rejection_reason is None]
+    made = [_make(trial, source, checker, evaluator) for trial in accepted]
 
     default = _default(made, evaluator)
     # Fitted to the logits of the default artifact itself, which are not quite those of Keras.
@@ -183,6 +176,13 @@ def _require_onnx(reports: Sequence[CandidateReport], trials: Sequence[Trial]) -
         "no ONNX artifact is near enough to the trained model: "
         + ("; ".join(reasons) or "none was asked for")
     )
+
+
+def _make(
+    trial: Trial, source: ExportSource, checker: ArtifactChecker, evaluator: Evaluator
+) -> _Made:
+    artifact = make_artifact(trial.candidate, source, evaluator)
+    return _Made(trial.candidate, artifact, _checks(trial, checker, evaluator))
 
 
 def make_artifact(candidate: Candidate, source: ExportSource, evaluator: Evaluator) -> Artifact:

@@ -76,9 +76,7 @@ def add(commands: Any) -> None:
         "run found it)",
     )
     command.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace an existing bundle (default: refuse)",
+        "--overwrite", action="store_true", help="replace an existing bundle (default: refuse)"
     )
     command.set_defaults(run=run)
 
