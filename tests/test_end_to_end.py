@@ -73,7 +73,7 @@ def test_help_needs_no_extra_and_a_missing_one_is_one_line(stage, tmp_path):
     )
     work = {
         "training": ["run", "baseline", "--out", str(tmp_path / "x")],
-        "export": ["run", "--out", str(tmp_path / "x")],
+        "export": ["build", "run", "--out", str(tmp_path / "x")],
         "benchmarks": ["demo", "--out", str(tmp_path / "x")],
     }[stage]
     command = [sys.executable, "-c", hide]

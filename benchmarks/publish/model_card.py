@@ -4,7 +4,6 @@ Markdown, written beside the artifacts; nothing in it is typed by hand. The form
 et al. (2019), Model Cards for Model Reporting.
 """
 
-import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping
 

@@ -114,7 +114,7 @@ def convert(
     Raises:
         TinysightError: no such run, other data, or `out` exists.
     """
-    from export.builder import calibration_indices
+    from export.source import calibration_indices
     from training.data import load_dataset, split
     from training.run_folder import load_run
     from training.tf_keras_setup import keras

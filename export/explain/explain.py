@@ -1,12 +1,12 @@
 """The explanation of a bundle: measured here and now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from export.explain.findings import Finding, findings
 from export.explain.kernels import profile
@@ -15,88 +15,92 @@ from export.explain.layer_table import Row, pair
 from export.explain.peak_throughput import Peak, measure_peak
 from export.passes import ExportError
 from export.passes.strip_quantization import strip_quantization
-from export.validation.int16_saturation import Portability, portability
-from tinysight.benchmark.timing import Latency, time_interleaved
+from export.validation.int16_saturation import SaturationReport, report_int16_saturation
+from tinysight.benchmark.timing import time_interleaved
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.device.info import describe
 from tinysight.engines.ort import OnnxRuntimeEngine
+from tinysight.engines.registry import Engine, open_engine
 from tinysight.integrity import golden
-
-FORMAT = 1
+from tinysight.provenance import ArtifactChecks, read_provenance
+from tinysight.records import JsonObject, to_json
 
 _SECONDS = 10.0
 """For each of the two graphs, at most."""
 
 
 @dataclass(frozen=True, slots=True)
+class GraphLatency:
+    """The latency of a whole graph."""
+
+    median_us: float
+    """In microseconds."""
+    runs: int
+
+    @classmethod
+    def of(cls, nanoseconds: NDArray[np.int64]) -> "GraphLatency":
+        """From the times of single runs, (n,)."""
+        return cls(float(np.median(nanoseconds)) / 1e3, len(nanoseconds))
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found of one quantized artifact of a bundle."""
+    """What was measured of one quantized artifact of a bundle."""
 
     bundle: Bundle
     artifact: Artifact
     reference: str
-    """What float32's column was measured on."""
+    """What the float32 column was measured on."""
     rows: tuple[Row, ...]
     peak: Peak
-    float32: Latency
-    int8: Latency
+    float32: GraphLatency
+    int8: GraphLatency
     findings: tuple[Finding, ...]
-    portability: Portability
-    device: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "kind": "explain",
-            "bundle": self.bundle.name,
-            "artifact": self.artifact.name,
-            "sha256": self.artifact.sha256,
-            "reference": self.reference,
-            "device": self.device,
-            "peak_macs_per_us": {"float32": self.peak.float32, "int8": self.peak.int8},
-            "latency": {"float32": self.float32.as_json(), "int8": self.int8.as_json()},
-            "rows": [row.as_json(self.peak) for row in self.rows],
-            "findings": [finding.as_json() for finding in self.findings],
-            "portability": self.portability.as_json(),
-        }
+    saturation: SaturationReport
+    checks: Mapping[str, ArtifactChecks]
+    """How each artifact agrees with the trained model, by name; empty where that is unknown."""
+    device: JsonObject
+    """This machine: `tinysight.device.info`."""
 
 
 def explain(
     path: Path | None,
-    samples: int,
+    runs: int,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,  # noqa: ARG005
 ) -> Explanation:
     """Measures a bundle's quantized artifact against float32, layer by layer, on one thread.
 
     Args:
         path: the bundle's folder; None is the one that comes with tinysight.
-        samples: how often each graph runs, for its kernels and once more as a whole.
+        runs: how often each graph runs, for its kernels and once more as a whole.
 
     Raises:
-        ExportError: the bundle has no ONNX artifact in 8 bits, or one that cannot be looked into.
+        ExportError: the bundle has no ONNX artifact in 8 bits, or one that cannot be analyzed.
         BundleError: the bundle is damaged.
     """
     bundle = load_bundle(path)
+    provenance = read_provenance(bundle)  # early: what is damaged need not be measured
     artifact = _quantized(bundle)
     content = bundle.read(artifact)
+    engine = open_engine(bundle, artifact)  # first: it refuses what is no model
     graph = onnx.load_from_string(content)
     reference, float_content = _float32(bundle, artifact, graph)
+    models = {"float32": float_content, "int8": content}
+    engines = {
+        "float32": OnnxRuntimeEngine(float_content, bundle.shape, len(bundle.labels)),
+        "int8": engine,
+    }
     work = layers(graph)
-    shape = (bundle.height, bundle.width)
-    image = golden.inputs(*shape)[-1:]  # as fine as pixels are: no kernel may skip anything
+    images = golden.inputs(*bundle.shape)
+    image = images[-1:]  # noise as fine as pixels are: no kernel may skip anything
     progress("measuring the peak", 0, 0)
     peak = measure_peak()
-    models = {"float32": float_content, "int8": content}
-    kernels = profile(models, image, samples, lambda *done: progress("timing kernels:", *done))
-    sessions = {
-        name: OnnxRuntimeEngine(model, shape, len(bundle.labels)) for name, model in models.items()
-    }
+    kernels = profile(models, image, runs, lambda *done: progress("timing kernels:", *done))
     progress("timing whole graphs", 0, 0)
-    calls = {name: _call(session, image) for name, session in sessions.items()}
-    times = time_interleaved(calls, samples, _SECONDS)
-    latencies = {name: Latency(values) for name, values in times.items()}
+    calls = {name: _call(engine, image) for name, engine in engines.items()}
+    times = time_interleaved(calls, runs, _SECONDS)
     rows = pair(work, kernels["float32"], kernels["int8"])
-    peak = _reached(peak, rows)
+    peak = _raise_to(peak, rows)
     progress("emulating other CPUs", 0, 0)
     return Explanation(
         bundle=bundle,
@@ -104,15 +108,16 @@ def explain(
         reference=reference,
         rows=tuple(rows),
         peak=peak,
-        float32=latencies["float32"],
-        int8=latencies["int8"],
+        float32=GraphLatency.of(times["float32"]),
+        int8=GraphLatency.of(times["int8"]),
         findings=tuple(findings(rows, graph, peak)),
-        portability=portability(graph, golden.inputs(*shape)),
-        device=describe(),
+        saturation=report_int16_saturation(graph, images),
+        checks={} if provenance is None else provenance.artifacts,
+        device=to_json(describe()),
     )
 
 
-def _reached(peak: Peak, rows: list[Row]) -> Peak:
+def _raise_to(peak: Peak, rows: list[Row]) -> Peak:
     """The peak, or what a layer of this very graph reached beyond it."""
     rates = {False: peak.float32, True: peak.int8}
     for row in rows:
@@ -125,8 +130,7 @@ def _reached(peak: Peak, rows: list[Row]) -> Peak:
 
 def _quantized(bundle: Bundle) -> Artifact:
     """The artifact to explain: the default where it has 8 bits, or else the first that has."""
-    onnx_artifacts = [bundle.artifact(), *bundle.artifacts]
-    for artifact in onnx_artifacts:
+    for artifact in (bundle.artifact(), *bundle.artifacts):
         if artifact.format == "onnx" and "w8a8" in artifact.recipe:
             return artifact
     known = ", ".join(artifact.name for artifact in bundle.artifacts)
@@ -134,13 +138,13 @@ def _quantized(bundle: Bundle) -> Artifact:
 
 
 def _float32(bundle: Bundle, artifact: Artifact, graph: onnx.ModelProto) -> tuple[str, bytes]:
-    """The bundle's own float32, or the quantized graph with its quantization taken out."""
+    """The bundle's own float32, or the quantized graph with its quantization stripped."""
     for other in bundle.artifacts:
         if other.name == "float32":
             return "float32", bundle.read(other)
-    twin = strip_quantization(graph).SerializeToString()
-    return f"{artifact.name} without its quantization", twin
+    stripped = strip_quantization(graph).SerializeToString()
+    return f"{artifact.name} without its quantization", stripped
 
 
-def _call(session: OnnxRuntimeEngine, image: np.ndarray) -> Callable[[], object]:
-    return lambda: session.run(image)
+def _call(engine: Engine, image: NDArray[np.uint8]) -> Callable[[], object]:
+    return lambda: engine.run(image)

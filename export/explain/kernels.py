@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from export.explain.layer_cost import ACTIVATIONS, LAYERS
 from export.passes import Graph
+from tinysight.engines.ort import make_session
 
 WARM_UP = 20
-"""Runs of each graph that are thrown away."""
+"""Runs of each graph that are discarded."""
 
 # What onnxruntime's optimizers add to the name of the node that they began with.
 _PREFIX = re.compile(r"^fused ")
@@ -32,7 +32,7 @@ class Kernel:
     """As onnxruntime calls it: `Conv`, `QLinearConv`, `ReorderOutput` …"""
     origin: str | None
     """The node of the artifact that it stands for, a layer's where it computes one; None for what
-    onnxruntime put in."""
+    onnxruntime inserted."""
     fused: tuple[str, ...]
     """Operators of the artifact that it computes besides its own."""
     microseconds: float
@@ -55,7 +55,7 @@ def profile(
 ) -> dict[str, list[Kernel]]:
     """The kernels of each model, in the order of the optimized graph, timed on one thread.
 
-    The models run in turns, so that what slows the machine down for a while slows all of them.
+    The runs are interleaved, so that what slows the machine down for a while slows all models.
 
     Args:
         models: ONNX files by name.
@@ -63,20 +63,16 @@ def profile(
         runs: how often each is timed.
         progress: told the runs done and the runs in all.
     """
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory() as folder:
-        sessions = {}
-        for index, (name, content) in enumerate(models.items()):
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            options.log_severity_level = 3  # it warns that the graph is only good for this CPU
-            options.optimized_model_filepath = str(Path(folder) / f"{index}.onnx")
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / f"{index}")
-            sessions[name] = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sessions = {
+            name: make_session(
+                content,
+                optimized_file=folder / f"{index}.onnx",
+                profile_prefix=folder / str(index),
             )
+            for index, (name, content) in enumerate(models.items())
+        }
         for done in range(runs + WARM_UP):
             for session in sessions.values():
                 session.run(None, {session.get_inputs()[0].name: image})
@@ -84,20 +80,25 @@ def profile(
         return {
             name: _kernels(
                 Graph(onnx.load_from_string(models[name])),
-                onnx.load(str(Path(folder) / f"{index}.onnx")),
-                json.loads(Path(session.end_profiling()).read_text(encoding="utf-8")),
+                onnx.load(folder / f"{index}.onnx"),
+                _node_times(Path(session.end_profiling())),
             )
             for index, (name, session) in enumerate(sessions.items())
         }
 
 
-def _kernels(
-    source: Graph, optimized: onnx.ModelProto, events: list[dict[str, Any]]
-) -> list[Kernel]:
+def _node_times(profile_file: Path) -> dict[str, list[int]]:
+    """Microseconds of each run of each node, from onnxruntime's profile."""
     times: dict[str, list[int]] = {}
-    for event in events:
+    for event in json.loads(profile_file.read_text(encoding="utf-8")):
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
             times.setdefault(event["name"].removesuffix("_kernel_time"), []).append(event["dur"])
+    return times
+
+
+def _kernels(
+    source: Graph, optimized: onnx.ModelProto, times: Mapping[str, list[int]]
+) -> list[Kernel]:
     nodes = {node.name: node for node in source.nodes if node.name}
     kernels = []
     for node in optimized.graph.node:

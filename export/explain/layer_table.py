@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from export.explain.kernels import Kernel
 from export.explain.layer_cost import Layer
@@ -11,11 +10,14 @@ from export.explain.peak_throughput import Peak
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One layer, or what stands between layers, in one artifact."""
+    """One layer, or what runs between layers, in one artifact."""
 
     operator: str
+    """As onnxruntime calls it."""
     fused: tuple[str, ...]
+    """Operators of the artifact that it computes besides its own."""
     integer: bool
+    """Whether it multiplies in 8 bits."""
     microseconds: float
 
 
@@ -32,7 +34,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as quick int8 is."""
+        """The time in float32 over the time in int8."""
         if self.float32 is None or self.int8 is None:
             return None
         return self.float32.microseconds / self.int8.microseconds
@@ -43,29 +45,19 @@ class Row:
             return None
         return self.layer.macs / timed.microseconds / peak.of(timed.integer)
 
-    def as_json(self, peak: Peak) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "kind": self.layer.kind if self.layer else None,
-            "size": self.layer.size if self.layer else None,
-            "macs": self.layer.macs if self.layer else 0,
-            "float32": _as_json(self.float32, self.peak_utilization(self.float32, peak)),
-            "int8": _as_json(self.int8, self.peak_utilization(self.int8, peak)),
-        }
-
 
 def pair(layers: Sequence[Layer], float32: Sequence[Kernel], int8: Sequence[Kernel]) -> list[Row]:
     """Sets the kernels of two artifacts side by side, in the order in which they run."""
     known = {layer.name: layer for layer in layers}
     left, right = _timed(float32), _timed(int8)
     order = list(right)
-    place = 0
+    position = 0
     for name in left:  # what only float32 has stands behind what runs before it there
         if name in right:
-            place = order.index(name) + 1
+            position = order.index(name) + 1
         else:
-            order.insert(place, name)
-            place += 1
+            order.insert(position, name)
+            position += 1
     return [Row(name, known.get(name), left.get(name), right.get(name)) for name in order]
 
 
@@ -87,15 +79,3 @@ def _timed(kernels: Sequence[Kernel]) -> dict[str, Timed]:
             )
         timed[name] = new
     return timed
-
-
-def _as_json(timed: Timed | None, share: float | None) -> dict[str, Any] | None:
-    if timed is None:
-        return None
-    return {
-        "operator": timed.operator,
-        "fused": list(timed.fused),
-        "integer": timed.integer,
-        "us": round(timed.microseconds, 2),
-        "of_peak": None if share is None else round(share, 4),
-    }

@@ -1,11 +1,11 @@
-"""What one core computes at best, in float32 and in int8: measured, with onnxruntime's kernels.
+"""The peak throughput of one core in float32 and in int8, measured with onnxruntime's kernels.
 
 Large dense layers, whose data stays in the cache and whose sizes are multiples of every block, run
 at the rate that the arithmetic units allow. Every other layer can be held against that.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from tinysight.engines.ort import make_session
+
 _SIDE, _CHANNELS, _MATRIX = 32, 128, 512
 _ROUNDS = 20
 _OPSET, _IR_VERSION = 18, 9
@@ -21,14 +23,14 @@ _OPSET, _IR_VERSION = 18, 9
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Multiply-accumulates a microsecond, on one thread."""
+    """Multiply-accumulates per microsecond, on one thread."""
 
     float32: float
     int8: float
 
     def __post_init__(self) -> None:
         if not min(self.float32, self.int8) > 0:
-            raise ValueError("a peak is above 0")
+            raise ValueError("a peak must be above 0")
 
     def of(self, integer: bool) -> float:
         return self.int8 if integer else self.float32
@@ -93,26 +95,19 @@ def measure_peak(rounds: int = _ROUNDS) -> Peak:
 def _run(
     nodes: list[onnx.NodeProto],
     x: NDArray[Any],
-    constants: dict[str, Any],
-    gives: int,
+    constants: Mapping[str, NDArray[Any] | np.generic],
+    output_type: int,
 ) -> Callable[[], object]:
-    import onnxruntime
-
     graph = helper.make_graph(
         nodes,
         "peak",
         [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)],
-        [helper.make_tensor_value_info("y", gives, None)],
+        [helper.make_tensor_value_info("y", output_type, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = make_session(model.SerializeToString())
     binding = session.io_binding()  # without it, the copy of the result would count
     binding.bind_cpu_input("x", x)
     binding.bind_output("y", "cpu")

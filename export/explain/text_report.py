@@ -1,29 +1,31 @@
-"""An explanation as a page for the terminal."""
+"""An explanation as text for the terminal."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from export.explain.explain import Explanation
 from export.explain.findings import Finding
 from export.explain.layer_table import Row, Timed
-from export.validation.int16_saturation import Emulated, Portability
-from tinysight.bundle import Artifact, Bundle
+from export.validation.int16_saturation import SaturationReport
 from tinysight.console import table
-from tinysight.errors import BundleError
+from tinysight.provenance import (
+    ArtifactChecks,
+    LayerNoise,
+    SaturationRecord,
+)
 
 _WIDTH = 98
 
 
-def page(explained: Explanation) -> str:
+def text_report(explained: Explanation) -> str:
     """The explanation as text."""
     parts = [
         _title(explained),
         _rows(explained),
         _totals(explained),
         _findings(explained.findings),
-        _portability(explained),
-        _chain(explained.bundle),
+        _saturation(explained),
+        _checks(explained.checks),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -33,15 +35,15 @@ def _title(explained: Explanation) -> str:
     lines = [
         f"{explained.bundle.name}: {explained.artifact.name} against {explained.reference}, "
         "onnxruntime, one thread, one image",
-        f"{device['cpu']}; the best that a large layer reaches on one core here: "
-        f"{peak.float32 / 1e3:.0f} GMAC/s in float32, {peak.int8 / 1e3:.0f} in int8",
+        f"{device['cpu']}; peak throughput of one core: {peak.float32 / 1e3:.0f} GMAC/s in "
+        f"float32, {peak.int8 / 1e3:.0f} in int8",
     ]
     return "\n".join(lines)
 
 
 def _rows(explained: Explanation) -> str:
     peak = explained.peak
-    header = ("layer", "what", "MAC", "float32 us", "of peak", "int8 us", "of peak", "int8 gains")
+    header = ("layer", "kind", "MAC", "float32 us", "% of peak", "int8 us", "% of peak", "speed-up")
     lines = []
     for row in explained.rows:
         timed = (row.float32, row.int8)
@@ -68,7 +70,7 @@ def _cell(timed: Timed | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"
+    return "" if share is None else f"{100 * share:.0f}"
 
 
 def _count(macs: int) -> str:
@@ -76,7 +78,7 @@ def _count(macs: int) -> str:
 
 
 def _totals(explained: Explanation) -> str:
-    whole = [explained.float32.median, explained.int8.median]
+    float32, int8 = explained.float32.median_us, explained.int8.median_us
     sums = [
         sum(side.microseconds for side in sides if side)
         for sides in (
@@ -84,24 +86,22 @@ def _totals(explained: Explanation) -> str:
             [row.int8 for row in explained.rows],
         )
     ]
-    ratio = whole[0] / whole[1]
     verdict = (
-        f"int8 is {ratio:.2f} times as quick as float32"
-        if ratio >= 1
-        else f"int8 is slower than float32, {1 / ratio:.2f} times"
+        f"int8 is {float32 / int8:.2f} times as fast as float32"
+        if float32 >= int8
+        else f"int8 is {int8 / float32:.2f} times slower than float32"
     )
     return _wrapped(
-        f"From end to end, float32 takes {whole[0]:.0f} us and int8 {whole[1]:.0f} us (medians of "
-        f"{explained.int8.samples.size:,} calls in turns): {verdict}. The kernels above add up to "
-        f"{sums[0]:.0f} and {sums[1]:.0f} us. One does not predict the other: each kernel's time "
-        "is taken by a clock that counts whole microseconds and costs about one itself, and a "
-        "layer moved between float32 and int8 brings conversions along. Time whole graphs before "
-        "you decide."
+        f"End to end, float32 takes {float32:.0f} us and int8 {int8:.0f} us (medians of "
+        f"{explained.int8.runs:,} interleaved runs): {verdict}. The kernels above add up to "
+        f"{sums[0]:.0f} and {sums[1]:.0f} us. The sums do not predict the whole: the profiler's "
+        "clock counts whole microseconds and costs about one per kernel itself, and a layer moved "
+        "between float32 and int8 adds conversions. Time whole graphs before you decide."
     )
 
 
 def _findings(found: Sequence[Finding]) -> str:
-    lines = ["What the time is spent on, the dearest first:"]
+    lines = ["Where the time goes, the most expensive first:"]
     for number, finding in enumerate(found, 1):
         lines.append(_wrapped(f"{number}. {finding.text}", 1))
         if finding.fix:
@@ -109,96 +109,94 @@ def _findings(found: Sequence[Finding]) -> str:
     return "\n".join(lines) if found else "No kernel stands out."
 
 
-def _portability(explained: Explanation) -> str:
+def _saturation(explained: Explanation) -> str:
     """Whether x86 without VNNI would answer the same."""
-    found = explained.portability
-    unsafe = [layer for layer in found.layers if not layer.safe]
+    report = explained.saturation
+    unsafe = [bound for bound in report.layers if not bound.safe]
     where = "On another CPU: x86 without VNNI (AVX2, older AVX-512)"
-    if not unsafe or found.emulated is None:
-        return _wrapped(f"{where} gives the same answers: no pair of products can leave 16 bits.")
-    emulated = found.emulated
+    if not unsafe or report.emulated is None:
+        return _wrapped(f"{where} gives the same answers: no sum of two products exceeds 16 bits.")
+    emulated = report.emulated
     text = (
-        f"{where} adds neighbouring products in 16 bits; VNNI and ARM's dot products use 32. "
-        f"{len(unsafe)} of {len(found.layers)} layers have pairs that could saturate. Emulated on "
-        f"{emulated.images} golden inputs, {_outcome(emulated)}"
+        f"{where} sums pairs of products in 16 bits, with saturation; VNNI and ARM's dot products "
+        f"use 32. {len(unsafe)} of {len(report.layers)} layers have pairs that could saturate. "
+        f"Emulated on {emulated.images} golden inputs, {_outcome(emulated)}"
     )
     golden = explained.artifact.golden
-    if golden is not None and emulated.max_relative > float(golden["tolerance"]):
-        text += f": `tinysight verify`, which allows {golden['tolerance']:.2g}, would object there"
+    if golden is not None and emulated.max_relative > golden.tolerance:
+        text += f": `tinysight verify`, which allows {golden.tolerance:.2g}, would fail there"
     rows = [
         (
-            layer.layer,
-            f"{layer.saturating} of {layer.channels}",
-            f"{layer.worst:,}",
-            f"{emulated.changed[layer.layer]:.2%}",
+            bound.layer,
+            f"{bound.unsafe_channels} of {bound.channels}",
+            f"{bound.worst_sum:,}",
+            f"{emulated.changed[bound.layer]:.2%}",
         )
-        for layer in unsafe
+        for bound in unsafe
     ]
-    header = ("layer", "channels that could", "largest pair (limit 32,767)", "results that did")
-    return "\n".join([_wrapped(f"{text}."), table(header, rows), _repair(found)])
+    header = ("layer", "channels that could", "largest sum (limit 32,767)", "results that did")
+    return "\n".join([_wrapped(f"{text}."), table(header, rows), _repair(report)])
 
 
-def _outcome(emulated: Emulated) -> str:
+def _outcome(emulated: SaturationRecord) -> str:
     if emulated.max_relative == 0:
-        return f"all {emulated.images} answers are the same to the bit"
+        return f"all {emulated.images} answers are bit-identical"
     return (
-        f"{emulated.same_top1} keep their first class, and logits move by up to "
+        f"{emulated.same_top1} keep their top-1 class, and logits change by up to "
         f"{emulated.max_relative:.2g} of their spread"
     )
 
 
-def _repair(found: Portability) -> str:
-    if not found.saturating_layers:
+def _repair(report: SaturationReport) -> str:
+    if not report.saturating_layers:
         return _wrapped("-> nothing to do: what saturates, saturates too rarely to matter.", 3)
-    names = " and ".join(found.saturating_layers)
+    names = " and ".join(report.saturating_layers)
     text = (
         f"-> give {names} 7-bit weights (export.passes.reduce_range; onnxruntime calls it "
         "reduce_range), at the same speed"
     )
-    if found.repaired is None:
+    if report.repaired is None:
         return _wrapped(f"{text}: then nothing saturates.", 3)
-    return _wrapped(f"{text}: then {_outcome(found.repaired)}.", 3)
+    return _wrapped(f"{text}: then {_outcome(report.repaired)}.", 3)
 
 
-def _chain(bundle: Bundle) -> str:
-    """The certificate that the bundle carries; columns that none of its artifacts fills are out."""
+def _checks(checks: Mapping[str, ArtifactChecks]) -> str:
+    """How the artifacts agree with the trained model; empty columns are left out."""
     header = (
-        "trained model =", "same top-1", "largest logit difference", "accuracy (McNemar's p)",
-        "thin margins", "leaves float32 at",
+        "artifact", "same top-1", "largest logit difference", "accuracy (McNemar's p)",
+        "flippable", "first noisy layer (SQNR)",
     )  # fmt: skip
-    try:
-        lines = [_certificate(artifact) for artifact in bundle.artifacts if artifact.parity]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise BundleError(f"{bundle.folder}: its parity is malformed") from None
+    lines = [_check(name, one) for name, one in checks.items()]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     if not filled:
         return ""
     rows = [[line[i] for i in filled] for line in lines]
-    return "Certificate, on the test images:\n" + table([header[i] for i in filled], rows)
+    return "Compared with the trained model, on the test images:\n" + table(
+        [header[i] for i in filled], rows
+    )
 
 
-def _certificate(artifact: Artifact) -> list[str]:
-    test = artifact.parity["test"]
-    paired, margin, layers = test.get("mcnemar"), test.get("margin"), artifact.parity.get("layers")
+def _check(name: str, checks: ArtifactChecks) -> list[str]:
+    test = checks.test
     return [
-        artifact.name,
-        f"{test['same_top1']:,} of {test['images']:,}",
-        f"{test['max_difference']:.2g}",
-        f"{paired['difference']:+.2%} ({paired['p']:.2g})" if paired else "",
-        f"{margin['flippable']:,}" if margin else "",
-        _departure(layers) if layers else "",
+        name,
+        f"{test.same_top1:,} of {test.images:,}",
+        f"{test.max_difference:.2g}",
+        f"{test.mcnemar.difference:+.2%} ({test.mcnemar.p:.2g})",
+        f"{test.margins.flippable:,}",
+        _noisy_layer(checks.layers) if checks.layers else "",
     ]
 
 
-def _departure(layers: Mapping[str, Any]) -> str:
-    """The first layer beyond the bound, or how much of it the noisiest leaves."""
-    if layers["first"] is not None:
-        return str(layers["first"])
-    noisiest = min(db for db in layers["layers_db"].values() if db is not None)
-    return f"none (at least {noisiest:.0f} dB)"
+def _noisy_layer(layers: LayerNoise) -> str:
+    """The first layer below the bound, or how far the noisiest is above it."""
+    if layers.first is not None:
+        return layers.first
+    ratios = [db for db in layers.layers_db.values() if db is not None]
+    return f"none (at least {min(ratios):.0f} dB)" if ratios else "none"
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """Lines of a readable length; those after the first stand three further to the right."""
+    """Lines of a readable length; those after the first are indented by three more."""
     further = indent + 3 if indent else 0
     return textwrap.fill(text, _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * further)

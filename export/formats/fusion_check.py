@@ -7,30 +7,28 @@ from pathlib import Path
 import onnx
 
 from export.passes import ExportError
+from tinysight.engines.ort import make_session
 
-_IN_FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
+_FLOAT_LAYERS = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 
 
 def optimized_operators(content: bytes) -> Counter[str]:
-    """How often each operator stands in what onnxruntime makes of a model on this CPU."""
-    import onnxruntime
-
+    """How often each operator occurs in what onnxruntime makes of a model on this CPU."""
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # it warns that the graph is only good for this CPU
-        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
-        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        graph = onnx.load(options.optimized_model_filepath).graph
+        file = Path(folder) / "optimized.onnx"
+        make_session(content, optimized_file=file)
+        graph = onnx.load(file).graph
     return Counter(node.op_type for node in graph.node)
 
 
-def require_fused(content: bytes, what: str) -> None:
+def require_fused(content: bytes, name: str) -> None:
     """Raises ExportError where a convolution or dense layer is still computed in float.
 
     onnxruntime fuses a layer with the DequantizeLinear in front and the QuantizeLinear behind only
     where they stand as it expects them; elsewhere it computes in float32, slower than float32.
     """
-    left = {name: n for name, n in optimized_operators(content).items() if name in _IN_FLOAT}
+    operators = optimized_operators(content)
+    left = [f"{n} {operator}" for operator, n in operators.items() if operator in _FLOAT_LAYERS]
     if left:
-        found = ", ".join(f"{n} {name}" for name, n in left.items())
-        raise ExportError(f"{what}: onnxruntime still computes in float: {found}")
+        found = ", ".join(left)
+        raise ExportError(f"{name}: onnxruntime still computes in float: {found}")

@@ -1,4 +1,4 @@
-"""Exact rewrites of a Keras model that make LiteRT's graph quicker: same weights, same answers.
+"""Exact rewrites of a Keras model that make LiteRT's graph faster: same weights, same answers.
 
 Measured on the baseline in int8 (LiteRT 2.3, AMD Zen 5, one thread, one run): as it is 20.8 us,
 with its dead border cropped 18.8, with columns in pairs 19.7, with both 17.9.
@@ -28,7 +28,7 @@ def optimize_for_xnnpack(model: Any) -> Any:
     if layers is None:
         return model
     _, height, width, channels = model.input_shape
-    rows, columns = _needed(layers, (height, width))
+    rows, columns = _needed_size(layers, (height, width))
     image = x = keras.Input(model.input_shape[1:], name="image")
     if (rows, columns) != (height, width):
         x = keras.layers.Lambda(lambda t: t[:, :rows, :columns, :], name="live_part")(x)
@@ -54,17 +54,17 @@ def _chain(model: Any) -> list[Any] | None:
     return layers if layers and before is model.outputs[0] else None
 
 
-def _needed(layers: Sequence[Any], image: tuple[int, int]) -> tuple[int, int]:
+def _needed_size(layers: Sequence[Any], image: tuple[int, int]) -> tuple[int, int]:
     """How many of the image's rows and columns reach the output.
 
     From the last layer backwards: a pooling that does not divide its input leaves rows out, and
     what only they depend on need not be computed at all.
     """
-    require_extra: tuple[int, int] | None = None  # all, until some layer leaves something out
+    needed: tuple[int, int] | None = None  # all, until some layer leaves something out
     for layer in reversed(layers):
         spatial = len(layer.input_shape) == 4
         if not spatial or _reads_all(layer):
-            require_extra = None
+            needed = None
             continue
         if isinstance(layer, keras.layers.Conv2D):
             window = [
@@ -74,12 +74,12 @@ def _needed(layers: Sequence[Any], image: tuple[int, int]) -> tuple[int, int]:
             window = list(layer.pool_size)
         else:
             continue  # one value in, one value out
-        out = require_extra or layer.output_shape[1:3]
-        require_extra = (
+        out = needed or layer.output_shape[1:3]
+        needed = (
             (out[0] - 1) * layer.strides[0] + window[0],
             (out[1] - 1) * layer.strides[1] + window[1],
         )
-    return require_extra or image
+    return needed or image
 
 
 def _reads_all(layer: Any) -> bool:

@@ -41,8 +41,8 @@ def keras_to_onnx(model: Any) -> onnx.ModelProto:
     return readable_names(fold_input_scale(_translated(model), PIXEL_SCALE))
 
 
-def aware_to_onnx(model: Any) -> onnx.ModelProto:
-    """Translates a quantization-aware model to an int8 graph, with the ranges that it learned.
+def qat_to_onnx(model: Any) -> onnx.ModelProto:
+    """Translates a quantization-aware model to an int8 graph, with the ranges of its training.
 
     Args:
         model: from `export.quantization.qat.finished`, float32 (n, h, w, 3) in [0, 255] to logits.
@@ -61,7 +61,7 @@ def aware_to_onnx(model: Any) -> onnx.ModelProto:
 
 
 def _translated(model: Any) -> onnx.ModelProto:
-    """What tf2onnx makes of it, from `image` to `logits`, without the detours before a Dense."""
+    """What tf2onnx makes of it, from `image` to `logits`, with plain Dense layers."""
     shape = (None, *model.input_shape[1:])
     # A functional wrapper names the output; the layers keep their names and weights.
     named = keras.Model(model.input, model.output, name=model.name)

@@ -9,7 +9,7 @@ from export.passes import Graph, uint8_input
 def float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Stores and computes in float16, from uint8 pixels to float32 logits: half of float32's size.
 
-    A CPU whose onnxruntime has no float16 kernel (x86) casts and computes in float32: no quicker
+    A CPU whose onnxruntime has no float16 kernel (x86) casts and computes in float32: no faster
     than float32, and a little slower to load.
 
     Args:

@@ -15,20 +15,20 @@ from training.tf_keras_setup import keras, tf
 
 def float32(model: Any) -> bytes:
     """uint8 (n, h, w, 3) to float32 logits; the only added work is one cast."""
-    return _convert(tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model)))
+    return _convert(tf.lite.TFLiteConverter.from_keras_model(_from_uint8(model)))
 
 
 def float16(model: Any) -> bytes:
     """As `float32`, with weights stored in float16: a CPU turns them back when it loads them."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model))
+    converter = tf.lite.TFLiteConverter.from_keras_model(_from_uint8(model))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     return _convert(converter)
 
 
 def dynamic_w8(model: Any) -> bytes:
-    """As `float32`, with int8 weights; kernels quantize activations anew in every call."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model))
+    """As `float32`, with int8 weights; kernels quantize activations in every call."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(_from_uint8(model))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return _convert(converter)
 
@@ -54,7 +54,7 @@ def static_w8a8(model: Any, images: NDArray[np.uint8]) -> bytes:
 
 def static_w8a16(model: Any, images: NDArray[np.uint8]) -> bytes:
     """As `static_w8a8`, with int16 activations; bytes are cast and quantized in the graph."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(_from_bytes(model))
+    converter = tf.lite.TFLiteConverter.from_keras_model(_from_uint8(model))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _one_by_one(images, np.uint8)
     converter.target_spec.supported_ops = [
@@ -76,14 +76,14 @@ def qat_w8a8(quantized: Any) -> bytes:
     return _convert(converter)
 
 
-def _from_bytes(model: Any) -> Any:
+def _from_uint8(model: Any) -> Any:
     """The model with a cast in front, so that it takes uint8."""
     image = keras.Input(model.input_shape[1:], dtype=tf.uint8, name="image")
     return keras.Model(image, _over_pixels(model)(tf.cast(image, tf.float32)))
 
 
 def _over_pixels(model: Any) -> Any:
-    """A copy that takes pixel values, rewritten to be quick: the scale goes into the weights."""
+    """A copy that takes pixel values, rewritten for XNNPACK: the scale goes into the weights."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     first = next((layer for layer in copy.layers if layer.weights), None)

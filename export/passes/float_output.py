@@ -1,4 +1,4 @@
-"""The way out: float32 logits, as the last layer computes them."""
+"""The graph output: float32 logits, as the last layer computes them."""
 
 import onnx
 
@@ -22,7 +22,7 @@ def float_output(model: onnx.ModelProto) -> onnx.ModelProto:
     exact = quantize.input[0]
     shared = graph.only_consumer(quantize.output[0], "DequantizeLinear") is None
     if shared or exact in (*graph.inputs, *graph.outputs):
-        return graph.finished()  # someone else reads them under these names
+        return graph.finished()  # another node reads them under these names
     graph.replace([quantize, dequantize], [])
     graph.rename(exact, output)
     return graph.finished()

@@ -79,7 +79,7 @@ def fold_flatten(model: onnx.ModelProto) -> onnx.ModelProto:
         if weights is None or not flat or weights.shape[0] != channels * height * width:
             continue
         if graph.only_consumer(gemm.input[1], "Gemm") is None:
-            continue  # the same weights serve someone else too, who wants them as they are
+            continue  # another node reads the same weights, and needs their order
         rows = weights.reshape(height, width, channels, -1).transpose(2, 0, 1, 3)
         graph.set_constant(gemm.input[1], rows.reshape(weights.shape))
         direct = helper.make_node(

@@ -1,4 +1,4 @@
-"""Looking around in an ONNX graph, and the few edits that every pass needs."""
+"""Queries on an ONNX graph, and the few edits that every pass needs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ class ExportError(TinysightError):
 
 @dataclass
 class Graph:
-    """A copy of a model that a pass edits and hands back; the caller's model is left as it was."""
+    """A model that a pass edits and returns: a copy, so that the caller's model does not change."""
 
     model: onnx.ModelProto
 
@@ -129,13 +129,13 @@ class Graph:
         return self.model
 
     def _set_nodes(self, nodes: list[NodeProto]) -> None:
-        teacher_views = []
+        copies = []
         for node in nodes:
             copy = NodeProto()
             copy.CopyFrom(node)
-            teacher_views.append(copy)
+            copies.append(copy)
         del self.model.graph.node[:]
-        self.model.graph.node.extend(teacher_views)
+        self.model.graph.node.extend(copies)
 
 
 def attribute(node: NodeProto, name: str, default: object = None) -> object:

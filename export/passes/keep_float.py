@@ -1,7 +1,6 @@
 """Layers that stay in float32 amid integer ones, so that onnxruntime leaves them there, too."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import onnx
 from onnx import NodeProto, helper
@@ -53,9 +52,10 @@ def _hold(graph: Graph, layer: NodeProto) -> None:
     # A second ReLU right behind the first would be merged with it before it has done its work.
     merges = rectified and last.op_type != "Relu"
     held = f"{tensor}_held"
-    options: dict[str, Any] = {} if merges else {"alpha": 1.0}
-    barrier = helper.make_node(
-        "Relu" if merges else "LeakyRelu", [tensor], [held], name=f"{layer.name}_held", **options
-    )
+    name = f"{layer.name}_held"
+    if merges:
+        barrier = helper.make_node("Relu", [tensor], [held], name=name)
+    else:
+        barrier = helper.make_node("LeakyRelu", [tensor], [held], name=name, alpha=1.0)
     reader.input[0] = held
     graph.model.graph.node.insert(graph.nodes.index(reader), barrier)

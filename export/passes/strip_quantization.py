@@ -35,7 +35,7 @@ def strip_quantization(model: onnx.ModelProto) -> onnx.ModelProto:
             elif graph.producer(node.input[0]) is None or _of_pixels(graph, node.input[0]):
                 _scale_pixels(graph, node, float(scale), float(zero))
             else:
-                _short_cut(graph, node)
+                _bypass(graph, node)
     for node in graph.nodes:
         if node.op_type == "QuantizeLinear":
             _, zero = _grid(graph, node)
@@ -47,7 +47,7 @@ def strip_quantization(model: onnx.ModelProto) -> onnx.ModelProto:
                 )
                 graph.replace([node], [relu])
             else:
-                _short_cut(graph, node)
+                _bypass(graph, node)
     return graph.finished()
 
 
@@ -55,7 +55,7 @@ def _grid(graph: Graph, node: onnx.NodeProto) -> tuple[np.ndarray, np.ndarray]:
     scale = graph.constant(node.input[1])
     zero = graph.constant(node.input[2]) if len(node.input) > 2 else np.zeros((), np.uint8)
     if scale is None or zero is None:
-        raise ExportError(f"{node.name} quantizes by what is no constant")
+        raise ExportError(f"{node.name} has a scale or zero point that is no constant")
     return scale, zero
 
 
@@ -76,8 +76,8 @@ def _scale_pixels(graph: Graph, node: onnx.NodeProto, scale: float, zero: float)
     graph.replace([node], [cast])
 
 
-def _short_cut(graph: Graph, node: onnx.NodeProto) -> None:
-    """Takes a node out that gives what it gets."""
+def _bypass(graph: Graph, node: onnx.NodeProto) -> None:
+    """Removes a node that returns its input."""
     if node.output[0] in graph.outputs:
         identity = helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)
         graph.replace([node], [identity])

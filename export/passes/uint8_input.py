@@ -1,4 +1,4 @@
-"""The way in: uint8 pixels, as a device has them, instead of scaled floats."""
+"""The graph input: uint8 pixels, as a device has them, instead of scaled floats."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ def fold_input_scale(model: onnx.ModelProto, scale: float) -> onnx.ModelProto:
 
     Exact but for rounding: a convolution is linear, and its zero padding stays zero.
 
-    Raises ExportError where something else than convolutions reads the image.
+    Raises ExportError where anything but convolutions reads the image.
     """
     graph = Graph.copy_of(model)
     tensor = graph.inputs[0]
@@ -42,7 +42,7 @@ def uint8_input(model: onnx.ModelProto) -> onnx.ModelProto:
     image = graph.inputs[0]
     transpose = graph.only_consumer(image, "Transpose")
     if transpose is not None and transpose.output[0] in graph.outputs:
-        transpose = None  # whoever gets its result expects floats
+        transpose = None  # its reader expects floats
     pixels = image if transpose is None else transpose.output[0]
     graph.redirect(pixels, "pixels_float")
     cast = helper.make_node(

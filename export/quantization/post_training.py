@@ -88,7 +88,7 @@ def static_w8a8(
 ) -> onnx.ModelProto:
     """Quantizes a float32 graph over pixels to 8-bit weights and activations.
 
-    Weights are signed, per channel; activations unsigned, per tensor: what x86 runs quickest. The
+    Weights are signed, per channel; activations unsigned, per tensor: what x86 runs fastest. The
     uint8 pixels are taken as the quantized input that they are, and the logits leave as float32.
 
     The arguments are those of `find_ranges`.
@@ -104,7 +104,7 @@ def w8a8(
     Args:
         model: from `keras_to_onnx`.
         ranges: of its activations, from `find_ranges`.
-        in_float: names of the layers that stay in float32: see `quantizable`.
+        float_layers: names of the layers that stay in float32: see `quantizable`.
     """
     quantized = _static(model, ranges, QuantType.QUInt8, float_layers)
     reader = Graph(quantized).consumers(_pixels(quantized))[0]
@@ -117,10 +117,10 @@ def w8a8(
 
 
 def reduce_first_layer_range(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Lets a quantized graph give the same answers on x86 without VNNI, where sums have 16 bits.
+    """Gives the first layer 7-bit weights, so that 16-bit sums on x86 without VNNI do not saturate.
 
-    Pixels are bright: of all layers the first one's sums are the largest by far. Seven bits for
-    its weights are enough (`python -m export explain` tells of every layer).
+    Pixels are large: of all layers the first one's sums are the largest by far. Seven bits for
+    its weights are enough (`python -m export explain` reports every layer).
     """
     first = quantizable(model)[0]
     graph = Graph(model)

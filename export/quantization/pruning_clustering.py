@@ -10,20 +10,20 @@ from typing import Any
 from export.recipes import Finetuning
 from training.tf_keras_setup import keras
 
-_EVERY = 10
-"""Steps after which the smallest weights are looked for again."""
+_INTERVAL = 10
+"""Steps between two updates of the pruning mask."""
 
 
 def pruned(model: Any, settings: Finetuning) -> Any:
     """The model in a form whose training holds the smallest weights of each layer at zero.
 
-    From the first step on: a trained model gets over the loss of half its weights in a fraction of
-    an epoch, and a slow start would leave a short fine-tuning nothing to learn with.
+    From the first step on: a trained model recovers from the loss of half its weights in a fraction
+    of an epoch, and a gradual schedule would leave a short fine-tuning no time to.
     """
     import tensorflow_model_optimization as tfmot  # late: two seconds
 
     # Steps are counted from 1; beginning at 0 would prune in step 10 for the first time.
-    schedule = tfmot.sparsity.keras.ConstantSparsity(settings.sparsity, 1, frequency=_EVERY)
+    schedule = tfmot.sparsity.keras.ConstantSparsity(settings.sparsity, 1, frequency=_INTERVAL)
     return tfmot.sparsity.keras.prune_low_magnitude(_copy(model), schedule)
 
 

@@ -1,4 +1,4 @@
-"""Quantization-aware training: a Keras model that already computes as its int8 artifact will.
+"""Quantization-aware training: a Keras model that computes as its int8 artifact will.
 
 tensorflow-model-optimization rounds weights (int8, per channel; per tensor in dense layers) and
 activations (8 bits, per tensor) in every forward pass, and treats a batch normalization as part of
@@ -19,7 +19,7 @@ _BATCH = 128
 
 
 def quantization_aware(model: Any) -> Any:
-    """The quantization-aware form of a model, with its weights; its ranges are yet unknown.
+    """The quantization-aware form of a model, with its weights; its ranges are not set yet.
 
     Raises ExportError for a model that tensorflow-model-optimization cannot quantize.
     """
@@ -64,7 +64,7 @@ def seed_ranges(quantized: Any, model: Any, images: NDArray[np.uint8]) -> None:
             _set_range(layer.weights, what, min(low, 0.0), max(high, 0.0))
 
 
-def settle_weight_ranges(quantized: Any) -> None:
+def sync_weight_ranges(quantized: Any) -> None:
     """Makes the weights' ranges those of the weights, which the last step has moved once more."""
     for layer, kernel in _kernels(quantized):
         per_channel = isinstance(layer.layer, keras.layers.Conv2D)
@@ -84,7 +84,7 @@ def finished(quantized: Any) -> Any:
         raise ExportError("the model must begin with a convolution")
     variable = next(weight for weight in layer.weights if _role(weight) == "kernel")
     variable.assign(kernel * np.float32(PIXEL_SCALE))
-    settle_weight_ranges(quantized)
+    sync_weight_ranges(quantized)
     _set_input_range(quantized, 255.0)
     return quantized
 

@@ -1,12 +1,12 @@
-"""The cheapest artifact that loses no more accuracy than allowed, and what was given up for it.
+"""The cheapest artifact that loses no more accuracy than allowed.
 
-The walk goes from what a device computes quickest to what it computes as it was trained:
+The search goes from what a device computes fastest to the trained model as it is:
 
 1. 8 bits throughout, recipe by recipe;
-2. the most accurate of these with its most harmful layers left in float32, one more at a time;
+2. the most accurate of these with its most sensitive layers left in float32, one more at a time;
 3. 8-bit weights, 16-bit activations, half precision, float32.
 
-What loses too much on the validation images is passed by; the first that does not is chosen. For
+What loses too much on the validation images is rejected; the first that does not is chosen. For
 TFLite the second step is missing: its converter leaves single layers in float32 only in a graph
 whose input is float32 too.
 """
@@ -19,7 +19,8 @@ import numpy as np
 
 from export.converter import Candidate
 from export.recipes import Arithmetic, Format, Recipe
-from export.validation.parity import Parity
+from export.validation.parity import rejection_reason
+from tinysight.provenance import Parity
 
 CHEAPEST_FIRST: tuple[Arithmetic, ...] = (
     "static_w8a8",
@@ -39,46 +40,51 @@ Convert = Callable[[Recipe, Format, Sequence[str]], Candidate]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A candidate that the walk came by."""
+    """A candidate that was made and evaluated."""
 
     candidate: Candidate
     validation: Parity
+    """Against the trained model, on the validation images."""
     rejection_reason: str | None
-    """Why it was passed by; None for the chosen one."""
+    """None where it is accepted."""
 
 
-def search_within_drop(
-    recipes: Sequence[Recipe],
-    format_: Format,
-    max_drop: float,
-    *,
-    convert: Convert,
-    measure: Callable[[Candidate], Parity],
-    harm: Callable[[Recipe], Sequence[str]],
-    reference: Parity,
-) -> list[Trial]:
-    """Tries candidates until one holds the bound; that one comes last, without an objection.
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The accuracy that may be lost, and how candidates are made and measured."""
+
+    max_accuracy_drop: float
+    """As a fraction of the validation images."""
+    reference: Parity
+    """The trained model against itself on the validation images."""
+    convert: Convert
+    measure: Callable[[Candidate], Parity]
+    """Compares a candidate with the trained model on the validation images."""
+    rank_layers: Callable[[Recipe], Sequence[str]]
+    """The layers of a static_w8a8 recipe, the most sensitive first: `rank_layer_sensitivity`."""
+
+
+def search_within_drop(recipes: Sequence[Recipe], format_: Format, budget: Budget) -> list[Trial]:
+    """Evaluates candidates until one is within the budget: that one comes last, accepted.
 
     Args:
         recipes: to choose from, in any order.
-        max_drop: the accuracy that may be lost, as a fraction of the validation images.
-        measure: compares a candidate with the trained model on the validation images.
-        harm: the layers of a static_w8a8 recipe, the most harmful in int8 first: see
-            `rank_layer_sensitivity`.
-        reference: the trained model against itself on the validation images.
 
     Returns:
-        What was tried, in order; where nothing holds the bound, all have an objection.
+        All trials, in order; where nothing is within the budget, all are rejected.
     """
-    trial: list[Trial] = []
-    for recipe, float_layers in _steps(recipes, format_, trial, harm):
-        candidate = convert(recipe, format_, float_layers)
-        parity = measure(candidate)
-        tolerance = dataclasses.replace(recipe.tolerance, max_drop=max_drop)
-        trial.append(Trial(candidate, parity, tolerance.rejection_reason(parity, reference)))
-        if trial[-1].rejection_reason is None:
+    trials: list[Trial] = []
+    for recipe, float_layers in _steps(recipes, format_, trials, budget):
+        candidate = budget.convert(recipe, format_, float_layers)
+        parity = budget.measure(candidate)
+        tolerance = dataclasses.replace(
+            recipe.tolerance, max_accuracy_drop=budget.max_accuracy_drop
+        )
+        reason = rejection_reason(parity, budget.reference, tolerance)
+        trials.append(Trial(candidate, parity, reason))
+        if reason is None:
             break
-    return trial
+    return trials
 
 
 def rank_layer_sensitivity(
@@ -89,36 +95,34 @@ def rank_layer_sensitivity(
     error: Callable[[Candidate], float],
     count: Callable[[int, int], None],
 ) -> list[str]:
-    """The layers of an ONNX graph, those first whose return to float32 mends the most.
+    """The layers of an ONNX graph, those first whose return to float32 reduces the error most.
 
     One layer at a time, the rest in int8: what a layer does to the logits depends on what the
     others have done to its input.
 
     Args:
         error: of a candidate's logits, on training images.
+        count: told the layers done, and all.
     """
-    left = []
+    errors = []
     for done, layer in enumerate(layers):
         count(done, len(layers))
-        left.append(error(convert(recipe, "onnx", [layer])))
-    return [layers[i] for i in np.argsort(left, kind="stable")]
+        errors.append(error(convert(recipe, "onnx", [layer])))
+    return [layers[i] for i in np.argsort(errors, kind="stable")]
 
 
 def _steps(
-    recipes: Sequence[Recipe],
-    format_: Format,
-    trial: list[Trial],
-    harm: Callable[[Recipe], Sequence[str]],
+    recipes: Sequence[Recipe], format_: Format, trials: list[Trial], budget: Budget
 ) -> Iterator[tuple[Recipe, Sequence[str]]]:
-    """Recipe and layers in float32 of each step; `trial` grows meanwhile."""
+    """Recipe and layers in float32 of each step; `trials` grows meanwhile."""
     ordered = sorted(recipes, key=lambda recipe: CHEAPEST_FIRST.index(recipe.arithmetic))
     integer = [recipe for recipe in ordered if recipe.arithmetic in INTEGER]
     for recipe in integer:
         yield recipe, ()
-    static = [one for one in trial if one.candidate.recipe.arithmetic == "static_w8a8"]
+    static = [trial for trial in trials if trial.candidate.recipe.arithmetic == "static_w8a8"]
     if static and format_ == "onnx":
-        best = max(static, key=lambda one: one.validation.accuracy.value).candidate.recipe
-        layers = harm(best)
+        best = max(static, key=lambda trial: trial.validation.accuracy.value).candidate.recipe
+        layers = budget.rank_layers(best)
         for n in range(1, len(layers)):
             yield best, layers[:n]
     for recipe in ordered:

@@ -1,20 +1,20 @@
-"""`mixed_measured`: float32 or int8 for each layer, as whole graphs are quickest on this device.
+"""`mixed_measured`: float32 or int8 for each layer, whichever makes the graph fastest here.
 
-No sum of layers' times says which: a layer in float32 brings a conversion at each of its ends, and
+No sum of layer times tells which: a layer in float32 brings a conversion at each of its ends, and
 may take a pooling with it out of the layout that int8 runs in. So graphs are timed whole, all of a
-round in turns, against the best so far. A round tries every layer the other way round; its quickest
-is timed once more, since the quickest of many owes some of its lead to luck, and takes the lead
-only if it is quicker for certain and its accuracy on validation images holds.
+round interleaved, against the fastest so far. A round flips every layer; its fastest graph is timed
+once more, since the fastest of many owes some of its lead to chance, and becomes the new best only
+if it is significantly faster and its accuracy on the validation images holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.settings import TimingTrial
 from tinysight.benchmark.timing import time_interleaved
 from tinysight.preprocess import Pixels
 from tinysight.stats import PairedRatio, paired_ratio
@@ -29,30 +29,11 @@ Run = Callable[[Pixels], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One graph against the best so far."""
-
-    float_layers: tuple[str, ...]
-    median_us: float
-    ratio: PairedRatio
-    """Its latency over that of the best so far, in the same turns."""
-    verdict: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "float_layers": list(self.float_layers),
-            "median_us": round(self.median_us, 2),
-            "ratio": [round(v, 4) for v in (self.ratio.value, self.ratio.low, self.ratio.high)],
-            "verdict": self.verdict,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
-    """What a search chose, and all that it tried."""
+    """What a search chose, and all that it timed."""
 
     float_layers: tuple[str, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[TimingTrial, ...]
 
 
 def search(
@@ -63,18 +44,18 @@ def search(
     image: Pixels,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,  # noqa: ARG005
 ) -> Choice:
-    """Finds the layers to leave in float32, beginning with none.
+    """Finds the layers to leave in float32, starting from none.
 
     Args:
         layers: names, in the graph's order.
         open_graph: loads the graph with these layers in float32, for one thread.
-        objection: why that graph's accuracy is not good enough; None where it is.
-        image: uint8 (1, h, w, 3), what is timed.
+        rejection_reason: why that graph's accuracy is not good enough; None where it is.
+        image: uint8 (1, h, w, 3), what graphs are timed on.
         progress: told the round, the graphs loaded in it, and how many there will be.
     """
     best: tuple[str, ...] = ()
     runs: dict[tuple[str, ...], Run] = {best: open_graph(best)}
-    trials: list[Trial] = []
+    trials: list[TimingTrial] = []
     for number in range(1, ROUNDS + 1):
         rivals = _rivals(layers, best, {trial.float_layers for trial in trials})
         if not rivals:
@@ -96,32 +77,41 @@ def search(
             ),
             None,
         )
-        for rival in rivals:
-            median, ratio = ratios[rival]
-            trials.append(Trial(rival, median, ratio, _verdict(rival, winner, promising, ratio)))
+        trials += [
+            _trial(rival, *ratios[rival], _verdict(rival, winner, promising, ratios[rival][1]))
+            for rival in rivals
+        ]
         if winner is None:
             break
         best = winner
     return Choice(best, tuple(trials))
 
 
-def explain(settings: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """The trials of an artifact's settings, as rows: float32 layers, us, ratio, verdict."""
+def trial_rows(trials: Sequence[TimingTrial]) -> list[tuple[str, str, str, str]]:
+    """The trials as rows of text: layers in float32, microseconds, ratio, verdict."""
     return [
         (
-            ", ".join(trial["float_layers"]) or "none",
-            f"{trial['median_us']:.1f}",
-            "{:.3f} ({:.3f} to {:.3f})".format(*trial["ratio"]),
-            trial["verdict"],
+            ", ".join(trial.float_layers) or "none",
+            f"{trial.median_us:.1f}",
+            f"{trial.ratio.value:.3f} ({trial.ratio.low:.3f} to {trial.ratio.high:.3f})",
+            trial.verdict,
         )
-        for trial in settings["search"]
+        for trial in trials
     ]
+
+
+def _trial(
+    float_layers: tuple[str, ...], median_us: float, ratio: PairedRatio, verdict: str
+) -> TimingTrial:
+    """Rounded: what follows is noise, and would fill bundle.json."""
+    rounded = PairedRatio(*(round(value, 4) for value in (ratio.value, ratio.low, ratio.high)))
+    return TimingTrial(float_layers, round(median_us, 2), rounded, verdict)
 
 
 def _rivals(
     layers: Sequence[str], best: tuple[str, ...], seen: set[tuple[str, ...]]
 ) -> list[tuple[str, ...]]:
-    """The best with one layer the other way round; in the first round also all in float32."""
+    """The best with one layer flipped; in the first round also all layers in float32."""
     choices = [tuple(x for x in layers if (x in best) != (x == layer)) for layer in layers]
     if not best:
         choices.append(tuple(layers))
@@ -139,7 +129,7 @@ def _against(
     taken = time_interleaved(calls, CALLS, SECONDS)
     found = {}
     for i, rival in enumerate(rivals, start=1):
-        # A slow graph gets fewer calls; the turns that both had are compared.
+        # A slow graph gets fewer calls; the calls that both had are compared.
         n = min(len(taken[str(i)]), len(taken["0"]))
         ratio = paired_ratio(taken[str(i)][:n], taken["0"][:n])
         found[rival] = float(np.median(taken[str(i)])) / 1e3, ratio
@@ -153,7 +143,7 @@ def _verdict(
     ratio: PairedRatio,
 ) -> str:
     if rival == winner:
-        return "takes the lead"
+        return "new best"
     if rival in promising:
-        return "quicker, but not the quickest that keeps its lead and its accuracy"
+        return "faster, but not the fastest that stays so when timed again and keeps its accuracy"
     return "within noise" if ratio.within_noise else "slower"

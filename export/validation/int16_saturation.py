@@ -1,167 +1,44 @@
-"""Would the int8 arithmetic of another CPU give the same answers? Found from the weights alone.
+"""Would the int8 arithmetic of another CPU give the same answers?
 
 x86 with VNNI multiplies unsigned activations by signed weights exactly. Without it (AVX2, AVX-512
 before Cascade Lake), onnxruntime's kernels use VPMADDUBSW: it adds two neighbouring products
-into **16 bits, and saturates**. Two weights of one sign that are large together, under two bright
-activations, then give 32,767 instead of their sum, and answers drift without a notice. ARM's
-dot products sum in 32 bits, and so do XNNPACK's kernels, which LiteRT runs.
+into **16 bits, and saturates**. Two large weights of one sign, times two large activations, then
+give 32,767 instead of their sum, and logits change silently. ARM's dot products sum in 32 bits,
+and so do XNNPACK's kernels, which LiteRT runs.
 
-A pair of neighbours saturates where the largest sum that its activations allow is beyond 16 bits:
-
-    sum over both of  w * (q_max if w > 0 else q_min)   >  32767,   or the mirrored  < -32768
-
-with q between 0 and 255, onto which calibration maps the range of the layer's input. With 7-bit
-weights (`reduce_range`, |w| <= 64) no pair can: 2 * 64 * 255 = 32,640.
-
-Could is not does: the bound cries wolf at nearly every layer, since few activations are bright.
-`emulate_int16_saturation` tells them apart. Pixels are: it is the first layer that goes wrong.
+The worst case (`export.validation.pair_bounds`) exceeds 16 bits in nearly every layer, while few
+activations are that large: `emulate_int16_saturation` counts what really saturates. Pixels are
+large: it is the first layer.
 
 Source: the Intel 64 manual, PMADDUBSW; onnxruntime's documentation of quantization, "when to use
-reduce-range"; the kernels walk the sum with the input channels innermost.
+reduce-range"; the kernels sum with the input channels innermost.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from export.passes import Graph
 from export.passes.graph import attribute
 from export.passes.reduce_range import reduce_range
+from export.validation.pair_bounds import PairBound, pair_bounds, summed_rows
+from tinysight.engines.ort import make_session
+from tinysight.provenance import SaturationRecord
 
 _INT16 = np.iinfo(np.int16)
-_OFTEN = 1e-3
-"""The part of a layer's results from which on saturation is called its fault."""
+_TOLERATED = 1e-3
+"""The fraction of a layer's results that may saturate before it counts as a saturating layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saturation:
-    """One layer under 16-bit sums of pairs."""
-
-    layer: str
-    channels: int
-    """Output channels."""
-    saturating: int
-    """Of them, those with a pair that could saturate."""
-    worst: int
-    """The sum of largest magnitude that any pair could reach; 16 bits end at 32,767."""
-    activations: tuple[float, float]
-    """The real range that calibration gave the input, as its quantized form spans it."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.saturating <= self.channels:
-            raise ValueError(f"{self.saturating} of {self.channels} channels")
-
-    @property
-    def safe(self) -> bool:
-        return self.saturating == 0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "layer": self.layer,
-            "channels": self.channels,
-            "saturating": self.saturating,
-            "worst": self.worst,
-            "activations": list(self.activations),
-        }
-
-
-def saturations(model: onnx.ModelProto) -> list[Saturation]:
-    """Each layer of a graph that multiplies uint8 activations by int8 weights, in its order.
-
-    Depthwise convolutions are not among them: their kernels widen before they multiply. Nor are
-    layers whose weights are unsigned, or whose activations have 16 bits.
-    """
-    graph = Graph(model)
-    found = []
-    for node in graph.nodes:
-        if node.op_type not in ("Conv", "Gemm", "MatMul"):
-            continue
-        activations, weights = (graph.producer(name) for name in node.input[:2])
-        if activations is None or weights is None:
-            continue
-        if {activations.op_type, weights.op_type} != {"DequantizeLinear"}:
-            continue
-        stored = graph.constant(weights.input[0])
-        scale, zero = (graph.constant(name) for name in activations.input[1:3])
-        if stored is None or stored.dtype != np.int8 or scale is None or zero is None:
-            continue
-        rows = summed_rows(node, stored)
-        if zero.dtype != np.uint8 or rows is None:
-            continue
-        low, high = 0, 255
-        largest, smallest = pair_sums(rows, low, high)
-        saturating = (largest > _INT16.max) | (smallest < _INT16.min)
-        worst = max((int(largest.max()), int(smallest.min())), key=abs)
-        step, origin = float(scale), int(zero)
-        span = ((low - origin) * step, (high - origin) * step)
-        found.append(Saturation(node.name, len(rows), int(saturating.sum()), worst, span))
-    return found
-
-
-def summed_rows(node: onnx.NodeProto, weights: NDArray[np.int8]) -> NDArray[np.int8] | None:
-    """The weights that one output sums over, (output channels, n), in the kernels' order.
-
-    None for a depthwise convolution, whose kernels do not sum in pairs.
-    """
-    if node.op_type == "Conv":
-        group = attribute(node, "group", 1)
-        assert isinstance(group, int)
-        if group > 1 and weights.shape[1] == 1:
-            return None
-        # Output, input, height, width: the input channels go innermost, as pixels lie in memory.
-        return np.moveaxis(weights, 1, -1).reshape(len(weights), -1)
-    transposed = node.op_type == "Gemm" and bool(attribute(node, "transB", 0))
-    return weights if transposed else weights.T
-
-
-def pair_sums(
-    rows: NDArray[np.int8], low: int, high: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each output's largest and smallest sum of two neighbouring products, int64 (outputs,).
-
-    Args:
-        rows: int8 (outputs, n); an odd n has a last weight of its own.
-        low, high: between what the quantized activations lie.
-    """
-    wide = rows.astype(np.int64)
-    if wide.shape[1] % 2:
-        wide = np.pad(wide, ((0, 0), (0, 1)))
-    positive, negative = np.maximum(wide, 0), np.minimum(wide, 0)
-    largest = (positive * high + negative * low).reshape(len(wide), -1, 2).sum(axis=2)
-    smallest = (negative * high + positive * low).reshape(len(wide), -1, 2).sum(axis=2)
-    return largest.max(axis=1), smallest.min(axis=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Emulated:
-    """An artifact's answers with 16-bit sums of pairs against its exact ones, on some images."""
-
-    images: int
-    same_top1: int
-    max_relative: float
-    """The largest difference of a logit over the spread of the exact ones."""
-    changed: Mapping[str, float]
-    """By layer: the part of its results in which a pair saturated."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "images": self.images,
-            "same_top1": self.same_top1,
-            "max_relative": float(f"{self.max_relative:.4g}"),
-            "changed": {name: float(f"{share:.3g}") for name, share in self.changed.items()},
-        }
-
-
-def emulate_int16_saturation(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Emulated | None:
+def emulate_int16_saturation(
+    model: onnx.ModelProto, images: NDArray[np.uint8]
+) -> SaturationRecord | None:
     """What x86 without VNNI would answer, found on any CPU.
 
-    The graph runs as it is, but for a number that is added to each layer's results: what its
+    The graph runs as it is, except for a number that is added to each layer's results: what its
     saturating pairs lose. It follows from the bytes that reach the layer, and so layer by layer.
 
     Args:
@@ -171,16 +48,11 @@ def emulate_int16_saturation(model: onnx.ModelProto, images: NDArray[np.uint8]) 
     Returns:
         None where no layer could saturate.
     """
-    unsafe = [layer.layer for layer in saturations(model) if not layer.safe]
+    unsafe = [bound.layer for bound in pair_bounds(model) if not bound.safe]
     if not unsafe:
         return None
     graph, layers = _with_corrections(model, unsafe)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = make_session(graph.model.SerializeToString())
     feeds = {graph.inputs[0]: images}
     feeds.update({layer.correction: np.zeros(layer.unit.shape, np.float32) for layer in layers})
     exact = session.run(["logits"], feeds)[0]
@@ -188,53 +60,45 @@ def emulate_int16_saturation(model: onnx.ModelProto, images: NDArray[np.uint8]) 
     for layer in layers:
         given = session.run([layer.bytes_in], feeds)[0]
         lost = layer.lost(given)
-        changed[layer.name] = float((lost != 0).mean())
+        changed[layer.name] = float(f"{(lost != 0).mean():.3g}")
         feeds[layer.correction] = (lost * layer.unit).astype(np.float32)
     saturated = session.run(["logits"], feeds)[0]
-    return Emulated(
+    error = float(np.abs(saturated - exact).max() / max(float(np.ptp(exact)), 1e-12))
+    return SaturationRecord(
         images=len(images),
         same_top1=int((saturated.argmax(axis=1) == exact.argmax(axis=1)).sum()),
-        max_relative=float(np.abs(saturated - exact).max() / max(float(np.ptp(exact)), 1e-12)),
+        max_relative=float(f"{error:.4g}"),
         changed=changed,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Portability:
-    """What x86 without VNNI would make of an artifact, and what helps."""
+class SaturationReport:
+    """What x86 without VNNI would make of an artifact, and what 7-bit weights would change."""
 
-    layers: tuple[Saturation, ...]
+    layers: tuple[PairBound, ...]
     """All that multiply bytes."""
-    emulated: Emulated | None
+    emulated: SaturationRecord | None
     """None where no layer could saturate."""
     saturating_layers: tuple[str, ...]
     """The layers that saturate often enough to matter."""
-    repaired: Emulated | None
-    """With 7-bit weights in the culprits; None without any, or where nothing saturates then."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "layers": [layer.as_json() for layer in self.layers],
-            "emulated": self.emulated and self.emulated.as_json(),
-            "saturating_layers": list(self.saturating_layers),
-            "repaired": self.repaired and self.repaired.as_json(),
-        }
+    repaired: SaturationRecord | None
+    """With 7-bit weights in the saturating layers; None without any, or where nothing saturates
+    then."""
 
 
-def portability(model: onnx.ModelProto, images: NDArray[np.uint8]) -> Portability:
-    """Looks for pairs that could saturate, emulates them, and tries the repair.
+def report_int16_saturation(model: onnx.ModelProto, images: NDArray[np.uint8]) -> SaturationReport:
+    """Bounds the sums of pairs, emulates those that could saturate, and tries 7-bit weights.
 
     The arguments are those of `emulate_int16_saturation`.
     """
     emulated = emulate_int16_saturation(model, images)
     changed = emulated.changed if emulated else {}
-    saturating_layers = tuple(name for name, share in changed.items() if share > _OFTEN)
+    saturating = tuple(name for name, fraction in changed.items() if fraction > _TOLERATED)
     repaired = (
-        emulate_int16_saturation(reduce_range(model, saturating_layers), images)
-        if saturating_layers
-        else None
+        emulate_int16_saturation(reduce_range(model, saturating), images) if saturating else None
     )
-    return Portability(tuple(saturations(model)), emulated, saturating_layers, repaired)
+    return SaturationReport(tuple(pair_bounds(model)), emulated, saturating, repaired)
 
 
 @dataclass(frozen=True)
@@ -273,24 +137,24 @@ def lost_to_saturation(given: NDArray[np.uint8], rows: NDArray[np.int8]) -> NDAr
     """The sum of saturated pairs minus the sum of exact ones, int64 (n, outputs).
 
     Args:
-        given: uint8 (n, k), what is multiplied.
-        rows: int8 (outputs, k), by what.
+        given: uint8 (n, k), the activations.
+        rows: int8 (outputs, k), the weights.
     """
     odd = given.shape[1] % 2
     columns = np.ascontiguousarray(np.pad(given, ((0, 0), (0, odd))).T)
     weights = np.pad(rows, ((0, 0), (0, odd))).astype(np.int32)
     lost = np.zeros((len(given), len(weights)), np.int64)
     for first in range(0, len(columns), 2):
-        by = weights[:, first : first + 2]
+        pair = weights[:, first : first + 2]
         # Most pairs cannot: their weights or their bytes are too small, whatever the others are.
-        heavy = np.flatnonzero(np.abs(by).sum(axis=1) * 255 > _INT16.max)
+        heavy = np.flatnonzero(np.abs(pair).sum(axis=1) * 255 > _INT16.max)
         if not len(heavy):
             continue
         two = columns[first : first + 2]
-        bright = np.flatnonzero(two[0] > 255 - two[1])  # 128 * 255 is within 16 bits
-        if len(bright):
-            sums = two[:, bright].T.astype(np.int32) @ by[heavy].T
-            lost[np.ix_(bright, heavy)] += np.clip(sums, _INT16.min, _INT16.max) - sums
+        large = np.flatnonzero(two[0] > 255 - two[1])  # 128 * 255 is within 16 bits
+        if len(large):
+            sums = two[:, large].T.astype(np.int32) @ pair[heavy].T
+            lost[np.ix_(large, heavy)] += np.clip(sums, _INT16.min, _INT16.max) - sums
     return lost
 
 

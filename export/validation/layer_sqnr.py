@@ -1,7 +1,8 @@
-"""Where in the network an artifact's values leave those of float32, layer by layer."""
+"""Signal-to-quantization-noise ratio (SQNR) of an artifact's layers against float32."""
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,84 +14,70 @@ from onnx import NodeProto, helper
 
 from export.passes import ExportError, Graph
 from export.recipes import Format
+from tinysight.console import captured_native_stderr
+from tinysight.engines.ort import make_session
+from tinysight.provenance import LayerNoise
 
 BOUND_DB = 25.0
-"""A layer has left float32 when its error's power is more than 1/316 of its signal's (5.6 % of its
-root mean square). 8 bits leave 30 to 45 dB where their range fits the values."""
+"""Below it, a layer is said to leave float32: its error has more than 1/316 of its signal's power
+(5.6 % of its root mean square). 8 bits leave 30 to 45 dB where their range fits the values."""
 
-Values = Mapping[str, NDArray[np.floating]]
-"""A layer's name to what it gave, float (n, …), in the order of the network."""
+LayerOutputs = Mapping[str, NDArray[np.floating]]
+"""A layer's name to its output, float (n, …), in the order of the network."""
 
 _LAYERS = {"Conv", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "Add", "GlobalAveragePool"}
-# What belongs to the layer in front of it: its result is looked at behind these.
+# What belongs to the layer before it: the layer's output is read behind these.
 _COMES_WITH = {"Relu", "Clip", "LeakyRelu", "Cast", "QuantizeLinear", "Mul"}
 _DYNAMIC = re.compile(r"(_MatMul)?_quant$")  # what onnxruntime's dynamic quantizer appends
 _TFLITE_LAYERS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD"}
 _TFLITE_OPERATIONS = ("Conv2D", "DepthwiseConv2D", "depthwise", "MatMul", "add")
 
 
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """An artifact's layers against those of float32."""
-
-    images: int
-    layers: Mapping[str, float]
-    """Signal to noise in dB, by layer, in the order of the network; infinity where equal."""
-    bound: float = BOUND_DB
-
-    def __post_init__(self) -> None:
-        if self.images < 1 or not self.layers:
-            raise ValueError("a divergence needs images, and layers")
-
-    @property
-    def first(self) -> str | None:
-        """The first layer with more noise than the bound allows; None where none has."""
-        return next((name for name, db in self.layers.items() if not db >= self.bound), None)
-
-    def as_json(self) -> dict[str, Any]:
-        """`null` stands for a layer without any difference: JSON has no infinity."""
-        return {
-            "images": self.images,
-            "bound_db": self.bound,
-            "first": self.first,
-            "layers_db": {
-                name: round(db, 1) if math.isfinite(db) else None
-                for name, db in self.layers.items()
-            },
-        }
+def layer_outputs(content: bytes, format_: Format, images: NDArray[np.uint8]) -> LayerOutputs:
+    """The output of each layer of an artifact for some dozens of uint8 images (n, h, w, 3)."""
+    return (_onnx_outputs if format_ == "onnx" else _tflite_outputs)(content, images)
 
 
-def layer_values(content: bytes, format_: Format, images: NDArray[np.uint8]) -> Values:
-    """What each layer of an artifact gives for some dozens of uint8 images (n, h, w, 3)."""
-    return (_onnx_values if format_ == "onnx" else _tflite_values)(content, images)
-
-
-def divergence(wanted: Values, found: Values) -> Divergence | None:
-    """Compares what the layers of two artifacts gave for the same images.
+def compare_layers(
+    expected: LayerOutputs, actual: LayerOutputs, against: str, bound_db: float = BOUND_DB
+) -> LayerNoise | None:
+    """Compares the layer outputs of two artifacts for the same images.
 
     Args:
-        wanted: of the float32 artifact, from `layer_values`.
-        found: of another one, of the same network and format.
+        expected: of the float32 artifact, from `layer_outputs`.
+        actual: of another one, of the same network and format.
+        against: the name of the float32 artifact's recipe.
+        bound_db: below it, a layer is said to leave float32.
 
     Returns:
         None where they have no layer in common by name, so that there is nothing to compare.
     """
     layers = {
-        name: signal_to_noise(wanted[name], found[name])
-        for name in wanted
-        if name in found and wanted[name].shape == found[name].shape
+        name: sqnr_db(expected[name], actual[name])
+        for name in expected
+        if name in actual and expected[name].shape == actual[name].shape
     }
-    return Divergence(len(next(iter(wanted.values()))), layers) if layers else None
+    if not layers:
+        return None
+    return LayerNoise(
+        against=against,
+        images=len(next(iter(expected.values()))),
+        bound_db=bound_db,
+        first=next((name for name, db in layers.items() if not db >= bound_db), None),
+        layers_db={
+            name: round(db, 1) if math.isfinite(db) else None for name, db in layers.items()
+        },
+    )
 
 
-def signal_to_noise(wanted: NDArray[np.floating], found: NDArray[np.floating]) -> float:
-    """10 log10 of the power of `wanted` over that of its difference from `found`; dB.
+def sqnr_db(expected: NDArray[np.floating], actual: NDArray[np.floating]) -> float:
+    """10 log10 of the power of `expected` over that of its difference from `actual`; dB.
 
     Infinity where they are equal, minus infinity where the signal is zero and the other is not, or
-    where one of them is no number.
+    where one of them is NaN.
     """
-    exact = wanted.astype(np.float64)
-    noise = float(np.square(exact - found.astype(np.float64)).sum())
+    exact = expected.astype(np.float64)
+    noise = float(np.square(exact - actual.astype(np.float64)).sum())
     signal = float(np.square(exact).sum())
     if noise == 0:
         return math.inf
@@ -99,9 +86,7 @@ def signal_to_noise(wanted: NDArray[np.floating], found: NDArray[np.floating]) -
     return 10 * math.log10(signal / noise)
 
 
-def _onnx_values(content: bytes, images: NDArray[np.uint8]) -> Values:
-    import onnxruntime
-
+def _onnx_outputs(content: bytes, images: NDArray[np.uint8]) -> LayerOutputs:
     graph = Graph.copy_of(onnx.load_from_string(content))
     results = dict(_results(graph))
     inferred = onnx.shape_inference.infer_shapes(graph.model).graph
@@ -109,29 +94,24 @@ def _onnx_values(content: bytes, images: NDArray[np.uint8]) -> Values:
         value.name: value.type.tensor_type.elem_type
         for value in (*inferred.value_info, *inferred.output)
     }
-    wanted = list(dict.fromkeys(results.values()))
-    for tensor in wanted:
+    tensors = list(dict.fromkeys(results.values()))
+    for tensor in tensors:
         if tensor not in graph.outputs:
             value = helper.make_tensor_value_info(tensor, types[tensor], None)
             graph.model.graph.output.append(value)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    given = dict(zip(wanted, session.run(wanted, {graph.inputs[0]: images}), strict=True))
-    return {name: _in_float(graph, tensor, given[tensor]) for name, tensor in results.items()}
+    session = make_session(graph.model.SerializeToString())
+    values = dict(zip(tensors, session.run(tensors, {graph.inputs[0]: images}), strict=True))
+    return {name: _to_float(graph, tensor, values[tensor]) for name, tensor in results.items()}
 
 
-def _in_float(graph: Graph, tensor: str, values: NDArray[Any]) -> NDArray[np.floating]:
-    """A result as numbers: where a QuantizeLinear made it, by its scale and zero point."""
+def _to_float(graph: Graph, tensor: str, values: NDArray[Any]) -> NDArray[np.floating]:
+    """A result as floats: where a QuantizeLinear made it, by its scale and zero point."""
     made = graph.producer(tensor)
     if made is None or made.op_type != "QuantizeLinear":
         return values
     scale, zero_point = (graph.constant(name) for name in made.input[1:3])
     if scale is None or zero_point is None:
-        raise ExportError(f"{made.name} quantizes by what is no constant")
+        raise ExportError(f"{made.name} has a scale or zero point that is no constant")
     return np.asarray((values.astype(np.float32) - zero_point) * scale)
 
 
@@ -165,11 +145,20 @@ def _adds_constant(graph: Graph, node: NodeProto) -> bool:
     )
 
 
-def _tflite_values(content: bytes, images: NDArray[np.uint8]) -> Values:
-    """What each layer of a TFLite artifact gives, dequantized."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+@dataclass(frozen=True, slots=True)
+class _TfliteTensor:
+    """A tensor of a LiteRT interpreter."""
 
-    from tinysight.console import captured_native_stderr
+    index: int
+    name: str
+    scale: float
+    """0 where it is not quantized."""
+    zero_point: int
+
+
+def _tflite_outputs(content: bytes, images: NDArray[np.uint8]) -> LayerOutputs:
+    """The output of each layer of a TFLite artifact, dequantized."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     with captured_native_stderr():
         # The plain kernels: XNNPACK fuses layers to one node, and keeps nothing in between.
@@ -185,21 +174,46 @@ def _tflite_values(content: bytes, images: NDArray[np.uint8]) -> Values:
     for image in images:
         interpreter.set_tensor(entry["index"], image[None])
         interpreter.invoke()
-        for name, detail in results.items():
-            rows[name].append(_dequantized(interpreter.get_tensor(detail["index"]), detail))
+        for name, tensor in results.items():
+            rows[name].append(_dequantized(interpreter.get_tensor(tensor.index), tensor))
     return {name: np.concatenate(values) for name, values in rows.items()}
 
 
-def _tflite_results(interpreter: Any) -> dict[str, dict[str, Any]]:
-    """Every layer's name, and the details of the tensor in which its result stands."""
-    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+def _tflite_results(interpreter: Any) -> dict[str, _TfliteTensor]:
+    """Every layer's name, and the tensor that holds its result."""
+    tensors = {
+        detail["index"]: _TfliteTensor(detail["index"], detail["name"], *detail["quantization"])
+        for detail in interpreter.get_tensor_details()
+    }
     results = {}
-    # No public call lists the operations; LiteRT's own analysis tools use this one.
-    for operation in interpreter._get_ops_details():
-        if operation["op_name"] in _TFLITE_LAYERS:
-            detail = details[operation["outputs"][0]]
-            results[tflite_layer(detail["name"])] = detail
+    for operator, output in _operations(interpreter):
+        if operator in _TFLITE_LAYERS:
+            results[tflite_layer(tensors[output].name)] = tensors[output]
     return results
+
+
+def _operations(interpreter: Any) -> list[tuple[str, int]]:
+    """Operator and first output tensor of each operation that an interpreter runs, in order.
+
+    No public call lists the operations; LiteRT's own analysis tools use this one.
+    """
+    return [
+        (operation["op_name"], operation["outputs"][0])
+        for operation in interpreter._get_ops_details()
+    ]
+
+
+def tflite_operators(content: bytes) -> Counter[str]:
+    """How often each operator occurs in what LiteRT makes of a model on this CPU.
+
+    `DELEGATE` stands for all that XNNPACK runs in one piece.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with captured_native_stderr():
+        interpreter = Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+    return Counter(operator for operator, _ in _operations(interpreter))
 
 
 def tflite_layer(tensor: str) -> str:
@@ -216,10 +230,9 @@ def tflite_layer(tensor: str) -> str:
     return paths[0][-2].removeprefix("quant_") if len(paths[0]) > 1 else "logits"
 
 
-def _dequantized(values: NDArray[Any], detail: Mapping[str, Any]) -> NDArray[np.floating]:
-    scale, zero_point = detail["quantization"]
+def _dequantized(values: NDArray[Any], tensor: _TfliteTensor) -> NDArray[np.floating]:
     if values.dtype.kind == "f":
         return values.astype(np.float32)
-    if not scale:
-        raise ExportError(f"{detail['name']} holds {values.dtype} without a scale")
-    return np.asarray((values.astype(np.float32) - zero_point) * np.float32(scale))
+    if not tensor.scale:
+        raise ExportError(f"{tensor.name} holds {values.dtype} without a scale")
+    return np.asarray((values.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale))

@@ -1,109 +1,82 @@
-"""How far an artifact's answers are from the trained model's, on the same real images."""
+"""How far an artifact's logits are from the trained model's, and whether that is near enough.
 
-from dataclasses import dataclass
-from typing import Any
+The records are the runtime's (`tinysight.provenance`): here they are computed.
+"""
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.recipes import Tolerance
+from tinysight.provenance import Margins, Parity
 from tinysight.stats import Accuracy, McNemar
 
 
-@dataclass(frozen=True, slots=True)
-class Margins:
-    """How surely the trained model's answers survive: its first class against the next best."""
+def measure_parity(
+    logits: NDArray[np.float32], trained: NDArray[np.float32], targets: NDArray[np.int64]
+) -> Parity:
+    """Compares an artifact with the trained model on the same images.
 
-    mean: float
-    """Of the trained model: its first class's logit minus the second's, on average."""
-    mean_shrink: float
-    """By how much the artifact's lead of that same class is smaller; negative where it grew."""
-    max_shrink: float
-    flippable: int
-    """Images on which the trained model's margin was smaller than the largest change of a logit on
-    any image: those that the artifact might have turned."""
+    Args:
+        logits: of the artifact, (n, classes).
+        trained: of the trained model, (n, classes).
+        targets: the true classes, (n,).
+    """
+    actual, expected = logits.astype(np.float64), trained.astype(np.float64)
+    difference = np.abs(actual - expected)
+    answers, first = logits.argmax(axis=1), trained.argmax(axis=1)
+    correct = answers == targets
+    return Parity(
+        images=len(targets),
+        max_difference=_rounded(difference.max()),
+        mean_difference=_rounded(difference.mean()),
+        max_relative=_rounded(difference.max() / max(float(np.ptp(trained)), 1e-12)),
+        same_top1=int((answers == first).sum()),
+        accuracy=Accuracy(int(correct.sum()), len(targets)),
+        margins=measure_margins(actual, expected),
+        mcnemar=McNemar.of(first == targets, correct),
+    )
 
-    @classmethod
-    def of(cls, logits: NDArray[np.float64], trained: NDArray[np.float64]) -> "Margins":
-        first = trained.argmax(axis=1)
-        margin = _lead(trained, first)
-        shrink = margin - _lead(logits, first)
-        return cls(
-            mean=float(margin.mean()),
-            mean_shrink=float(shrink.mean()),
-            max_shrink=float(shrink.max()),
-            flippable=int((margin < np.abs(logits - trained).max()).sum()),
+
+def measure_margins(logits: NDArray[np.float64], trained: NDArray[np.float64]) -> Margins:
+    """What is left of the trained model's margins; the arguments are those of `measure_parity`."""
+    first = trained.argmax(axis=1)
+    margin = _margin(trained, first)
+    shrink = margin - _margin(logits, first)
+    return Margins(
+        mean=_rounded(margin.mean()),
+        mean_shrink=_rounded(shrink.mean()),
+        max_shrink=_rounded(shrink.max()),
+        flippable=int((margin < np.abs(logits - trained).max()).sum()),
+    )
+
+
+def rejection_reason(parity: Parity, reference: Parity, tolerance: Tolerance) -> str | None:
+    """Why an artifact is not near enough to the trained model; None where it is.
+
+    Args:
+        parity: of the artifact on the validation images.
+        reference: of the trained model against itself on the same images.
+    """
+    limit = math.inf if tolerance.max_relative is None else tolerance.max_relative
+    if not parity.max_relative <= limit:  # so that NaN is rejected, too
+        return (
+            f"its logits differ by up to {parity.max_relative:.2g} of their spread, "
+            f"allowed are {limit:.2g}"
         )
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "mean": _rounded(self.mean),
-            "mean_shrink": _rounded(self.mean_shrink),
-            "max_shrink": _rounded(self.max_shrink),
-            "thin": self.flippable,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """One set of logits against the trained model's."""
-
-    images: int
-    max_difference: float
-    """Largest absolute difference of a logit."""
-    mean_difference: float
-    max_relative: float
-    """The largest difference over the spread (largest minus smallest) of the trained logits."""
-    same_top1: int
-    """Images on which both name the same class first."""
-    accuracy: Accuracy
-    margins: Margins
-    paired: McNemar
-    """Who of the two is right: the trained model first, the artifact second."""
-
-    @classmethod
-    def of(
-        cls, logits: NDArray[np.float32], trained: NDArray[np.float32], targets: NDArray[np.int64]
-    ) -> "Parity":
-        """Compares logits (n, classes) with the trained model's; `targets` (n,) are the truth."""
-        exact, wanted = logits.astype(np.float64), trained.astype(np.float64)
-        difference = np.abs(exact - wanted)
-        answers, first = logits.argmax(axis=1), trained.argmax(axis=1)
-        right = answers == targets
-        return cls(
-            images=len(targets),
-            max_difference=float(difference.max()),
-            mean_difference=float(difference.mean()),
-            max_relative=float(difference.max() / max(float(np.ptp(trained)), 1e-12)),
-            same_top1=int((answers == first).sum()),
-            accuracy=Accuracy(int(right.sum()), len(targets)),
-            margins=Margins.of(exact, wanted),
-            paired=McNemar.of(first == targets, right),
+    # In images first: a difference of rounded fractions would miss a bound that is just met.
+    lost = reference.accuracy.correct - parity.accuracy.correct
+    drop = lost / reference.accuracy.n
+    if drop > tolerance.max_accuracy_drop:
+        return (
+            f"it loses {drop:.2%} of validation accuracy, "
+            f"allowed are {tolerance.max_accuracy_drop:.2%}"
         )
-
-    @property
-    def top1_agreement(self) -> float:
-        return self.same_top1 / self.images
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "images": self.images,
-            "max_difference": _rounded(self.max_difference),
-            "mean_difference": _rounded(self.mean_difference),
-            "max_relative": _rounded(self.max_relative),
-            "same_top1": self.same_top1,
-            "top1_agreement": self.top1_agreement,
-            "accuracy": self.accuracy.value,
-            "margin": self.margins.as_json(),
-            "mcnemar": {
-                "only_trained": self.paired.only_first,
-                "only_artifact": self.paired.only_second,
-                "difference": self.paired.difference,
-                "p": _rounded(self.paired.p),
-            },
-        }
+    return None
 
 
-def _lead(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+def _margin(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
     """How far the logit of each image's class is above the largest other; (n,)."""
     rows = np.arange(len(logits))
     others = logits.copy()
@@ -112,5 +85,5 @@ def _lead(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np
 
 
 def _rounded(value: float) -> float:
-    """Four digits: what follows says nothing, and would fill bundle.json."""
+    """To four digits: what follows says nothing, and would fill bundle.json."""
     return float(f"{value:.4g}")

@@ -1,23 +1,36 @@
 """Shared by the export tests."""
 
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
+
+from training.data import Dataset
+from training.run_folder import Run
 
 
 @pytest.fixture(scope="session")
-def images():
-    """Real handwritten digits, uint8 (64, 32, 32, 3)."""
+def dataset() -> Dataset:
+    """Real handwritten digits."""
     pytest.importorskip("sklearn")
     from training.data import load_dataset
 
-    return np.array(load_dataset("digits").images[:64])
+    return load_dataset("digits")
 
 
 @pytest.fixture(scope="session")
-def baseline():
+def images(dataset: Dataset) -> NDArray[np.uint8]:
+    """Some of them, uint8 (64, 32, 32, 3)."""
+    return np.array(dataset.images[:64])
+
+
+@pytest.fixture(scope="session")
+def baseline() -> Any:
     """The baseline with random weights and, unlike a new one, biases."""
     pytest.importorskip("tensorflow")
-    from training.models.registry import baseline
+    from training.models.baseline import baseline
     from training.tf_keras_setup import keras
 
     keras.utils.set_random_seed(0)
@@ -30,7 +43,7 @@ def baseline():
 
 
 @pytest.fixture(scope="session")
-def graph(baseline):
+def graph(baseline: Any) -> onnx.ModelProto:
     """Its clean float32 graph over pixels."""
     pytest.importorskip("tf2onnx")
     from export.formats.onnx import keras_to_onnx
@@ -39,7 +52,7 @@ def graph(baseline):
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A short real training on digits."""
     pytest.importorskip("tensorflow")
     from training.cli import main
@@ -48,10 +61,3 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "digits"
     assert main(["run", "baseline", "--out", str(out), "--epochs", "3"]) == 0
     return load_run(out)
-
-
-@pytest.fixture(scope="session")
-def dataset():
-    from training.data import load_dataset
-
-    return load_dataset("digits")

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from export.cli import parser
+from export.commands.build import bundle_name
+from export.recipes import RECIPES
+from tinysight.errors import TinysightError
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("tensorflow", "tf_keras", "onnx", "tf2onnx", "onnxruntime", "sklearn", "ai_edge_litert")
 
 
-def export(*words, without=()):
+def export(*words: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Runs `python -m export`, as if the packages `without` were not installed."""
     script = (
         "import runpy, sys\n"
@@ -23,44 +28,47 @@ def export(*words, without=()):
     )
 
 
-def test_help_needs_no_heavy_package():
-    done = export("--help", without=HEAVY)
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--help",), ("build", "explain")),
+        (("build", "--help"), ("--overwrite", "--max-accuracy-drop", "static_w8a8")),
+        (("explain", "--help"), ("--json", "--runs")),
+    ],
+)
+def test_help_needs_no_heavy_package(words: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    done = export(*words, without=HEAVY)
     assert done.returncode == 0, done.stderr
-    assert "static_w8a8" in done.stdout
-    assert "--overwrite" in done.stdout
+    for word in expected:
+        assert word in done.stdout
     assert done.stderr == ""
 
 
-def test_help_names_every_recipe():
-    from export.recipes import RECIPES
-
-    lines = export("--help", without=HEAVY).stdout.splitlines()
+def test_help_names_every_recipe() -> None:
+    lines = export("build", "--help", without=HEAVY).stdout.splitlines()
     for name, recipe in RECIPES.items():
         words = f"{name} *" if recipe.finetuning else name
         assert any(line.split() == [*words.split(), *recipe.summary.split()] for line in lines)
 
 
-def test_all_names_every_recipe():
-    from export.cli import parser
-    from export.recipes import RECIPES
-
-    args = parser().parse_args(["run", "--out", "b", "--recipes", "all"])
+def test_all_names_every_recipe() -> None:
+    args = parser().parse_args(["build", "run", "--out", "b", "--recipes", "all"])
     assert args.recipes == tuple(RECIPES)
 
 
 @pytest.mark.parametrize("epochs", ["0", "-1", "nan", "inf"])
-def test_fine_tuning_epochs_without_sense_are_a_usage_error(epochs, capsys):
-    from export.cli import parser
-
+def test_fine_tuning_epochs_without_sense_are_a_usage_error(
+    epochs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        parser().parse_args(["run", "--out", "b", "--finetune-epochs", epochs])
+        parser().parse_args(["build", "run", "--out", "b", "--finetune-epochs", epochs])
     assert caught.value.code == 2
     assert "must be above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "tf2onnx", "ai_edge_litert"])
-def test_a_missing_extra_is_one_line_that_says_what_to_do(package, tmp_path):
-    done = export("run", "--out", str(tmp_path / "b"), without=(package,))
+def test_a_missing_extra_is_one_line_that_says_what_to_do(package: str, tmp_path: Path) -> None:
+    done = export("build", "run", "--out", str(tmp_path / "b"), without=(package,))
     assert done.returncode == 1
     assert package in done.stderr
     assert "pip install -e '.[export]'" in done.stderr
@@ -68,17 +76,29 @@ def test_a_missing_extra_is_one_line_that_says_what_to_do(package, tmp_path):
     assert done.stdout == ""
 
 
-def test_an_unknown_recipe_reaches_the_shell_as_a_usage_error(tmp_path):
-    done = export("run", "--out", str(tmp_path / "b"), "--recipes", "float32,int4", without=HEAVY)
+def test_an_unknown_recipe_reaches_the_shell_as_a_usage_error(tmp_path: Path) -> None:
+    done = export(
+        "build", "run", "--out", str(tmp_path / "b"), "--recipes", "float32,int4", without=HEAVY
+    )
     assert done.returncode == 2
     assert "unknown: int4; known are float32, float16, dynamic_w8, static_w8a8" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_that_is_no_run_is_one_line(tmp_path):
+@pytest.mark.parametrize("words", [[], ["buidl"], ["explain", "--runs", "0"]])
+def test_a_wrong_command_is_a_usage_error(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(words)
+    assert caught.value.code == 2
+    assert "usage: python -m export" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     pytest.importorskip("tf2onnx")
-    done = export(str(tmp_path), "--out", str(tmp_path / "b"))
+    done = export("build", str(tmp_path), "--out", str(tmp_path / "b"))
     assert done.returncode == 1
     assert "not a run folder" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -86,17 +106,12 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "slug"), [("CIFAR 10 (v2)", "cifar_10__v2"), ("a.b-c_d", "a.b-c_d"), ("Über", "ber")]
+    ("text", "name"), [("CIFAR 10 (v2)", "cifar_10__v2"), ("a.b-c_d", "a.b-c_d"), ("Über", "ber")]
 )
-def test_a_bundles_name_is_made_of_plain_letters(given, slug):
-    from export.cli import _slug
-
-    assert _slug(given) == slug
+def test_a_bundles_name_is_made_of_plain_letters(text: str, name: str) -> None:
+    assert bundle_name(text) == name
 
 
-def test_a_name_without_letters_is_refused():
-    from export.cli import _slug
-    from tinysight.errors import TinysightError
-
+def test_a_name_without_letters_is_refused() -> None:
     with pytest.raises(TinysightError, match="letters and digits"):
-        _slug("...")
+        bundle_name("...")

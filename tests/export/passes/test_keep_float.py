@@ -5,35 +5,33 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnxruntime.quantization.calibrate import TensorsData
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-import onnxruntime
-
 from export.formats.fusion_check import optimized_operators
 from export.passes import keep_float
 from export.quantization.post_training import find_ranges, quantizable, w8a8
+from tinysight.engines.ort import make_session
 
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
 
 
 @pytest.fixture(scope="module")
-def ranges(graph, images):
+def ranges(graph: onnx.ModelProto, images: NDArray[np.uint8]) -> TensorsData:
     return find_ranges(graph, images)
 
 
-def answers(model, images):
+def answers(model: onnx.ModelProto, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Without onnxruntime's own rewriting: what the graph says, not what becomes of it."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, {"image": images})[0]
+    session = make_session(model.SerializeToString(), optimize=False)
+    (logits,) = session.run(None, {"image": images})
+    return np.asarray(logits)
 
 
-def without_barriers(model):
+def without_barriers(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with every barrier taken out again."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -48,14 +46,18 @@ def without_barriers(model):
 
 @settings(max_examples=12)
 @given(float_layers=st.sets(st.sampled_from(LAYERS), min_size=1).map(sorted))
-def test_barriers_change_no_answer(graph, ranges, images, float_layers):
+def test_barriers_change_no_answer(
+    graph: onnx.ModelProto, ranges: TensorsData, images: NDArray[np.uint8], float_layers: list[str]
+) -> None:
     held = w8a8(graph, ranges, float_layers=float_layers)
     np.testing.assert_array_equal(answers(held, images), answers(without_barriers(held), images))
     assert keep_float(held, ["no such layer"]) == held
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
+def test_the_layer_runs_in_float_and_the_others_do_not(
+    graph: onnx.ModelProto, ranges: TensorsData, layer: str
+) -> None:
     assert quantizable(graph) == list(LAYERS)
     found = optimized_operators(w8a8(graph, ranges, float_layers=[layer]).SerializeToString())
     floats = sum(found[name] for name in ("Conv", "FusedConv", "Gemm", "FusedGemm"))
@@ -63,7 +65,9 @@ def test_the_layer_runs_in_float_and_the_others_do_not(graph, ranges, layer):
     assert found["QLinearConv"] + found["QGemm"] == 4
 
 
-def test_what_is_pooled_is_quantized_afterwards(graph, ranges):
+def test_what_is_pooled_is_quantized_afterwards(
+    graph: onnx.ModelProto, ranges: TensorsData
+) -> None:
     """Else the quantization runs on four times the values; seen: half as slow again as int8."""
     model = w8a8(graph, ranges, float_layers=["conv1"])
     optimized = list(optimized_operators(model.SerializeToString()))

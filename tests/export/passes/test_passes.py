@@ -1,15 +1,15 @@
 """Each pass gives a graph that answers as before, and has done what it is for."""
 
 import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
-
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from export.passes import (
@@ -23,41 +23,50 @@ from export.passes import (
     reshape_to_flatten,
     uint8_input,
 )
+from tinysight.engines.ort import make_session
 
 few = settings(max_examples=25, deadline=None)
 sizes = st.integers(1, 5)
 seeds = st.integers(0, 2**32 - 1)
 
+Shapes = Mapping[str, Sequence[Any]]
+"""Of tensors, by name; a text is a free dimension."""
+Constants = Mapping[str, Any]
 
-def make(nodes, inputs, outputs, constants=(), opset=18):
+
+def make(
+    nodes: list[onnx.NodeProto],
+    inputs: Shapes,
+    outputs: Shapes,
+    constants: Constants | None = None,
+) -> onnx.ModelProto:
     """A model from nodes, named shapes, and named arrays."""
     graph = helper.make_graph(
         nodes,
         "test",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), n) for n, v in dict(constants).items()],
+        [numpy_helper.from_array(np.asarray(v), n) for n, v in (constants or {}).items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def answer(model, **feeds):
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, feeds)
+def answer(model: onnx.ModelProto, **feeds: NDArray[Any]) -> list[NDArray[np.float32]]:
+    """All outputs, without onnxruntime's own rewriting."""
+    session = make_session(model.SerializeToString(), optimize=False)
+    outputs: list[NDArray[np.float32]] = session.run(None, feeds)
+    return outputs
 
 
-def kinds(model):
+def kinds(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
-def applied(model_pass, model):
+def applied(
+    model_pass: Callable[[onnx.ModelProto], onnx.ModelProto], model: onnx.ModelProto
+) -> onnx.ModelProto:
     """The pass's result, after making sure that it left its argument alone."""
     before = model.SerializeToString(deterministic=True)
     result = model_pass(model)
@@ -65,13 +74,13 @@ def applied(model_pass, model):
     return result
 
 
-def floats(draw, *shape):
+def floats(draw: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     return draw.normal(size=shape).astype(np.float32)
 
 
 @few
 @given(seeds, sizes, sizes, sizes, st.sampled_from(["no bias", "bias", "bias first"]))
-def test_matmul_to_gemm(seed, batch, rows, columns, bias):
+def test_matmul_to_gemm(seed: int, batch: int, rows: int, columns: int, bias: str) -> None:
     draw = np.random.default_rng(seed)
     constants = {"w": floats(draw, rows, columns), "b": floats(draw, columns)}
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y" if bias == "no bias" else "m"])]
@@ -84,7 +93,7 @@ def test_matmul_to_gemm(seed, batch, rows, columns, bias):
     np.testing.assert_allclose(answer(result, x=x)[0], answer(model, x=x)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_matmul_to_gemm_leaves_other_products_alone():
+def test_matmul_to_gemm_leaves_other_products_alone() -> None:
     two = make(
         [helper.make_node("MatMul", ["x", "z"], ["y"])],
         {"x": [2, 3], "z": [3, 4]},
@@ -100,7 +109,7 @@ def test_matmul_to_gemm_leaves_other_products_alone():
         assert kinds(applied(matmul_to_gemm, model)) == ["MatMul"]
 
 
-def test_matmul_to_gemm_keeps_a_product_that_is_also_returned():
+def test_matmul_to_gemm_keeps_a_product_that_is_also_returned() -> None:
     model = make(
         [
             helper.make_node("MatMul", ["x", "w"], ["m"]),
@@ -116,7 +125,7 @@ def test_matmul_to_gemm_keeps_a_product_that_is_also_returned():
         np.testing.assert_allclose(ours, theirs)
 
 
-def dynamic_shape(features):
+def dynamic_shape(features: int) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:
     """The chain that some versions of tf2onnx leave before a Reshape with a free batch."""
     nodes = [
         helper.make_node("Shape", ["t"], ["s"]),
@@ -133,7 +142,9 @@ def dynamic_shape(features):
 
 @few
 @given(seeds, sizes, sizes, sizes, sizes, st.sampled_from(["constant", "zero", "dynamic"]))
-def test_flatten_before_a_dense_layer(seed, batch, channels, height, width, shape):
+def test_flatten_before_a_dense_layer(
+    seed: int, batch: int, channels: int, height: int, width: int, shape: str
+) -> None:
     draw = np.random.default_rng(seed)
     features = channels * height * width
     nodes, constants = dynamic_shape(features) if shape == "dynamic" else ([], {})
@@ -152,12 +163,12 @@ def test_flatten_before_a_dense_layer(seed, batch, channels, height, width, shap
     result = applied(fold_flatten, flattened)
     assert kinds(result) == ["Flatten", "Gemm"]
     x = floats(draw, batch, channels, height, width)
-    wanted = answer(model, x=x)[0]
-    np.testing.assert_array_equal(answer(flattened, x=x)[0], wanted)
-    np.testing.assert_allclose(answer(result, x=x)[0], wanted, rtol=1e-4, atol=1e-5)
+    expected = answer(model, x=x)[0]
+    np.testing.assert_array_equal(answer(flattened, x=x)[0], expected)
+    np.testing.assert_allclose(answer(result, x=x)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_reshape_that_mixes_the_batch_is_left_alone():
+def test_reshape_that_mixes_the_batch_is_left_alone() -> None:
     model = make(
         [helper.make_node("Reshape", ["x", "shape"], ["y"])],
         {"x": ["n", 4, 6]},
@@ -168,15 +179,15 @@ def test_reshape_that_mixes_the_batch_is_left_alone():
 
 
 @pytest.mark.parametrize("hindrance", ["other perm", "shared weights", "returned"])
-def test_fold_flatten_leaves_alone_what_it_would_break(hindrance):
+def test_fold_flatten_leaves_alone_what_it_would_break(hindrance: str) -> None:
     perm = [0, 3, 1, 2] if hindrance == "other perm" else [0, 2, 3, 1]
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=perm),
         helper.make_node("Flatten", ["t"], ["f"], axis=1),
         helper.make_node("Gemm", ["f", "w"], ["y"]),
     ]
-    outputs = {"y": ["n", 2]}
-    inputs = {"x": ["n", 2, 3, 4]}
+    outputs: dict[str, list[Any]] = {"y": ["n", 2]}
+    inputs: dict[str, list[Any]] = {"x": ["n", 2, 3, 4]}
     if hindrance == "shared weights":
         nodes.append(helper.make_node("Gemm", ["z", "w"], ["y2"]))
         inputs["z"], outputs["y2"] = ["n", 24], ["n", 2]
@@ -191,7 +202,15 @@ def test_fold_flatten_leaves_alone_what_it_would_break(hindrance):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def stem(draw, side, filters, *, transpose=True, bias=True, padding=1):
+def stem(
+    draw: np.random.Generator,
+    side: int,
+    filters: int,
+    *,
+    transpose: bool = True,
+    bias: bool = True,
+    padding: int = 1,
+) -> onnx.ModelProto:
     """image, Transpose, Conv, Relu with random weights."""
     constants = {"w": floats(draw, filters, 3, 3, 3), "b": floats(draw, filters)}
     nodes = [
@@ -212,7 +231,9 @@ def stem(draw, side, filters, *, transpose=True, bias=True, padding=1):
 
 @few
 @given(seeds, st.integers(3, 7), sizes, st.booleans(), st.booleans(), st.integers(0, 2))
-def test_scale_and_uint8_input(seed, side, filters, transpose, bias, padding):
+def test_scale_and_uint8_input(
+    seed: int, side: int, filters: int, transpose: bool, bias: bool, padding: int
+) -> None:
     draw = np.random.default_rng(seed)
     model = stem(draw, side, filters, transpose=transpose, bias=bias, padding=padding)
     scaled = applied(lambda m: fold_input_scale(m, 1 / 255), model)
@@ -222,13 +243,13 @@ def test_scale_and_uint8_input(seed, side, filters, transpose, bias, padding):
     assert bytes_in.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
     shape = [2, side, side, 3] if transpose else [2, 3, side, side]
     pixels = draw.integers(0, 256, shape, dtype=np.uint8)
-    wanted = answer(model, image=pixels.astype(np.float32) / 255)[0]
+    expected = answer(model, image=pixels.astype(np.float32) / 255)[0]
     floats_in = answer(scaled, image=pixels.astype(np.float32))[0]
-    np.testing.assert_allclose(floats_in, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(floats_in, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(answer(bytes_in, image=pixels)[0], floats_in)
 
 
-def test_scale_is_refused_where_it_cannot_be_folded():
+def test_scale_is_refused_where_it_cannot_be_folded() -> None:
     model = make([helper.make_node("Relu", ["image"], ["y"])], {"image": [1, 3]}, {"y": [1, 3]})
     with pytest.raises(ExportError, match="Relu"):
         fold_input_scale(model, 0.5)
@@ -245,7 +266,9 @@ def test_scale_is_refused_where_it_cannot_be_folded():
         fold_input_scale(shared, 0.5)
 
 
-def quantized_stem(draw, scale, zero, transpose=True):
+def quantized_stem(
+    draw: np.random.Generator, scale: float, zero: int, transpose: bool = True
+) -> onnx.ModelProto:
     model = stem(draw, 5, 2, transpose=transpose)
     reader = "p" if transpose else "image"
     nodes = list(model.graph.node)
@@ -255,7 +278,7 @@ def quantized_stem(draw, scale, zero, transpose=True):
         helper.make_node("QuantizeLinear", [reader, "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
     ]
-    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    constants: dict[str, Any] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     constants |= {"scale": np.float32(scale), "zero": np.array(zero, np.uint8)}
     shape = ["n", 5, 5, 3] if transpose else ["n", 3, 5, 5]
     return make(nodes, {"image": shape}, {"logits": ["n", 2, 5, 5]}, constants)
@@ -263,7 +286,7 @@ def quantized_stem(draw, scale, zero, transpose=True):
 
 @few
 @given(seeds, st.booleans())
-def test_take_quantized_is_exact_to_the_bit(seed, transpose):
+def test_elide_input_quantize_is_exact_to_the_bit(seed: int, transpose: bool) -> None:
     draw = np.random.default_rng(seed)
     model = quantized_stem(draw, 1.0, 0, transpose)
     result = applied(elide_input_quantize, model)
@@ -276,19 +299,19 @@ def test_take_quantized_is_exact_to_the_bit(seed, transpose):
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(0.5, 0), (1.0, 3)])
-def test_take_quantized_refuses_another_scale(scale, zero):
+def test_elide_input_quantize_refuses_another_scale(scale: float, zero: int) -> None:
     with pytest.raises(ExportError, match="not by 1 about 0"):
         elide_input_quantize(quantized_stem(np.random.default_rng(0), scale, zero))
 
 
-def test_take_quantized_refuses_a_float_model():
+def test_elide_input_quantize_refuses_a_float_model() -> None:
     with pytest.raises(ExportError, match="not quantized"):
         elide_input_quantize(stem(np.random.default_rng(0), 5, 2))
 
 
 @few
 @given(seeds)
-def test_float_logits_only_drops_the_rounding(seed):
+def test_float_output_only_drops_the_rounding(seed: int) -> None:
     draw = np.random.default_rng(seed)
     scale = np.float32(0.1)
     constants = {"w": floats(draw, 4, 3), "s": scale, "z": np.array(128, np.uint8)}
@@ -308,15 +331,15 @@ def test_float_logits_only_drops_the_rounding(seed):
     x = floats(draw, 5, 4)
     # 8 bits also cut off what they cannot hold, which now and then is drawn.
     ours = np.clip(answer(result, x=x)[0], -128 * scale, 127 * scale)
-    np.testing.assert_allclose(ours, answer(model, x=x)[0], rtol=0, atol=scale / 2 + 1e-5)
+    np.testing.assert_allclose(ours, answer(model, x=x)[0], rtol=0, atol=float(scale) / 2 + 1e-5)
 
 
-def test_float_logits_leaves_a_float_model_alone():
+def test_float_output_leaves_a_float_model_alone() -> None:
     model = stem(np.random.default_rng(0), 5, 2)
     assert kinds(applied(float_output, model)) == kinds(model)
 
 
-def test_readable_names_follow_the_layers():
+def test_readable_names_follow_the_layers() -> None:
     draw = np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "k:0", "v:0"], ["c:0"], name="net/conv1/BiasAdd"),
@@ -339,13 +362,24 @@ def test_readable_names_follow_the_layers():
     np.testing.assert_array_equal(answer(result, x=x)[0], answer(model, x=x)[0])
 
 
-def dense_network(draw, widths, biases, *, shape=None, shared=(), returned=()):
+def dense_network(
+    draw: np.random.Generator,
+    widths: Sequence[int],
+    biases: Sequence[bool],
+    *,
+    shape: tuple[int, ...] | None = None,
+    shared: Collection[int] = (),
+    returned: Collection[int] = (),
+) -> onnx.ModelProto:
     """Layers of MatMul and Add as Keras leaves them, behind a Transpose and Reshape if `shape`.
 
     `shared` layers use the first one's weights; the results of `returned` layers are outputs too.
     """
-    nodes, constants, tensor = [], {}, "image"
-    inputs, outputs = {"image": ["n", widths[0]]}, {}
+    nodes: list[onnx.NodeProto] = []
+    constants: dict[str, NDArray[Any]] = {}
+    inputs: dict[str, list[Any]] = {"image": ["n", widths[0]]}
+    outputs: dict[str, list[Any]] = {}
+    tensor = "image"
     if shape:
         inputs = {"image": ["n", *shape]}
         constants["rows"] = np.array([-1, widths[0]])
@@ -375,7 +409,9 @@ def dense_network(draw, widths, biases, *, shape=None, shared=(), returned=()):
 
 @few
 @given(st.data(), seeds, st.tuples(sizes, sizes, sizes), st.integers(1, 4), st.booleans())
-def test_any_stack_of_dense_layers_answers_the_same(data, seed, shape, layers, square):
+def test_any_stack_of_dense_layers_answers_the_same(
+    data: st.DataObject, seed: int, shape: tuple[int, int, int], layers: int, square: bool
+) -> None:
     """Several layers, weights that they share, results that are outputs too: pass after pass."""
     features = int(np.prod(shape))
     later = st.just(features) if square else sizes
@@ -387,11 +423,11 @@ def test_any_stack_of_dense_layers_answers_the_same(data, seed, shape, layers, s
     draw = np.random.default_rng(seed)
     model = dense_network(draw, widths, biases, shape=shape, shared=shared, returned=returned)
     image = floats(draw, 3, *shape)
-    wanted = answer(model, image=image)
+    expected = answer(model, image=image)
     result = model
     for one_pass in (matmul_to_gemm, reshape_to_flatten, fold_flatten, readable_names):
         result = applied(one_pass, result)
-        for ours, theirs in zip(answer(result, image=image), wanted, strict=True):
+        for ours, theirs in zip(answer(result, image=image), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
     assert kinds(result).count("Gemm") == layers
     assert "MatMul" not in kinds(result)
@@ -400,7 +436,7 @@ def test_any_stack_of_dense_layers_answers_the_same(data, seed, shape, layers, s
     assert ("Transpose" in kinds(result)) == bool(set(shared) - {0})
 
 
-def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias():
+def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias() -> None:
     """A sum with itself has no other term; it once ended in a StopIteration."""
     draw = np.random.default_rng(0)
     constants = {"w": floats(draw, 3, 4), "row": floats(draw, 1, 4)}
@@ -430,7 +466,9 @@ def test_matmul_to_gemm_leaves_alone_an_add_that_is_no_bias():
     ],
     ids=["transA", "transB", "flatten read twice", "weights returned", "transpose returned"],
 )
-def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes, outputs):
+def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(
+    gemm: list[str], attributes: dict[str, Any], outputs: dict[str, list[int]]
+) -> None:
     nodes = [
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]),
         helper.make_node("Flatten", ["t"], ["f"], axis=1),
@@ -448,7 +486,9 @@ def test_fold_flatten_leaves_alone_what_reads_it_in_another_way(gemm, attributes
 
 @few
 @given(seeds, st.sampled_from(["shared", "own"]), st.booleans())
-def test_scale_folds_into_every_convolution_that_reads_the_image(seed, weights, transpose):
+def test_scale_folds_into_every_convolution_that_reads_the_image(
+    seed: int, weights: str, transpose: bool
+) -> None:
     """Two branches from the pixels; weights that they share are scaled once."""
     draw = np.random.default_rng(seed)
     second = "w" if weights == "shared" else "w2"
@@ -468,14 +508,16 @@ def test_scale_folds_into_every_convolution_that_reads_the_image(seed, weights, 
     bytes_in = applied(uint8_input, scaled)
     assert kinds(bytes_in).count("Cast") == 1
     pixels = draw.integers(0, 256, shape, dtype=np.uint8)
-    wanted = answer(model, image=pixels.astype(np.float32) / 255)[0]
-    np.testing.assert_allclose(answer(bytes_in, image=pixels)[0], wanted, rtol=1e-4, atol=1e-4)
+    expected = answer(model, image=pixels.astype(np.float32) / 255)[0]
+    np.testing.assert_allclose(answer(bytes_in, image=pixels)[0], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("hindrance", ["computed weights", "weights returned"])
-def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance):
+def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance: str) -> None:
     draw = np.random.default_rng(0)
-    nodes, constants, outputs = [], {"w": floats(draw, 2, 3, 2, 2)}, {"y": [1, 2, 4, 4]}
+    nodes: list[onnx.NodeProto] = []
+    constants = {"w": floats(draw, 2, 3, 2, 2)}
+    outputs = {"y": [1, 2, 4, 4]}
     if hindrance == "computed weights":
         nodes, constants = [helper.make_node("Neg", ["v"], ["w"])], {"v": constants["w"]}
     else:
@@ -486,7 +528,7 @@ def test_scale_is_refused_where_the_weights_are_not_its_own(hindrance):
         applied(lambda m: fold_input_scale(m, 0.5), model)
 
 
-def test_take_uint8_casts_first_where_the_transposed_image_is_returned():
+def test_uint8_input_casts_first_where_the_transposed_image_is_returned() -> None:
     draw = np.random.default_rng(0)
     model = stem(draw, 5, 2)
     transposed = helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 3, 5, 5])
@@ -494,12 +536,12 @@ def test_take_uint8_casts_first_where_the_transposed_image_is_returned():
     result = applied(uint8_input, model)
     assert kinds(result)[:2] == ["Cast", "Transpose"]
     pixels = draw.integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
-    wanted = answer(model, image=pixels.astype(np.float32))
-    for ours, theirs in zip(answer(result, image=pixels), wanted, strict=True):
+    expected = answer(model, image=pixels.astype(np.float32))
+    for ours, theirs in zip(answer(result, image=pixels), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_take_quantized_refuses_an_image_that_another_node_reads_too():
+def test_elide_input_quantize_refuses_an_image_that_another_node_reads_too() -> None:
     model = quantized_stem(np.random.default_rng(0), 1.0, 0)
     model.graph.node.append(helper.make_node("Relu", ["image"], ["plain"]))
     plain = helper.make_tensor_value_info("plain", TensorProto.FLOAT, ["n", 5, 5, 3])
@@ -509,7 +551,7 @@ def test_take_quantized_refuses_an_image_that_another_node_reads_too():
 
 
 @pytest.mark.parametrize("reader", ["second dequantize", "returned", "fed"])
-def test_float_logits_leaves_alone_what_others_read(reader):
+def test_float_output_leaves_alone_what_others_read(reader: str) -> None:
     draw = np.random.default_rng(0)
     constants = {"s": np.float32(0.1), "z": np.array(128, np.uint8), "w": floats(draw, 3, 3)}
     nodes = [
@@ -517,7 +559,7 @@ def test_float_logits_leaves_alone_what_others_read(reader):
         helper.make_node("QuantizeLinear", ["x" if reader == "fed" else "g", "s", "z"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["logits"]),
     ]
-    outputs = {"logits": ["n", 3]}
+    outputs: dict[str, list[Any]] = {"logits": ["n", 3]}
     if reader == "second dequantize":
         nodes.append(helper.make_node("DequantizeLinear", ["q", "s", "z"], ["again"]))
         outputs["again"] = ["n", 3]
@@ -533,7 +575,7 @@ def test_float_logits_leaves_alone_what_others_read(reader):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_readable_names_name_shared_weights_once_and_do_so_again():
+def test_readable_names_name_shared_weights_once_and_do_so_again() -> None:
     draw = np.random.default_rng(0)
     model = dense_network(draw, [4, 4, 4], [True, True], shared=[1])
     result = applied(readable_names, applied(matmul_to_gemm, model))
@@ -541,7 +583,7 @@ def test_readable_names_name_shared_weights_once_and_do_so_again():
         "dense0.bias", "dense0.weight", "dense1.bias",
     ]  # fmt: skip
     image = floats(draw, 2, 4)
-    wanted = answer(model, image=image)[0]
+    expected = answer(model, image=image)[0]
     again = applied(readable_names, result)
-    np.testing.assert_allclose(answer(again, image=image)[0], wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answer(again, image=image)[0], expected, rtol=1e-4, atol=1e-5)
     assert {t.name for t in again.graph.initializer} >= {"dense0.bias", "dense0.weight"}

@@ -1,17 +1,19 @@
 """Quantized graphs: bytes move where floats did, and trained weights come back as integers."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
-
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from export.formats.fusion_check import optimized_operators, require_fused
 from export.passes import ExportError, fold_dequantize_quantize, quantize_weights, sink_dequantize
+from tinysight.engines.ort import make_session
 
 few = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -19,7 +21,14 @@ scales = st.floats(2**-13, 8, width=32)
 zeros = st.integers(0, 255)
 
 
-def make(nodes, shapes, constants, output):
+Constants = Mapping[str, Any]
+Shapes = Mapping[str, Sequence[Any]]
+"""Of tensors, by name; a text is a free dimension."""
+
+
+def make(
+    nodes: list[onnx.NodeProto], shapes: Shapes, constants: Constants, output: Shapes
+) -> onnx.ModelProto:
     """A model from `image`, uint8, to `output`, float."""
     ((name, shape),), ((answer, answer_shape),) = shapes.items(), output.items()
     graph = helper.make_graph(
@@ -34,22 +43,21 @@ def make(nodes, shapes, constants, output):
     return model
 
 
-def answer(model, image, *, optimized=False):
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    if not optimized:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, {"image": image})[0]
+def answer(
+    model: onnx.ModelProto, image: NDArray[np.uint8], *, optimized: bool = False
+) -> NDArray[np.float32]:
+    session = make_session(model.SerializeToString(), optimize=optimized)
+    (output,) = session.run(None, {"image": image})
+    return np.asarray(output)
 
 
-def kinds(model):
+def kinds(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
-def unchanged(model_pass, model):
+def unchanged(
+    model_pass: Callable[[onnx.ModelProto], onnx.ModelProto], model: onnx.ModelProto
+) -> onnx.ModelProto:
     """The pass's result, after making sure that it left its argument alone."""
     before = model.SerializeToString(deterministic=True)
     result = model_pass(model)
@@ -57,13 +65,15 @@ def unchanged(model_pass, model):
     return result
 
 
-def quantization(scale, zero):
+def quantization(scale: float, zero: int) -> dict[str, Any]:
     return {"s": np.float32(scale), "z": np.uint8(zero)}
 
 
 @few
 @given(seeds, scales, zeros, st.integers(1, 3), st.booleans())
-def test_what_only_moves_values_moves_bytes(seed, scale, zero, batch, flat):
+def test_what_only_moves_values_moves_bytes(
+    seed: int, scale: float, zero: int, batch: int, flat: bool
+) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
@@ -79,7 +89,7 @@ def test_what_only_moves_values_moves_bytes(seed, scale, zero, batch, flat):
     np.testing.assert_array_equal(answer(late, image), answer(model, image))
 
 
-def test_a_tensor_that_others_read_stays_dequantized():
+def test_a_tensor_that_others_read_stays_dequantized() -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("Flatten", ["x"], ["a"]),
@@ -92,7 +102,7 @@ def test_a_tensor_that_others_read_stays_dequantized():
 
 @few
 @given(seeds, scales, zeros)
-def test_quantizing_again_by_the_same_scale_is_dropped(seed, scale, zero):
+def test_quantizing_again_by_the_same_scale_is_dropped(seed: int, scale: float, zero: int) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
@@ -106,7 +116,7 @@ def test_quantizing_again_by_the_same_scale_is_dropped(seed, scale, zero):
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(0.25, 3), (0.5, 4)])
-def test_quantizing_again_by_another_scale_or_zero_point_stays(scale, zero):
+def test_quantizing_again_by_another_scale_or_zero_point_stays(scale: float, zero: int) -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
         helper.make_node("QuantizeLinear", ["x", "other_s", "other_z"], ["q"]),
@@ -121,7 +131,9 @@ def test_quantizing_again_by_another_scale_or_zero_point_stays(scale, zero):
     assert kinds(fold_dequantize_quantize(model)) == kinds(model)
 
 
-def convolution(weights, bias, scale=0.02, zero=7):
+def convolution(
+    weights: NDArray[np.float64], bias: NDArray[np.float64], scale: float = 0.02, zero: int = 7
+) -> onnx.ModelProto:
     """Quantized input, a convolution of float weights, a ReLU, and a quantized output."""
     nodes = [
         helper.make_node("DequantizeLinear", ["image", "s", "z"], ["x"]),
@@ -141,7 +153,9 @@ def convolution(weights, bias, scale=0.02, zero=7):
     return make(nodes, {"image": ["n", 3, 6, 6]}, constants, {"y": ["n", outputs, 4, 4]})
 
 
-def on_grid(draw, *shape):
+def on_grid(
+    draw: np.random.Generator, *shape: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Weights on a grid for each of the first dimension, and its steps."""
     steps = draw.integers(-127, 128, shape)
     steps.reshape(shape[0], -1)[:, 0] = 127
@@ -150,7 +164,7 @@ def on_grid(draw, *shape):
 
 @few
 @given(seeds, st.integers(1, 5))
-def test_weights_come_back_as_the_integers_they_were_trained_to_be(seed, outputs):
+def test_weights_come_back_as_the_integers_they_were_trained_to_be(seed: int, outputs: int) -> None:
     draw = np.random.default_rng(seed)
     steps, weights = on_grid(draw, outputs, 3, 3, 3)
     model = convolution(weights, draw.normal(0, 0.1, outputs))
@@ -160,14 +174,13 @@ def test_weights_come_back_as_the_integers_they_were_trained_to_be(seed, outputs
     assert stored["conv1.weight_quantized"].dtype == np.int8
     assert stored["conv1.bias_quantized"].dtype == np.int32
     image = draw.integers(0, 256, (2, 3, 6, 6), dtype=np.uint8)
-    near = {"rtol": 0, "atol": 0.0501}  # a step of the output, on a tie
-    np.testing.assert_allclose(answer(quantized, image), answer(model, image), **near)
-    np.testing.assert_allclose(
-        answer(quantized, image, optimized=True), answer(model, image), **near
-    )
+    for optimized in (False, True):
+        actual = answer(quantized, image, optimized=optimized)
+        # A step of the output, on a tie.
+        np.testing.assert_allclose(actual, answer(model, image), rtol=0, atol=0.0501)
 
 
-def test_only_then_does_onnxruntime_compute_in_integers():
+def test_only_then_does_onnxruntime_compute_in_integers() -> None:
     draw = np.random.default_rng(0)
     model = convolution(on_grid(draw, 4, 3, 3, 3)[1], draw.normal(0, 0.1, 4))
     quantized = quantize_weights(model).SerializeToString()
@@ -186,24 +199,24 @@ def test_only_then_does_onnxruntime_compute_in_integers():
         require_fused(model.SerializeToString(), "it")
 
 
-def test_weights_on_no_grid_are_refused():
+def test_weights_on_no_grid_are_refused() -> None:
     draw = np.random.default_rng(0)
     with pytest.raises(ExportError, match="conv1 do not lie on the grid"):
         quantize_weights(convolution(draw.normal(size=(2, 3, 3, 3)), np.zeros(2)))
 
 
-def test_a_channel_without_weights_keeps_its_bias():
+def test_a_channel_without_weights_keeps_its_bias() -> None:
     """Its own scale would be zero, or so small that the bias overflows int32."""
     weights = on_grid(np.random.default_rng(0), 3, 3, 3, 3)[1]
     weights[1] = 0
     weights[2] *= 1e-9
     model = convolution(weights, np.array([0.5, 2.0, 3.0]))
     image = np.zeros((1, 3, 6, 6), np.uint8)
-    got = answer(quantize_weights(model), image)
-    np.testing.assert_allclose(got[0, 1:], answer(model, image)[0, 1:], atol=1e-6)
+    actual = answer(quantize_weights(model), image)
+    np.testing.assert_allclose(actual[0, 1:], answer(model, image)[0, 1:], atol=1e-6)
 
 
-def test_a_layer_whose_input_is_not_quantized_is_left_alone():
+def test_a_layer_whose_input_is_not_quantized_is_left_alone() -> None:
     nodes = [
         helper.make_node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("Gemm", ["x", "w"], ["y"], name="dense1"),

@@ -1,27 +1,26 @@
 """Pairs of products in 16 bits: the bound, the emulation, and the repair."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-
-pytest.importorskip("onnx")
 
 from export.passes import ExportError, reduce_range
 from export.validation.int16_saturation import (
-    Saturation,
     emulate_int16_saturation,
     lost_to_saturation,
-    pair_sums,
-    portability,
-    saturations,
+    report_int16_saturation,
 )
+from export.validation.pair_bounds import PairBound, pair_bounds, pair_sums
 from tinysight.engines.ort import OnnxRuntimeEngine
 
 
-def vpmaddubsw(bytes_in: np.ndarray, weights: np.ndarray) -> int:
+def vpmaddubsw(bytes_in: NDArray[Any], weights: NDArray[Any]) -> int:
     """One output as the instruction computes it, by its definition in the manual."""
     total = 0
     for first in range(0, len(weights), 2):
@@ -30,8 +29,12 @@ def vpmaddubsw(bytes_in: np.ndarray, weights: np.ndarray) -> int:
     return total
 
 
+Products = tuple[NDArray[np.uint8], NDArray[np.int8]]
+"""Activations (n, k) and weights (outputs, k)."""
+
+
 @st.composite
-def products(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+def products(draw: st.DrawFn) -> Products:
     n, k, outputs = draw(st.integers(1, 4)), draw(st.integers(1, 9)), draw(st.integers(1, 4))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     low = draw(st.sampled_from([0, 120, 200]))  # bright ones, where it happens
@@ -42,16 +45,16 @@ def products(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(products())
-def test_what_is_lost_is_what_the_instruction_loses(case):
+def test_what_is_lost_is_what_the_instruction_loses(case: Products) -> None:
     given_, rows = case
     lost = lost_to_saturation(given_, rows)
     exact = given_.astype(int) @ rows.astype(int).T
-    wanted = [[vpmaddubsw(image, row) for row in rows] for image in given_]
-    np.testing.assert_array_equal(exact + lost, wanted)
+    expected = [[vpmaddubsw(image, row) for row in rows] for image in given_]
+    np.testing.assert_array_equal(exact + lost, expected)
 
 
 @given(products())
-def test_nothing_is_lost_where_the_bound_says_so(case):
+def test_nothing_is_lost_where_the_bound_says_so(case: Products) -> None:
     given_, rows = case
     largest, smallest = pair_sums(rows, 0, 255)
     safe = (largest <= 32767) & (smallest >= -32768)
@@ -59,7 +62,7 @@ def test_nothing_is_lost_where_the_bound_says_so(case):
 
 
 @given(st.integers(1, 9), st.integers(0, 2**32))
-def test_the_bound_is_reached(k, seed):
+def test_the_bound_is_reached(k: int, seed: int) -> None:
     """By the bytes that suit each pair: no smaller bound would hold."""
     row = np.random.default_rng(seed).integers(-128, 128, (1, k), dtype=np.int8)
     largest, smallest = pair_sums(row, 0, 255)
@@ -68,7 +71,9 @@ def test_the_bound_is_reached(k, seed):
     assert smallest[0] == min(255 * pair[pair < 0].sum() for pair in pairs)
 
 
-def conv(weights: np.ndarray, *, side: int = 6, group: int = 1, **attributes) -> onnx.ModelProto:
+def conv(
+    weights: NDArray[np.int8], *, side: int = 6, group: int = 1, **attributes: Any
+) -> onnx.ModelProto:
     """A quantized convolution over pixels, and a mean over its map: uint8 to logits."""
     channels = weights.shape[1] * group
     constants = {
@@ -98,7 +103,7 @@ def conv(weights: np.ndarray, *, side: int = 6, group: int = 1, **attributes) ->
     return model
 
 
-def by_hand(model: onnx.ModelProto, images: np.ndarray, weights: np.ndarray, **how) -> np.ndarray:
+def by_hand(images: NDArray[np.uint8], weights: NDArray[np.int8], **how: int) -> NDArray[Any]:
     """The convolution with saturating pairs, window by window: (n, outputs)."""
     pads, stride, step = how.get("pad", 0), how.get("stride", 1), how.get("step", 1)
     padded = np.pad(images, ((0, 0), (pads, pads), (pads, pads), (0, 0)))
@@ -125,56 +130,59 @@ def by_hand(model: onnx.ModelProto, images: np.ndarray, weights: np.ndarray, **h
         ({"dilations": [2, 2]}, {"step": 2}),
     ],
 )
-def test_a_convolution_is_emulated_as_its_windows_are(attributes, how):
+def test_a_convolution_is_emulated_as_its_windows_are(
+    attributes: dict[str, Any], how: dict[str, Any]
+) -> None:
     draw = np.random.default_rng(3)
     weights = draw.integers(-127, 128, (4, 3, 3, 3), dtype=np.int8)
     images = draw.integers(128, 256, (3, 6, 6, 3), dtype=np.uint8)
     model = conv(weights, **attributes)
     emulated = emulate_int16_saturation(model, images)
     exact = OnnxRuntimeEngine(model.SerializeToString(), (6, 6), 4).run(images)
-    wanted = by_hand(model, images, weights, **how)
+    assert emulated is not None
+    expected = by_hand(images, weights, **how)
     assert emulated.changed["conv"] > 0.1
     assert emulated.max_relative == pytest.approx(
-        np.abs(wanted - exact).max() / np.ptp(exact), rel=1e-3
+        np.abs(expected - exact).max() / np.ptp(exact), rel=1e-3
     )
-    assert emulated.same_top1 == (wanted.argmax(axis=1) == exact.argmax(axis=1)).sum()
+    assert emulated.same_top1 == (expected.argmax(axis=1) == exact.argmax(axis=1)).sum()
 
 
-def test_groups_are_summed_apart_and_depthwise_layers_are_exact():
+def test_groups_are_summed_apart_and_depthwise_layers_are_exact() -> None:
     draw = np.random.default_rng(4)
     images = draw.integers(128, 256, (2, 6, 6, 3), dtype=np.uint8)
     depthwise = conv(draw.integers(-127, 128, (3, 1, 3, 3), dtype=np.int8), group=3)
-    assert saturations(depthwise) == []
+    assert pair_bounds(depthwise) == []
     assert emulate_int16_saturation(depthwise, images) is None
 
 
-def test_light_weights_are_safe():
+def test_light_weights_are_safe() -> None:
     weights = np.full((2, 3, 3, 3), 64, np.int8)
-    (found,) = saturations(conv(weights))
-    assert found == Saturation("conv", 2, 0, 2 * 64 * 255, (0.0, 255.0))
+    (found,) = pair_bounds(conv(weights))
+    assert found == PairBound("conv", 2, 0, 2 * 64 * 255, (0.0, 255.0))
     assert found.safe
     heavier = weights.copy()
     heavier[1, :2, 1, 1] = 65  # two neighbours in memory
-    (found,) = saturations(conv(heavier))
-    assert (found.saturating, found.worst) == (1, 2 * 65 * 255)
+    (found,) = pair_bounds(conv(heavier))
+    assert (found.unsafe_channels, found.worst_sum) == (1, 2 * 65 * 255)
     apart = weights.copy()
     apart[1, 0, 1, 1] = apart[1, 0, 0, 0] = 65
-    assert saturations(conv(apart))[0].worst == (64 + 65) * 255
+    assert pair_bounds(conv(apart))[0].worst_sum == (64 + 65) * 255
 
 
-@pytest.mark.parametrize(("channels", "saturating"), [(2, -1), (2, 3)])
-def test_impossible_counts_are_refused(channels, saturating):
+@pytest.mark.parametrize(("channels", "unsafe"), [(2, -1), (2, 3)])
+def test_impossible_counts_are_refused(channels: int, unsafe: int) -> None:
     with pytest.raises(ValueError, match="channels"):
-        Saturation("conv", channels, saturating, 0, (0.0, 1.0))
+        PairBound("conv", channels, unsafe, 0, (0.0, 1.0))
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32))
-def test_seven_bits_are_always_safe_and_near(seed):
+def test_seven_bits_are_always_safe_and_near(seed: int) -> None:
     weights = np.random.default_rng(seed).integers(-128, 128, (4, 3, 3, 3), dtype=np.int8)
     model = conv(weights)
     repaired = reduce_range(model, ["conv"])
-    assert all(layer.safe for layer in saturations(repaired))
+    assert all(layer.safe for layer in pair_bounds(repaired))
     images = np.random.default_rng(seed).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
     one, other = (
         OnnxRuntimeEngine(m.SerializeToString(), (6, 6), 4).run(images) for m in (model, repaired)
@@ -183,39 +191,31 @@ def test_seven_bits_are_always_safe_and_near(seed):
     assert np.abs(one - other).max() <= 27 * 255 * 0.5 / 32
 
 
-def test_seven_bits_of_what_has_no_weights_are_refused():
+def test_seven_bits_of_what_has_no_weights_are_refused() -> None:
     model = conv(np.ones((2, 3, 3, 3), np.int8))
     for layer in ("mean", "nobody"):
         with pytest.raises(ExportError, match=f"{layer} has no int8 weights"):
             reduce_range(model, [layer])
 
 
-def test_the_baselines_first_layer_is_the_culprit(graph, images, monkeypatch):
-    """Pixels are bright, activations are not: what the bound says of all, only conv1 does."""
+def test_the_baselines_first_layer_saturates(
+    graph: onnx.ModelProto, images: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels are large, activations are not: of the layers that could, only conv1 does."""
     from export.quantization import post_training
 
-    assert (
-        "conv1"
-        not in portability(post_training.static_w8a8(graph, images), images).saturating_layers
-    )
-    monkeypatch.setattr(
-        post_training, "reduce_first_layer_range", lambda model: model
-    )  # which repairs it
+    repaired_graph = post_training.static_w8a8(graph, images)
+    assert "conv1" not in report_int16_saturation(repaired_graph, images).saturating_layers
+    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)
     model = post_training.static_w8a8(graph, images)
     bright = np.maximum(images, 160)
-    found = portability(model, bright)
-    assert [layer.layer for layer in found.layers] == [
-        "conv1",
-        "conv2",
-        "conv3",
-        "dense1",
-        "logits",
-    ]
+    found = report_int16_saturation(model, bright)
+    layers = ["conv1", "conv2", "conv3", "dense1", "logits"]
+    assert [bound.layer for bound in found.layers] == layers
     assert found.saturating_layers[0] == "conv1"
     assert found.repaired is not None
+    assert found.emulated is not None
     assert found.repaired.max_relative < 0.1 * found.emulated.max_relative
-    content = found.as_json()
-    assert set(content) == {"layers", "emulated", "saturating_layers", "repaired"}
     exact = OnnxRuntimeEngine(model.SerializeToString(), (32, 32), 10).run(bright)
     repaired = reduce_range(model, found.saturating_layers)
     near = OnnxRuntimeEngine(repaired.SerializeToString(), (32, 32), 10).run(bright)

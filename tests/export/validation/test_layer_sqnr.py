@@ -1,57 +1,64 @@
-"""Layers of two artifacts are matched by name and held against each other in dB."""
+"""Layers of two artifacts are matched by name and compared in dB."""
 
-import dataclasses
 import math
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-pytest.importorskip("onnx")
-
+from export.recipes import Format
 from export.validation.layer_sqnr import (
-    Divergence,
-    divergence,
-    layer_values,
-    signal_to_noise,
+    LayerOutputs,
+    compare_layers,
+    layer_outputs,
+    sqnr_db,
     tflite_layer,
 )
+from tinysight.provenance import LayerNoise
 
 LAYERS = ["conv1", "conv2", "conv3", "dense1", "logits"]
+
+
+def compared(expected: LayerOutputs, actual: LayerOutputs) -> LayerNoise:
+    found = compare_layers(expected, actual, against="float32")
+    assert found is not None
+    return found
 
 
 @given(st.floats(1e-6, 1.0))
 def test_noise_of_a_known_power_has_its_decibels(part: float) -> None:
     signal = np.ones(1000)
-    assert signal_to_noise(signal, signal + part) == pytest.approx(-20 * math.log10(part), abs=1e-3)
+    assert sqnr_db(signal, signal + part) == pytest.approx(-20 * math.log10(part), abs=1e-3)
 
 
 def test_the_ends_of_the_scale() -> None:
     zero, one = np.zeros(3), np.ones(3)
-    assert signal_to_noise(one, one) == math.inf
-    assert signal_to_noise(zero, zero) == math.inf
-    assert signal_to_noise(zero, one) == -math.inf
-    assert signal_to_noise(one, one * np.nan) == -math.inf
+    assert sqnr_db(one, one) == math.inf
+    assert sqnr_db(zero, zero) == math.inf
+    assert sqnr_db(zero, one) == -math.inf
+    assert sqnr_db(one, one * np.nan) == -math.inf
 
 
-def test_the_first_layer_beyond_the_bound_is_named() -> None:
-    found = Divergence(32, {"a": math.inf, "b": 30.0, "c": 24.9, "d": 12.0}, bound=25.0)
-    assert found.first == "c"
-    assert found.as_json() == {
-        "images": 32,
-        "bound_db": 25.0,
-        "first": "c",
-        "layers_db": {"a": None, "b": 30.0, "c": 24.9, "d": 12.0},
-    }
-    assert dataclasses.replace(found, bound=5.0).first is None
-    assert dataclasses.replace(found, layers={"a": math.nan}).first == "a"
-
-
-@pytest.mark.parametrize(("images", "layers"), [(0, {"a": 1.0}), (3, {})])
-def test_a_divergence_needs_images_and_layers(images, layers):
-    with pytest.raises(ValueError, match="needs"):
-        Divergence(images, layers)
+def test_the_first_layer_below_the_bound_is_named() -> None:
+    signal = np.ones((32, 10))
+    # One part in ten of amplitude is 20 dB, one in a hundred 40.
+    expected = dict.fromkeys("abcd", signal)
+    actual = {"a": signal, "b": signal * 1.01, "c": signal * 1.1, "d": signal * 1.2}
+    assert compared(expected, actual) == LayerNoise(
+        against="float32",
+        images=32,
+        bound_db=25.0,
+        first="c",
+        layers_db={"a": None, "b": 40.0, "c": 20.0, "d": 14.0},
+    )
+    lower = compare_layers(expected, actual, against="float32", bound_db=5.0)
+    assert lower is not None
+    assert lower.first is None
+    assert compared({"a": signal}, {"a": signal * np.nan}).first == "a"
 
 
 @pytest.mark.parametrize(
@@ -63,16 +70,18 @@ def test_a_divergence_needs_images_and_layers(images, layers):
         ("StatefulPartitionedCall:0", "logits"),
     ],
 )
-def test_a_tflite_tensor_is_its_layers(tensor, layer):
+def test_a_tflite_tensor_is_its_layers(tensor: str, layer: str) -> None:
     assert tflite_layer(tensor) == layer
 
 
 @pytest.fixture(scope="module")
-def artifacts(graph, baseline, images):
+def artifacts(
+    graph: onnx.ModelProto, baseline: Any, images: NDArray[np.uint8]
+) -> dict[str, tuple[bytes, bytes]]:
     """Of the baseline by format: float32, int8."""
     from export.formats import tflite
     from export.passes import uint8_input
-    from export.quantization.post_training import dynamic_w8, static_w8a8
+    from export.quantization.post_training import static_w8a8
 
     return {
         "onnx": (
@@ -80,47 +89,67 @@ def artifacts(graph, baseline, images):
             static_w8a8(graph, images).SerializeToString(),
         ),
         "tflite": (tflite.float32(baseline), tflite.static_w8a8(baseline, images)),
-        "dynamic": dynamic_w8(graph).SerializeToString(),
     }
 
 
 @pytest.mark.parametrize("format_", ["onnx", "tflite"])
-def test_every_layer_of_the_int8_artifact_is_compared(artifacts, images, format_):
-    wanted, found = (layer_values(content, format_, images[:8]) for content in artifacts[format_])
-    compared = divergence(wanted, found)
-    assert list(compared.layers) == LAYERS
-    assert compared.images == 8
-    assert compared.first is None
-    assert all(20 < db < 70 for db in compared.layers.values())
-    assert set(divergence(wanted, wanted).layers.values()) == {math.inf}
+def test_every_layer_of_the_int8_artifact_is_compared(
+    artifacts: dict[str, tuple[bytes, bytes]], images: NDArray[np.uint8], format_: Format
+) -> None:
+    expected, actual = (
+        layer_outputs(content, format_, images[:8]) for content in artifacts[format_]
+    )
+    found = compared(expected, actual)
+    assert list(found.layers_db) == LAYERS
+    assert found.images == 8
+    assert found.first is None
+    assert all(db is not None and 20 < db < 70 for db in found.layers_db.values())
+    assert set(compared(expected, expected).layers_db.values()) == {None}
 
 
-def test_the_formats_agree_in_float32(artifacts, images):
+def test_the_formats_agree_in_float32(
+    artifacts: dict[str, tuple[bytes, bytes]], images: NDArray[np.uint8]
+) -> None:
     """So that the layers really are the same ones: NCHW against NHWC, by the last two."""
-    one, other = (layer_values(artifacts[f][0], f, images[:8]) for f in ("onnx", "tflite"))
+    one = layer_outputs(artifacts["onnx"][0], "onnx", images[:8])
+    other = layer_outputs(artifacts["tflite"][0], "tflite", images[:8])
     for layer in ("dense1", "logits"):
         np.testing.assert_allclose(one[layer], other[layer], rtol=1e-3, atol=1e-4)
 
 
-def test_layers_with_dynamic_ranges_are_found_as_well(artifacts, images):
-    wanted = layer_values(artifacts["onnx"][0], "onnx", images[:8])
-    compared = divergence(wanted, layer_values(artifacts["dynamic"], "onnx", images[:8]))
-    assert list(compared.layers) == LAYERS
-    assert compared.first is None
+def test_layers_with_dynamic_ranges_are_found_as_well(
+    graph: onnx.ModelProto,
+    artifacts: dict[str, tuple[bytes, bytes]],
+    images: NDArray[np.uint8],
+) -> None:
+    from export.quantization.post_training import dynamic_w8
+
+    dynamic = dynamic_w8(graph).SerializeToString()
+    expected = layer_outputs(artifacts["onnx"][0], "onnx", images[:8])
+    found = compared(expected, layer_outputs(dynamic, "onnx", images[:8]))
+    assert list(found.layers_db) == LAYERS
+    assert found.first is None
 
 
-def test_a_spoilt_layer_is_the_first_to_leave(graph, artifacts, images):
+def test_a_changed_layer_is_the_first_to_leave_float32(
+    graph: onnx.ModelProto,
+    artifacts: dict[str, tuple[bytes, bytes]],
+    images: NDArray[np.uint8],
+) -> None:
     from export.passes import Graph, uint8_input
 
-    spoilt = Graph.copy_of(graph)
-    spoilt.set_constant("conv2.weight", spoilt.constant("conv2.weight") * np.float32(1.2))
-    content = uint8_input(spoilt.finished()).SerializeToString()
-    wanted = layer_values(artifacts["onnx"][0], "onnx", images[:8])
-    compared = divergence(wanted, layer_values(content, "onnx", images[:8]))
-    assert compared.layers["conv1"] == math.inf
-    assert compared.first == "conv2"
+    changed = Graph.copy_of(graph)
+    weights = changed.constant("conv2.weight")
+    assert weights is not None
+    changed.set_constant("conv2.weight", weights * np.float32(1.2))
+    content = uint8_input(changed.finished()).SerializeToString()
+    expected = layer_outputs(artifacts["onnx"][0], "onnx", images[:8])
+    found = compared(expected, layer_outputs(content, "onnx", images[:8]))
+    assert found.layers_db["conv1"] is None
+    assert found.first == "conv2"
 
 
-def test_nothing_in_common_is_nothing_to_compare():
-    assert divergence({"a": np.zeros((2, 3))}, {"b": np.zeros((2, 3))}) is None
-    assert divergence({"a": np.zeros((2, 3))}, {"a": np.zeros((2, 4))}) is None
+def test_without_a_common_layer_there_is_nothing_to_compare() -> None:
+    one = {"a": np.zeros((2, 3))}
+    assert compare_layers(one, {"b": np.zeros((2, 3))}, against="float32") is None
+    assert compare_layers(one, {"a": np.zeros((2, 4))}, against="float32") is None

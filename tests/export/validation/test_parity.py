@@ -1,77 +1,84 @@
-"""How far is told in known numbers, and each bound of a tolerance objects."""
+"""How far is measured in known numbers, and each bound of a tolerance rejects."""
 
 import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from export.recipes import Tolerance
-from export.validation.parity import Parity
+from export.validation.parity import measure_parity, rejection_reason
+from tinysight.provenance import Margins, Parity
+from tinysight.stats import Accuracy, McNemar
+
+TRAINED = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
+TARGETS = np.array([1, 0, 1])
 
 
-def test_parity_on_known_numbers():
-    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
+def against(trained: NDArray[np.float32], logits: NDArray[np.float32]) -> Parity:
+    return measure_parity(logits, trained, TARGETS[: len(trained)])
+
+
+def reason(
+    logits: NDArray[np.float32], trained: NDArray[np.float32], relative: float, drop: float
+) -> str:
+    """Why these logits are rejected within two bounds; empty where they are not."""
+    reference = against(trained, trained)
+    tolerance = Tolerance(relative, drop, golden=0.0)
+    return rejection_reason(against(trained, logits), reference, tolerance) or ""
+
+
+def test_parity_on_known_numbers() -> None:
     logits = np.array([[0, 3], [1, 0], [2, 1]], np.float32)
-    parity = Parity.of(logits, trained, np.array([1, 0, 1]))
-    assert (parity.max_difference, parity.mean_difference) == (2, 0.5)
-    assert parity.max_relative == 0.5
-    assert parity.same_top1 == 2
-    assert (parity.accuracy.correct, parity.accuracy.n) == (2, 3)
+    assert against(TRAINED, logits) == Parity(
+        images=3,
+        max_difference=2.0,
+        mean_difference=0.5,
+        max_relative=0.5,
+        same_top1=2,
+        accuracy=Accuracy(2, 3),
+        # Margins 4, 1, 1 become 3, 1, -1; two of them are below the largest change of a logit.
+        margins=Margins(mean=2.0, mean_shrink=1.0, max_shrink=2.0, flippable=2),
+        mcnemar=McNemar(only_first=1, only_second=0, n=3),
+    )
 
 
-def test_each_bound_of_a_tolerance_objects():
-    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
-    targets = np.array([1, 0, 1])
-    reference = Parity.of(trained, trained, targets)
-    off = Parity.of(trained + np.array([[2, 0]], np.float32), trained, targets)
-    assert Tolerance(1.0, 1.0, 0.0).rejection_reason(off, reference) is None
-    assert "logits differ" in (Tolerance(0.1, 1.0, 0.0).rejection_reason(off, reference) or "")
-    assert "loses" in (Tolerance(1.0, 0.1, 0.0).rejection_reason(off, reference) or "")
+def test_figures_are_rounded_to_four_digits() -> None:
+    parity = against(TRAINED, TRAINED + np.array([[1 / 3, 0]], np.float32))
+    assert (parity.max_difference, parity.mean_difference) == (0.3333, 0.1667)
+    assert parity.max_relative == 0.08333
 
 
-def test_the_bounds_themselves_are_allowed():
-    trained = np.array([[0, 4], [1, 0]], np.float32)
-    targets = np.array([1, 0])
-    off = Parity.of(trained + np.array([[5, 0], [0, 0]], np.float32), trained, targets)
-    reference = Parity.of(trained, trained, targets)
-    assert (off.max_relative, off.accuracy.value) == (1.25, 0.5)
-    assert Tolerance(1.25, 0.5, 0.0).rejection_reason(off, reference) is None
+def test_each_bound_of_a_tolerance_rejects() -> None:
+    off = TRAINED + np.array([[2, 0]], np.float32)
+    assert reason(off, TRAINED, 1.0, 1.0) == ""
+    assert "logits differ" in reason(off, TRAINED, 0.1, 1.0)
+    assert "loses" in reason(off, TRAINED, 1.0, 0.1)
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    trained = TRAINED[:2]
+    off = trained + np.array([[5, 0], [0, 0]], np.float32)
+    parity = against(trained, off)
+    assert (parity.max_relative, parity.accuracy.value) == (1.25, 0.5)
+    assert reason(off, trained, 1.25, 0.5) == ""
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_no_number_is_objected_to(value):
+def test_what_is_not_finite_is_rejected(value: float) -> None:
     """NaN is above no bound, and where it stands argmax finds it: the answer looks right."""
-    trained = np.array([[0, 4], [1, 0]], np.float32)
-    targets = np.array([1, 0])
-    logits = trained.copy()
+    logits = TRAINED[:2].copy()
     logits[0, 1] = value
-    parity = Parity.of(logits, trained, targets)
-    assert parity.same_top1 == 2
-    rejection_reason = Tolerance(1.0, 1.0, 0.0).rejection_reason(
-        parity, Parity.of(trained, trained, targets)
-    )
-    assert "logits differ" in (rejection_reason or "")
+    assert against(TRAINED[:2], logits).same_top1 == 2
+    assert "logits differ" in reason(logits, TRAINED[:2], 1.0, 1.0)
 
 
-def test_logits_that_are_all_alike_are_no_division_by_zero():
-    alike = np.ones((2, 3), np.float32)
-    targets = np.zeros(2, np.int64)
-    assert Parity.of(alike, alike, targets).max_relative == 0
-    assert Parity.of(alike + 1, alike, targets).max_relative > 1
+def test_logits_of_nan_alone_are_rejected() -> None:
+    trained = np.eye(3, dtype=np.float32)
+    assert "logits differ" in reason(np.full((3, 3), np.nan, np.float32), trained, 1.0, 1.0)
 
 
-def test_a_parity_as_json_keeps_its_numbers():
-    trained = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
-    logits = np.array([[0, 3], [1, 0], [2, 1]], np.float32)
-    assert Parity.of(logits, trained, np.array([1, 0, 1])).as_json() == {
-        "images": 3,
-        "max_difference": 2.0,
-        "mean_difference": 0.5,
-        "max_relative": 0.5,
-        "same_top1": 2,
-        "top1_agreement": 2 / 3,
-        "accuracy": 2 / 3,
-        # Margins 4, 1, 1 become 3, 1, -1; two of them are below the largest change of a logit.
-        "margin": {"mean": 2.0, "mean_shrink": 1.0, "max_shrink": 2.0, "thin": 2},
-        "mcnemar": {"only_trained": 1, "only_artifact": 0, "difference": -1 / 3, "p": 1.0},
-    }
+def test_equal_logits_are_no_division_by_zero() -> None:
+    equal = np.ones((2, 3), np.float32)
+    assert against(equal, equal).max_relative == 0
+    assert against(equal, equal + 1).max_relative > 1
