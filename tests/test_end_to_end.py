@@ -20,7 +20,9 @@ from benchmarks.sweep.result_io import read
 from tinysight import Classifier, load_bundle
 
 
-def test_the_demo_on_class_folders_of_a_few_hundred_digits(tmp_path, capfd, monkeypatch):
+def test_the_demo_on_class_folders_of_a_few_hundred_digits(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The user's own folder of pictures, through every stage, by the commands a user types."""
     from PIL import Image
 
@@ -54,7 +56,7 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(tmp_path, capfd, monk
 
 
 @pytest.mark.parametrize("stage", ["training", "export", "benchmarks"])
-def test_help_needs_no_extra_and_a_missing_one_is_one_line(stage, tmp_path):
+def test_help_needs_no_extra_and_a_missing_one_is_one_line(stage: str, tmp_path: Path) -> None:
     """With every heavy package hidden: --help answers, and work ends in one line with the cure."""
     import subprocess
     import sys

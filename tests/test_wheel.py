@@ -32,21 +32,23 @@ print(json.dumps(sorted(name for name in ("tensorflow", "keras", "tf_keras", "on
 """
 
 
-def run(*command, check=True, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+def run(
+    *command: str, check: bool = True, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     assert done.returncode == 0 or not check, done.stderr
     return done
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(out), cwd=ROOT)
     return next(out.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
-def device(wheel, tmp_path_factory):
+def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an empty environment with the wheel installed."""
     home = tmp_path_factory.mktemp("device")
     venv.create(home, with_pip=True)
@@ -60,7 +62,7 @@ def device(wheel, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory):
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PNG of another size than the model's: a blue sky over a grey runway."""
     import numpy as np
     from PIL import Image
@@ -73,7 +75,7 @@ def picture(tmp_path_factory):
     return path
 
 
-def test_it_is_small_and_holds_the_runtime_alone(wheel):
+def test_it_is_small_and_holds_the_runtime_alone(wheel: Path) -> None:
     import zipfile
 
     assert wheel.stat().st_size < 1_000_000
@@ -88,14 +90,14 @@ def test_it_is_small_and_holds_the_runtime_alone(wheel):
     assert {name for name in tops if not name.endswith(".dist-info")} == {"tinysight"}
 
 
-def test_it_brings_three_packages_and_their_own_needs(device):
+def test_it_brings_three_packages_and_their_own_needs(device: Path) -> None:
     listed = run(str(device / "python"), "-m", "pip", "list", "--format", "json").stdout
     names = {entry["name"].lower() for entry in json.loads(listed)} - {"pip", "setuptools"}
     needs = {"flatbuffers", "packaging", "protobuf"}  # of onnxruntime
     assert names == {"tinysight", "numpy", "onnxruntime", "pillow", *needs}
 
 
-def test_every_entry_gives_one_answer(device, picture, tmp_path):
+def test_every_entry_gives_one_answer(device: Path, picture: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     output = run(str(device / "python"), str(script), str(picture), cwd=tmp_path).stdout
@@ -110,11 +112,11 @@ def test_every_entry_gives_one_answer(device, picture, tmp_path):
     assert [entry["label"] for entry in line["top"]] == [name for name, _ in top]
 
 
-def test_the_shipped_model_verifies_there(device):
+def test_the_shipped_model_verifies_there(device: Path) -> None:
     assert "answers as the workstation did" in run(str(device / "tinysight"), "verify").stdout
 
 
-def test_it_measures_itself_there(device):
+def test_it_measures_itself_there(device: Path) -> None:
     quick = ("--runs", "100", "--processes", "1")
     content = json.loads(run(str(device / "tinysight"), "bench", *quick, "--json").stdout)
     assert {one["variant"] for one in content["measurements"]} == {"edge_m/static_w8a8@onnxruntime"}

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tinysight.console import require_extra, run_cli
+from tinysight.console import HelpFormatter, require_extra, run_cli
 from training.conv_stack import Stack
 from training.recipe_options import add_options, options_of
 from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of
@@ -69,7 +69,7 @@ def _add_run(commands: Any) -> None:
         "  python -m training run edge_s --data cifar10 --out runs/cifar\n"
         "  python -m training run edge_s --data cifar10 --out runs/cifar --resume\n"
         f"  python -m training run vgg16_finetuned --data my_images/ --out runs/mine\n{_DATA}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     _add_training(run, models, partial(_default_help, models))
     run.set_defaults(run=run_model, error=run.error)
@@ -90,7 +90,7 @@ def _add_distill(commands: Any) -> None:
         "  python -m training run airbench --data my_images/ --out runs/teacher\n"
         "  python -m training distill edge_s --teacher runs/teacher --data my_images/ "
         f"--out runs/mine\n{_DATA}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
 
     def default_of(name: str) -> str:
@@ -118,7 +118,7 @@ def _add_crossval(commands: Any) -> None:
         ),
         epilog=f"{_defaults(models)}\n\nexample:\n"
         f"  python -m training crossval baseline --folds 5 --out runs/cv\n{_DATA}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     _add_training(crossval, models, partial(_default_help, models))
     crossval.add_argument(
@@ -138,7 +138,7 @@ def _add_compare(commands: Any) -> None:
         ),
         epilog=f"example:\n  python -m training compare --data cifar10 --runs runs --out report\n"
         f"{_DATA}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     _add_data(compare)
     compare.add_argument(

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import ProgressLine, require_extra
+from tinysight.console import HelpFormatter, ProgressLine, require_extra
 from tinysight.errors import TinysightError
 
 
@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "OUT/report.md and OUT/pareto_front.png. Results of sweeps and what `tinysight bench "
         "--json` printed on devices may be mixed; two results are compared.",
         epilog="example:\n  python -m benchmarks report results/today --data cifar10 --out report",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
         "results",

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinysight.console import positive, require_extra
+from tinysight.console import HelpFormatter, positive, require_extra
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
         epilog="examples:\n"
         "  python -m benchmarks search --latency --out search\n"
         "  python -m benchmarks search edge_s --data cifar10 --teacher runs/airbench --out search",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
         "members",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinysight.console import ProgressLine, numbers, positive, require_extra, table
+from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, require_extra, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         epilog="examples:\n"
         "  python -m benchmarks sweep bundles/a bundles/b --data cifar10 --out results/today\n"
         "  python -m benchmarks sweep bundles/a --threads 1,2 --batches 1,8,32 --out results/wide",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="its folder")
     command.add_argument("--out", type=Path, required=True, help="folder to write")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import ProgressLine, require_extra
+from tinysight.console import HelpFormatter, ProgressLine, require_extra
 
 
 def add(commands: Any) -> None:
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         "  python -m benchmarks toolchains runs/baseline --out toolchains/baseline\n"
         "  python -m benchmarks sweep bundles/baseline --toolchains toolchains/baseline "
         "--out results/today",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
         "trained", type=Path, metavar="RUN", help="run folder that `python -m training` wrote"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from export.recipes import DEFAULT, FORMATS, RECIPES
-from tinysight.console import ProgressLine, fail, require_extra, table
+from tinysight.console import HelpFormatter, ProgressLine, fail, require_extra, table
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
         "and TFLite,\ncompares each artifact with the trained model on real images, and writes "
         "those that are near\nenough. Exit code 1 when one was not.",
         epilog=_epilog(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
         "folder", type=Path, metavar="RUN", help="run folder that `python -m training` wrote"

@@ -15,7 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tinysight.errors import ImageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
-ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
+ImageLike: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]"
+)
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -25,7 +27,7 @@ RESAMPLING = {
 }
 """Pillow's filters by name; all but nearest average over the source area when they shrink."""
 RESAMPLE = "lanczos"
-"""The best of those that average, for small images: `python -m benchmarks photos`. A softer one
+"""The best of those that average, for small images: `python -m benchmarks resampling`. A softer one
 takes away what models of 32 pixels a side live on."""
 REDUCING_GAP = 3.0
 """A photo is first shrunk by whole numbers to not less than so many times the model's size, by
@@ -68,7 +70,7 @@ def check_array(array: NDArray[Any]) -> None:
         )
 
 
-def open_image(source: "str | os.PathLike[str] | bytes") -> Image.Image:
+def open_image(source: "str | os.PathLike[str] | bytes | bytearray | memoryview") -> Image.Image:
     """Decodes a file, or the bytes of one, completely. Raises ImageError with the cause."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, stream = f"{len(source)} bytes", io.BytesIO(source)

@@ -43,7 +43,7 @@ def answering(classifier: Classifier, logits: list[float], temperature: float = 
         artifacts=(dataclasses.replace(classifier.artifact, golden=None),),
         temperature=temperature,
     )
-    return Classifier(bundle, bundle.artifact(), FixedLogits(logits))  # type: ignore[arg-type]
+    return Classifier(bundle, bundle.artifact(), FixedLogits(logits))
 
 
 BLACK = np.zeros((8, 8, 3), dtype=np.uint8)

@@ -290,7 +290,9 @@ def test_opening_decodes_completely(tmp_path: Path) -> None:
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     model=st.tuples(st.integers(1, 64), st.integers(1, 64)),
 )
-def test_the_crop_is_that_of_pillow_and_never_beyond_the_image(size, model):
+def test_the_crop_is_that_of_pillow_and_never_beyond_the_image(
+    size: tuple[int, int], model: tuple[int, int]
+) -> None:
     """At less than the reducing gap the very pixels of ImageOps.fit; above, any size is taken."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
     pixels = to_pixels(image, *model, "bicubic")

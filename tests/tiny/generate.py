@@ -1,4 +1,4 @@
-"""Writes the tiny bundle that the tests run on: `python tests/tiny/generate.py`.
+"""Writes the tiny bundle that the tests run on: `python -m tests.tiny.generate`.
 
 Its network says which colour an image has most of: the mean of every channel over 32. All of its
 arithmetic is exact in float32, so every machine and every engine gives the same bits.
@@ -44,7 +44,8 @@ def model() -> bytes:
 
 def logits(images: np.ndarray) -> np.ndarray:
     """What the network gives, in numpy: float32 (n, 3)."""
-    return (images.sum(axis=(1, 2), dtype=np.int64) / (SIDE * SIDE * 32)).astype(np.float32)
+    means = images.sum(axis=(1, 2), dtype=np.int64) / (SIDE * SIDE * 32)
+    return np.asarray(means, dtype=np.float32)
 
 
 def main(folder: Path = Path(__file__).parent / "bundle") -> None:

@@ -1,4 +1,4 @@
-"""Writes the tiny bundle with a .tflite beside the ONNX: `python tests/tiny/generate_litert.py`.
+"""Writes the tiny bundle with a .tflite beside the ONNX: `python -m tests.tiny.generate_litert`.
 
 The same network as in `generate.py`, through TensorFlow's converter (which that one does without).
 """
@@ -8,9 +8,9 @@ import hashlib
 import sys
 from pathlib import Path
 
-import generate
 import tensorflow as tf
 
+from tests.tiny import generate
 from tinysight import load_bundle
 from tinysight.files import new_folder
 from tinysight.integrity import golden
@@ -19,7 +19,9 @@ from tinysight.integrity import golden
 def model() -> bytes:
     """The .tflite file: uint8 (batch, 8, 8, 3) to float32 (batch, 3)."""
 
-    @tf.function(input_signature=[tf.TensorSpec((None, generate.SIDE, generate.SIDE, 3), tf.uint8)])
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, generate.SIDE, generate.SIDE, 3), tf.uint8)]
+    )
     def colours(image: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.cast(image, tf.float32), axis=(1, 2)) / 32
 

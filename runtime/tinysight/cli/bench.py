@@ -11,7 +11,7 @@ from tinysight.benchmark.results import BenchmarkResult, BenchmarkSettings, Meas
 from tinysight.benchmark.results_io import as_text
 from tinysight.benchmark.runner import bench
 from tinysight.bundle import load_bundle
-from tinysight.console import ProgressLine, numbers, positive, table
+from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, table
 from tinysight.device import info
 from tinysight.errors import TinysightError
 
@@ -19,7 +19,6 @@ from tinysight.errors import TinysightError
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "bench",
-        help="measure bundles on this device",
         description="Measures every artifact of the bundles under every engine that is installed: "
         "latency at batch 1, interleaved and in several new processes; throughput by batch and "
         "threads; cold start and peak memory of a new process; decoding and resizing a photo; "
@@ -31,7 +30,7 @@ def add(commands: Any) -> None:
         "  tinysight bench bundles/a bundles/b --data labelled/ --threads 1,2,4\n"
         "  tinysight bench bundles/a --json > here.json    # tinysight select --from here.json;\n"
         "                                                  # python -m benchmarks report here.json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
         "bundles", nargs="*", metavar="bundle",

@@ -18,7 +18,6 @@ from tinysight.preprocess import Pixels, to_pixels
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "classify",
-        help="say what images show",
         description="Says what images show, a line each. A file that cannot be read gets its own "
         "line on stderr, and the exit code is then 1; all others are answered.",
         epilog="examples:\n"

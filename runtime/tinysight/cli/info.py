@@ -10,13 +10,11 @@ from tinysight.provenance import ArtifactChecks, read_provenance
 from tinysight.records import to_json
 
 _CARD = "card.md"
-"""What `python -m benchmarks card` writes beside the artifacts."""
+"""What `python -m benchmarks model-card` writes beside the artifacts."""
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser(
-        "info", help="describe a bundle", description="Describes a bundle and its artifacts."
-    )
+    command = commands.add_parser("info", description="Describes a bundle and its artifacts.")
     command.add_argument(
         "bundle",
         nargs="?",

@@ -17,8 +17,8 @@ COMMANDS = {
     "info": "describe a bundle",
     "verify": "check a bundle on this device",
     "bench": "measure bundles on this device",
-    "tune": "find the quickest way to run a bundle here",
-    "select": "name what to ship on this device within a budget",
+    "tune": "find the fastest way to run a bundle on this device",
+    "select": "name the artifact to ship on this device within a budget",
 }
 """Each is a module of `tinysight.cli`: `add` describes it, `run` does it."""
 

@@ -17,7 +17,7 @@ from tinysight.benchmark.selection import (
     select,
 )
 from tinysight.bundle import load_bundle
-from tinysight.console import numbers, positive, table
+from tinysight.console import HelpFormatter, numbers, positive, table
 from tinysight.device import info
 from tinysight.device.info import DeviceInfo
 from tinysight.errors import TinysightError
@@ -27,7 +27,6 @@ from tinysight.records import to_json
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "select",
-        help="name the artifact to ship on this device within a budget",
         description="Measures every artifact of the bundles, under every engine that is "
         "installed on this device, and names the one to ship: the most accurate that keeps every "
         "limit, or a faster one that is as accurate within noise. If none keeps the budget it "
@@ -37,7 +36,7 @@ def add(commands: Any) -> None:
         "  tinysight select bundles/a bundles/b --max-latency-us 500 --threads 1,2\n"
         "  tinysight bench bundles/a bundles/b --json > here.json\n"
         "  tinysight select --from here.json --max-latency-us 80",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     command.add_argument(
         "bundles", nargs="*", metavar="bundle",

@@ -15,7 +15,6 @@ from tinysight.records import to_json
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "tune",
-        help="find the fastest way to run a bundle on this device",
         description="Measures the latency of every artifact of a bundle that an installed engine "
         "runs, on 1, 2, 4, … threads, at batch 1 and interleaved, and saves the fastest as this "
         "device's profile: Classifier.load and `tinysight classify` then follow it. An artifact "

@@ -28,7 +28,6 @@ class Check:
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "verify",
-        help="check a bundle on this device",
         description="Checks every file's size and SHA-256, that each artifact loads in its engine "
         "and takes and gives what it should, that this device gives the golden answers which the "
         "workstation recorded, and that no image was trained on and tested on. Exit code 1 when "

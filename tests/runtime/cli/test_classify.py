@@ -385,7 +385,7 @@ def test_a_file_name_that_is_no_text_is_printed_all_the_same(tiny: Path, picture
 def test_a_reader_that_has_had_enough_is_no_error(tiny: Path, pictures: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    words = [sys.executable, "-m", "tinysight", "classify", "--bundle", tiny, pictures]
+    words = [sys.executable, "-m", "tinysight", "classify", "--bundle", str(tiny), str(pictures)]
     done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
