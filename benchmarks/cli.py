@@ -16,6 +16,7 @@ COMMANDS = (
     "resampling",
     "ood",
     "overhead",
+    "startup",
     "model-card",
     "readme",
     "demo",

@@ -1,6 +1,5 @@
 """Which files a person means who names files, folders and patterns."""
 
-import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -40,7 +39,9 @@ def expand_paths(names: Iterable[str]) -> Iterator[str | ImageError]:
         elif path.is_dir():
             found = [str(file) for file in image_files(path)]
             yield from found if found else [ImageError(f"{name}: no image in this folder")]
-        elif glob.has_magic(name):
+        elif any(character in name for character in "*?["):
+            import glob  # late: no file or folder needs it
+
             # Not Path.glob: that takes no absolute pattern.
             found = sorted(m for m in glob.glob(name, recursive=True) if Path(m).is_file())  # noqa: PTH207
             yield from found if found else [ImageError(f"{name}: matches no file")]

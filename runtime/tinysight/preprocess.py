@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tinysight.errors import ImageError
 
@@ -87,7 +87,7 @@ def open_image(source: "str | os.PathLike[str] | bytes | bytearray | memoryview"
                     f"{name}: {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}"
                 )
             image.load()
-            return ImageOps.exif_transpose(image)
+            return upright(image)
     except ImageError:
         raise
     except FileNotFoundError as error:
@@ -98,6 +98,15 @@ def open_image(source: "str | os.PathLike[str] | bytes | bytearray | memoryview"
         raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"{name}: {_reason(error)}") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF orientation says."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -22,6 +22,9 @@ COMMANDS = {
 }
 """Each is a module of `tinysight.cli`: `add` describes it, `run` does it."""
 
+_GC_THRESHOLD = 200_000
+"""New objects between two collections; more than all imports together make."""
+
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The command line: of one command alone, or the names of all where that is None."""
@@ -29,7 +32,10 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="tinysight", description="Classify small images on a small device."
     )
     main.add_argument("--version", action=_Version)
-    commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    # With a `prog` of its own, argparse formats no usage line and imports less.
+    commands = main.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, prog="tinysight"
+    )
     if command is None:
         for name, summary in COMMANDS.items():
             commands.add_parser(name, help=summary)
@@ -39,12 +45,17 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code; `argv` None takes this process's own words."""
     words = sys.argv[1:] if argv is None else list(argv)
-    # Importing numpy and onnxruntime makes many objects and hardly any garbage: looking for it
-    # meanwhile takes a tenth of the whole process.
-    gc.disable()
     command = words[0] if words and words[0] in COMMANDS else None
-    return run_cli("tinysight", lambda: _run(parser(command).parse_args(words)))
+    if argv is not None:
+        return run_cli("tinysight", lambda: _run(parser(command).parse_args(words)))
+    # Importing numpy and onnxruntime makes many objects and no garbage: to look for some, again and
+    # again, takes a tenth of the time of a process that classifies one image.
+    gc.set_threshold(_GC_THRESHOLD)
+    code = run_cli("tinysight", lambda: _run(parser(command).parse_args(words)))
+    gc.freeze()  # the interpreter's end need not look either: the system takes all back
+    return code
 
 
 def _run(args: argparse.Namespace) -> int:
