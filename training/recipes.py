@@ -161,12 +161,17 @@ _BATCH_NORMALIZED = Recipe(
     alternate_flips=True,
     ema_decay=0.99,
     teacher_weight=1.0,
+    teacher_views=8,
     mixup=0.5,
     val_fraction=0.1,
     precision="auto",
 )
 """For small networks with batch normalization: David Page (2018), How to Train Your ResNet, with
 the additions of airbench (Jordan 2024)."""
+
+_MUON = dataclasses.replace(_BATCH_NORMALIZED, optimizer="muon", learning_rate=0.04, l2=0.0)
+"""The same by Muon, where every convolution is followed by a batch normalization and nothing is
+added: it gets further in as many epochs (benchmarks/results/edge/tried.md)."""
 
 _FINETUNED = Recipe(
     "vgg16_finetuned",
@@ -202,22 +207,12 @@ RECIPES = {
     "vgg16_upsampled": dataclasses.replace(
         _FINETUNED, model="vgg16_upsampled", epochs=8, learning_rate=0.03, alternate_flips=True
     ),
-    "airbench": dataclasses.replace(_BATCH_NORMALIZED, model="airbench", epochs=16, cutout=0.25),
-    **{
-        model: dataclasses.replace(
-            _BATCH_NORMALIZED,
-            model=model,
-            epochs=epochs,
-            optimizer="muon",
-            learning_rate=0.04,
-            l2=0.0,
-        )
-        for model, epochs in (("edge_m", 80), ("edge_l", 50))
-    },
-    **{
-        model: dataclasses.replace(_BATCH_NORMALIZED, model=model, epochs=epochs)
-        for model, epochs in (("edge_s", 60), ("resnet8", 30), ("resnet20", 40))
-    },
+    "airbench": dataclasses.replace(_MUON, model="airbench", epochs=16, cutout=0.25),
+    "edge_s": dataclasses.replace(_MUON, model="edge_s", epochs=60),
+    "edge_m": dataclasses.replace(_MUON, model="edge_m", epochs=100),
+    "edge_l": dataclasses.replace(_MUON, model="edge_l", epochs=50),
+    "resnet8": dataclasses.replace(_BATCH_NORMALIZED, model="resnet8", epochs=30),
+    "resnet20": dataclasses.replace(_BATCH_NORMALIZED, model="resnet20", epochs=40),
 }
 """The default recipe by model name; `training.models.registry` has the models."""
 
