@@ -4,6 +4,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html describes both formats.
 """
 
 import io
+import mmap
 import pickle
 from collections.abc import Iterator
 from contextlib import closing
@@ -111,9 +112,9 @@ def decode(source: Path, progress: ProgressCallback) -> Decoded:
     start = 0
     for names in _PARTS.values():
         for name in names:  # each batch is freed once it is copied: two of all would be 370 MB
-            pixels, _ = batches.pop(name)
-            images[start : start + len(pixels)] = pixels
-            start += len(pixels)
+            batch, _ = batches.pop(name)
+            images[start : start + len(batch)] = batch
+            start += len(batch)
     return Decoded(LABELS, images, targets, counts)
 
 
@@ -171,7 +172,11 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def _pixels(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(planes.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
+    """Uint8 (n, 3072) as images (n, 32, 32, 3)."""
+    # In pages that go back to the system when freed: malloc would keep blocks of this size.
+    images = np.frombuffer(mmap.mmap(-1, planes.size), np.uint8).reshape(-1, SIDE, SIDE, 3)
+    images[:] = planes.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+    return images
 
 
 def _targets(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
