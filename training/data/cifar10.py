@@ -87,9 +87,12 @@ def name_and_title(fingerprint: str) -> tuple[str, str]:
 
 def hash_source(source: Path) -> str:
     """A hash over an archive's bytes, or over the names and contents of the batches in a folder."""
-    if source.is_file():
-        return content_hash(source)
-    return " ".join(f"{file.name} {content_hash(file)}" for file in _folder_files(source))
+    try:
+        if source.is_file():
+            return content_hash(source)
+        return " ".join(f"{file.name} {content_hash(file)}" for file in _folder_files(source))
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read ({one_line(error)})") from None
 
 
 def decode(source: Path, progress: ProgressCallback) -> Decoded:

@@ -10,7 +10,7 @@ import importlib
 import lzma
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -32,7 +32,7 @@ ENDINGS = (".gz", ".tgz", ".xz", ".bz2", ".zst", ".tar")
 
 def tar_members(
     path: Path, wanted: Callable[[tarfile.TarInfo], bool], max_bytes: int
-) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
+) -> Generator[tuple[tarfile.TarInfo, bytes | None]]:
     """Every member of an archive in its order, decompressed only as far as the caller iterates.
 
     Args:
