@@ -27,7 +27,8 @@ _FEW_STEPS = 10
 """Per epoch: with fewer, a short training with large batches hardly learns."""
 _DATA = """
 DATA is digits (bundled with scikit-learn), cifar10 (downloaded once), or a folder or tar archive
-with train/<class>/* and optionally val/<class>/* and test/<class>/*."""
+(.tar, .gz, .xz, .bz2; .zst from Python 3.14) of any name: with CIFAR-10's batches, python or binary
+format, or with train/<class>/* and optionally val/<class>/* and test/<class>/*."""
 _WEIGHTS = (
     "file of VGG16's ImageNet weights without top, .h5 (default: $TINYSIGHT_VGG16_WEIGHTS, or a "
     "download)"

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinysight.files import cache_folder
 from tinysight.integrity.data_split import hash_indices
-from training.data import cifar10, digits, folder
+from training.data import cifar10, digits, folder, tar
 from training.data.cache import cached
 from training.data.dataset import PARTS, Dataset, Decoded, Indices
 from training.data.errors import DataError
@@ -41,9 +41,11 @@ def load_dataset(
 
     Args:
         name_or_path: `digits` (bundled with scikit-learn), `cifar10` (the official archive from
-            the cache, or the network), an official CIFAR-10 archive or the folder that holds it,
-            or a folder or tar archive with `train/<class>/*` and optionally `val/` and `test/`.
-            Only downloads are checked by MD5: a file given by name may be a selection.
+            the cache, or the network), or the path of a folder or tar archive (.tar, .gz, .xz,
+            .bz2; .zst from Python 3.14) of any name. It holds CIFAR-10's batches, in the python
+            or the binary format, at the top or one folder deep, and is called "CIFAR-10" when
+            they are the official images, else "CIFAR-10, a selection"; or it holds
+            `train/<class>/*` and optionally `val/` and `test/`.
         size: height and width that pictures in class folders are resized to, pixels.
         cache: instead of `cache_folder()`.
         progress: called while reading and downloading.
@@ -63,30 +65,31 @@ def load_dataset(
         raise DataError(
             f"{text!r} is neither a file, nor a folder, nor a data set ({', '.join(NAMES)})"
         )
-    official = cifar10.find(path)
-    if official is not None:
+    batches = cifar10.find(path)
+    if batches is not None:
         if size != (cifar10.SIDE, cifar10.SIDE):
-            raise DataError("the CIFAR-10 archive holds images of 32 x 32")
-        content = folder.content_hash(official) if official.is_file() else _hash_files(official)
-        decoded, fingerprint = cached(cache, content, size, lambda: cifar10.decode(official))
-        source = text if text == "cifar10" else str(official.resolve())
-        return _dataset("cifar10", "CIFAR-10", source, cifar10.ATTRIBUTION, decoded, fingerprint)
+            raise DataError("CIFAR-10's batches hold images of 32 x 32")
+        content = cifar10.hash_source(batches)
+        decoded, fingerprint = cached(
+            cache, content, size, lambda: cifar10.decode(batches, progress)
+        )
+        name, title = cifar10.name_and_title(fingerprint)
+        source = text if text == "cifar10" else str(batches.resolve())
+        return _dataset(name, title, source, cifar10.ATTRIBUTION, decoded, fingerprint)
     progress("looking for changes", 0, 0)
     content = folder.content_hash(path)
     decoded, fingerprint = cached(cache, content, size, lambda: folder.decode(path, size, progress))
-    name, title, attribution = _describe(path, decoded)
-    return _dataset(name, title, str(path.resolve()), attribution, decoded, fingerprint)
+    name, title = _name_and_title(path)
+    return _dataset(name, title, str(path.resolve()), "supplied by the user", decoded, fingerprint)
 
 
-def _describe(path: Path, decoded: Decoded) -> tuple[str, str, str]:
-    """Name, title and attribution of class folders."""
+def _name_and_title(path: Path) -> tuple[str, str]:
+    """Of class folders: what their folder or archive is called."""
     stem = path.resolve().name
-    for ending in (".gz", ".tgz", ".xz", ".bz2", ".tar"):
+    for ending in tar.ENDINGS:
         stem = stem.removesuffix(ending)
     slug = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem.lower()).strip("_")
-    if slug == "cifar10_jpeg" and decoded.labels == cifar10.LABELS:
-        return "cifar10_jpeg", "CIFAR-10 (JPEG copy)", cifar10.ATTRIBUTION
-    return slug or "images", stem, "supplied by the user"
+    return slug or "images", stem
 
 
 def _dataset(
@@ -118,9 +121,3 @@ def _dataset(
         fingerprint=fingerprint,
         notes=tuple(notes),
     )
-
-
-def _hash_files(path: Path) -> str:
-    """A hash over the names and contents of an unpacked archive's files."""
-    files = sorted(file for file in path.iterdir() if file.is_file())
-    return " ".join(f"{file.name} {folder.content_hash(file)}" for file in files)

@@ -1,13 +1,13 @@
-"""The official CIFAR-10 archives, binary and python version, whole or unpacked.
+"""The official CIFAR-10 batches, binary and python format, in any tar archive or folder.
 
 https://www.cs.toronto.edu/~kriz/cifar.html describes both formats.
 """
 
 import io
+import mmap
 import pickle
-import tarfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from training.data.dataset import Decoded
 from training.data.download import download, md5_of
 from training.data.errors import DataError, one_line
+from training.data.folder import class_folder_key, content_hash
+from training.data.tar import tar_members
 from training.progress import ProgressCallback
 
 ATTRIBUTION = "CIFAR-10, A. Krizhevsky, Learning Multiple Layers of Features (2009)"
@@ -33,8 +35,16 @@ _RECORD = 1 + 3 * SIDE * SIDE
 MAX_BATCH_BYTES = 64 << 20
 """Twice what the largest official member has."""
 
+OFFICIAL_FINGERPRINT = "27bf49bb6bf0789e3e114ae6c35fc55de283de4cceee2b5cea2fb3e933cf6167"
+"""Of the six official batches, decoded from python files of the published MD5s.
+
+It covers every label and pixel in order, so it decides for both formats what the MD5 of each
+member decides for one; the binary batches hold the same images in the same order.
+"""
+
 _BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5")
-_MEMBERS = {*_BATCHES, "test_batch"}
+_PARTS = {"train": _BATCHES, "test": ("test_batch",)}
+_FILES = tuple(f"{name}{suffix}" for name in (*_BATCHES, "test_batch") for suffix in ("", ".bin"))
 
 
 def find_or_download(cache: Path, progress: ProgressCallback) -> Path:
@@ -51,35 +61,64 @@ def find_or_download(cache: Path, progress: ProgressCallback) -> Path:
 
 
 def find(path: Path) -> Path | None:
-    """The archive, or the folder of unpacked batches, that `path` names or holds; or None."""
+    """The archive or folder of batches that `path` names or holds; None where there are none.
+
+    Batches are recognized by their names, at the top or one folder deep. An archive is read up to
+    its first batch, or its first class folder: it then has to be read in another way.
+    """
     if path.is_file():
-        return path if path.name in MD5 else None
-    for candidate in (path, path / "cifar-10-batches-bin", path / "cifar-10-batches-py"):
-        if (candidate / "data_batch_1.bin").is_file() or (candidate / "data_batch_1").is_file():
-            return candidate
+        return path if _is_archive_of_batches(path) else None
+    try:
+        folders = [path, *sorted(entry for entry in path.iterdir() if entry.is_dir())]
+        for candidate in folders:
+            if any((candidate / name).is_file() for name in _FILES):
+                return candidate
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({one_line(error)})") from None
     return next((path / name for name in MD5 if (path / name).is_file()), None)
 
 
-def decode(source: Path) -> Decoded:
+def name_and_title(fingerprint: str) -> tuple[str, str]:
+    """What a data set of this fingerprint is called: all of CIFAR-10, or a selection."""
+    if fingerprint == OFFICIAL_FINGERPRINT:
+        return "cifar10", "CIFAR-10"
+    return "cifar10_selection", "CIFAR-10, a selection"
+
+
+def hash_source(source: Path) -> str:
+    """A hash over an archive's bytes, or over the names and contents of the batches in a folder."""
+    try:
+        if source.is_file():
+            return content_hash(source)
+        return " ".join(f"{file.name} {content_hash(file)}" for file in _folder_files(source))
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read ({one_line(error)})") from None
+
+
+def decode(source: Path, progress: ProgressCallback) -> Decoded:
     """Reads the six batches. Raises DataError for one that is missing or malformed."""
-    files = _archive_files(source) if source.is_file() else _folder_files(source)
-    if "data_batch_1.bin" in files:
-        suffix, parse = ".bin", parse_binary
-    elif "data_batch_1" in files:
-        suffix, parse = "", parse_python
-    else:
-        raise DataError(f"{source}: no data_batch_1; is it the CIFAR-10 archive?")
-    images, targets, counts = [], [], {}
-    for part, names in (("train", _BATCHES), ("test", ("test_batch",))):
-        counts[part] = 0
-        for name in names:
-            if name + suffix not in files:
-                raise DataError(f"{source}: {name}{suffix} is missing")
-            pixels, labels = parse(files[name + suffix](), f"{source}: {name}{suffix}")
-            images.append(pixels)
-            targets.append(labels)
-            counts[part] += len(labels)
-    return Decoded(LABELS, np.concatenate(images), np.concatenate(targets), counts)
+    batches: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
+    contents = _archive_contents(source) if source.is_file() else _folder_contents(source)
+    for name, content in contents:
+        stem = name.removesuffix(".bin")
+        if stem in batches:
+            raise DataError(f"{source}: {stem} is in it twice; which one is meant?")
+        parse = parse_python if name == stem else parse_binary
+        batches[stem] = parse(content, f"{source}: {name}")
+        progress("reading batches", len(batches), len(_BATCHES) + 1)
+    for stem in (*_BATCHES, "test_batch"):
+        if stem not in batches:
+            raise DataError(f"{source}: {stem} is missing")
+    counts = {part: sum(len(batches[name][1]) for name in _PARTS[part]) for part in _PARTS}
+    targets = np.concatenate([batches[name][1] for names in _PARTS.values() for name in names])
+    images = np.empty((len(targets), SIDE, SIDE, 3), np.uint8)
+    start = 0
+    for names in _PARTS.values():
+        for name in names:  # each batch is freed once it is copied: two of all would be 370 MB
+            batch, _ = batches.pop(name)
+            images[start : start + len(batch)] = batch
+            start += len(batch)
+    return Decoded(LABELS, images, targets, counts)
 
 
 def parse_binary(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -136,7 +175,11 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def _pixels(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(planes.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
+    """Uint8 (n, 3072) as images (n, 32, 32, 3)."""
+    # In pages that go back to the system when freed: malloc would keep blocks of this size.
+    images = np.frombuffer(mmap.mmap(-1, planes.size), np.uint8).reshape(-1, SIDE, SIDE, 3)
+    images[:] = planes.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+    return images
 
 
 def _targets(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
@@ -145,26 +188,44 @@ def _targets(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
-def _folder_files(folder: Path) -> dict[str, Callable[[], bytes]]:
-    return {path.name: path.read_bytes for path in folder.iterdir() if path.is_file()}
+def _batch_name(member: str) -> str | None:
+    """The name of a batch at the top of an archive or one folder deep; None for anything else."""
+    *folders, name = [part for part in PurePosixPath(member).parts if part != "."] or [""]
+    return name if name in _FILES and len(folders) <= 1 else None
 
 
-def _archive_files(path: Path) -> dict[str, Callable[[], bytes]]:
-    """The batches by name; they are read into memory and never unpacked to the disk."""
-    files: dict[str, Callable[[], bytes]] = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if not member.isfile() or name.removesuffix(".bin") not in _MEMBERS:
-                    continue
-                stream = archive.extractfile(member)
-                if member.size > MAX_BATCH_BYTES or stream is None:
-                    raise DataError(f"{path}: {member.name} has {member.size:,} bytes")
-                if name in files:
-                    raise DataError(f"{path}: {name} is in it twice; download the archive again")
-                content = stream.read()
-                files[name] = lambda content=content: content  # type: ignore[misc]
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole tar archive ({one_line(error)})") from None
+def _is_archive_of_batches(path: Path) -> bool:
+    # Closed at once: the rest of a large archive need not be decompressed to know.
+    with closing(tar_members(path, lambda _: False, 0)) as members:
+        for member, _ in members:
+            if member.isfile() and _batch_name(member.name):
+                return True
+            if class_folder_key(member.name):
+                return False
+    return False
+
+
+def _archive_contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each batch in an archive, in its order."""
+    members = tar_members(path, lambda member: bool(_batch_name(member.name)), MAX_BATCH_BYTES)
+    for member, content in members:
+        name = _batch_name(member.name)
+        if name and content is not None:
+            yield name, content
+
+
+def _folder_contents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for file in _folder_files(folder):
+        try:
+            yield file.name, file.read_bytes()
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({one_line(error)})") from None
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    """The batches in a folder. Raises DataError for a file that is too large for one."""
+    files = [folder / name for name in sorted(_FILES) if (folder / name).is_file()]
+    for file in files:
+        if (size := file.stat().st_size) > MAX_BATCH_BYTES:
+            raise DataError(f"{file} has {size:,} bytes: too many for a batch of CIFAR-10")
     return files

@@ -1,25 +1,17 @@
-"""Class folders, on disk or in a tar archive: train/<class>/*, and val/ and test/ if there are.
+"""Class folders, on disk or in a tar archive: train/<class>/*, and val/ and test/ if there are."""
 
-An archive is read where it lies: nothing of it is ever unpacked to the disk, so no name in it can
-lead anywhere.
-"""
-
-import bz2
-import gzip
 import hashlib
-import lzma
 import tarfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
 
 import numpy as np
 
 from tinysight.errors import ImageError
 from tinysight.preprocess import Pixels, to_pixels
 from training.data.dataset import PARTS, Decoded
-from training.data.errors import DataError, one_line
+from training.data.errors import DataError
+from training.data.tar import tar_members
 from training.progress import ProgressCallback
 
 MAX_FILE_BYTES = 256 << 20
@@ -34,71 +26,17 @@ Key = tuple[str, str, str]
 
 def archive_members(path: Path) -> Iterator[tuple[Key, bytes | None]]:
     """Every picture's key and bytes; a class folder on its own has an empty name and None."""
-    try:
-        with (
-            _decompressed(path) as content,
-            tarfile.open(
-                fileobj=cast(IO[bytes], watched := _Watched(content)), mode="r|"
-            ) as archive,
-        ):
-            for member in archive:
-                if not (member.isfile() or member.isdir()):
-                    continue  # a link or a device holds no picture
-                key = _key(member.name)
-                if key is None:
-                    continue
-                if member.isdir():
-                    if not key[2]:
-                        yield key, None
-                    continue
-                if member.size > MAX_FILE_BYTES:
-                    raise DataError(f"{path}: {member.name} has {member.size:,} bytes")
-                stream = archive.extractfile(member)
-                if key[2] and stream is not None:
-                    yield key, stream.read()
-            watched.check_end(archive.offset)
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole tar archive ({one_line(error)})") from None
 
+    def wanted(member: tarfile.TarInfo) -> bool:
+        key = class_folder_key(member.name)
+        return key is not None and bool(key[2])
 
-def _decompressed(path: Path) -> IO[bytes]:
-    """Python's own decompressors: unlike tarfile's, they raise where the data stops too early."""
-    with path.open("rb") as stream:
-        magic = stream.read(5)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.open(path))
-    if magic.startswith(b"BZh"):
-        return bz2.open(path)
-    if magic == b"\xfd7zXZ":
-        return lzma.open(path)
-    return path.open("rb")
-
-
-class _Watched:
-    """A stream that knows what it gave last.
-
-    tarfile takes a header that is cut or damaged for the end of the archive, and says nothing: an
-    archive that was half copied would be trained on as if that were all.
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._tail = b""
-        self._given = 0
-
-    def read(self, size: int) -> bytes:
-        chunk = self._stream.read(size)
-        self._tail = (self._tail + chunk)[-4 * tarfile.RECORDSIZE :]
-        self._given += len(chunk)
-        return chunk
-
-    def check_end(self, offset: int) -> None:
-        """Raises unless a block of zeros at `offset` ends the archive, and all checksums agree."""
-        start = len(self._tail) - (self._given - offset)
-        if self._tail[start : start + tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("it is cut or damaged")
-        while self._stream.read(1 << 20):  # gzip's checksum comes last
-            pass
+    for member, content in tar_members(path, wanted, MAX_FILE_BYTES):
+        key = class_folder_key(member.name)
+        if key is None:
+            continue
+        if content is not None or (member.isdir() and not key[2]):
+            yield key, content
 
 
 def folder_members(path: Path) -> Iterator[tuple[Key, Path | None]]:
@@ -111,7 +49,7 @@ def folder_members(path: Path) -> Iterator[tuple[Key, Path | None]]:
                 continue
             yield (part, directory.name, ""), None
             for file in sorted(directory.rglob("*")):
-                key = _key(file.relative_to(path).as_posix())
+                key = class_folder_key(file.relative_to(path).as_posix())
                 if key is not None and file.is_file():
                     yield key, file
 
@@ -185,7 +123,7 @@ def _check(path: Path, classes: dict[str, set[str]], keys: set[Key]) -> tuple[st
     return tuple(sorted(labels))
 
 
-def _key(name: str) -> Key | None:
+def class_folder_key(name: str) -> Key | None:
     """The key of `[folder/]part/class/name`; None for what is none of the data's business."""
     parts = [part for part in PurePosixPath(name).parts if part != "."]
     if len(parts) > 1 and parts[0] not in PARTS:

@@ -3,6 +3,12 @@
 The teacher's forward passes are the expensive part of a distillation. So the epochs cycle through
 a fixed number of augmented views of the training images, and the logits of each view are computed
 once and kept in the user's cache.
+
+A teacher's logits are the mean over the image and its horizontal mirror (test-time augmentation;
+Jordan 2024, arXiv 2404.00498, "multi-crop" evaluation). That takes twice the time, and makes
+`airbench` on CIFAR-10 0.8 points more accurate (92.2 % to 93.0 % of the test images). A teacher
+that was trained without augmentation has never seen a mirrored image, which may well be of another
+class (digits): its logits are those of the image alone.
 """
 
 import hashlib
@@ -26,9 +32,9 @@ from training.finalize import predict
 from training.progress import ProgressCallback
 from training.recipes import Recipe
 from training.run_folder import Run, RunError, load_run
-from training.tf_keras_setup import keras
+from training.tf_keras_setup import keras, tf
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when the same parts of a cache key would give other logits."""
 
 
@@ -113,7 +119,8 @@ def teacher_logits(
 ) -> TeacherLogits:
     """Computes the teachers' logits for every epoch of a recipe, or finds them in the cache.
 
-    The mean of several teachers' logits is the geometric mean of their probabilities.
+    The mean of several teachers' logits is the geometric mean of their probabilities. Each teacher
+    that was trained with augmentation sees every image twice, the second time mirrored.
 
     Each view is written as soon as it is computed, so that an interrupted run continues after it.
     The teachers run under Keras' global policy; logits are kept in half precision.
@@ -155,7 +162,10 @@ def _cached_views(
 
 
 def _load(teacher: Teacher) -> Any:
-    """The teacher under the global policy; its last layer stays in float32, as in training."""
+    """The model of a teacher's logits, under the global policy.
+
+    Its last layer stays in float32, as in training.
+    """
     trained = keras.models.load_model(teacher.run.model_file)
     policy = keras.mixed_precision.global_policy().name
 
@@ -166,7 +176,15 @@ def _load(teacher: Teacher) -> Any:
 
     model = keras.models.clone_model(trained, clone_function=under_policy)
     model.set_weights(trained.get_weights())
-    return model
+    return _with_mirror(model) if teacher.run.record.recipe.augment else model
+
+
+def _with_mirror(model: Any) -> Any:
+    """The mean of a model's logits for an image (h, w, 3) and for its horizontal mirror."""
+    images = keras.Input(model.input_shape[1:])
+    both = [model(images), model(tf.reverse(images, axis=[2]))]
+    mean = keras.layers.Average(dtype="float32")(both)  # the policy's bfloat16 would round it
+    return keras.Model(images, mean)
 
 
 def _key(teacher: Teacher, recipe: Recipe, dataset: Dataset, train: NDArray[np.int64]) -> str:

@@ -22,6 +22,8 @@ from training.data.cifar10 import MAX_BATCH_BYTES, parse_binary, parse_python
 from training.data.download import md5_of
 
 Batches = tuple[np.ndarray, np.ndarray]
+OFFICIAL = Path(__file__).parents[4] / "shared" / "data" / "cifar-10-batches-py.tar.xz"
+VERSIONS = ("binary", "python")
 NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 
 
@@ -60,8 +62,9 @@ def layout(cifar: Batches, version: str) -> dict[str, bytes]:
     return {f"cifar-10-batches-py/{name}": content for name, content in files.items()}
 
 
-def write_archive(path: Path, files: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+def write_archive(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> Path:
+    """A tar archive; `mode` is tarfile's."""
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
@@ -77,7 +80,7 @@ def write_folder(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-@pytest.mark.parametrize("version", ["binary", "python"])
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", ["archive", "folder of the archive", "batches", "their parent"])
 def test_every_official_layout_gives_the_images_in_order(
     version: str, kind: str, cifar: Batches, tmp_path: Path, cache: Path
@@ -90,7 +93,8 @@ def test_every_official_layout_gives_the_images_in_order(
         root = write_folder(tmp_path / "unpacked", files)
         source = root if kind == "their parent" else root / next(iter(files)).split("/")[0]
     data = load_dataset(source, cache=cache)
-    assert (data.name, data.title, data.labels) == ("cifar10", "CIFAR-10", cifar10.LABELS)
+    assert (data.name, data.title) == ("cifar10_selection", "CIFAR-10, a selection")
+    assert data.labels == cifar10.LABELS
     assert {part: len(indices) for part, indices in data.parts.items()} == {
         "train": 100,
         "test": 20,
@@ -101,15 +105,88 @@ def test_every_official_layout_gives_the_images_in_order(
     assert data.parts["test"].tolist() == list(range(100, 120))
 
 
-def test_both_versions_have_one_fingerprint(cifar: Batches, tmp_path: Path, cache: Path) -> None:
-    prints = {
-        load_dataset(
-            write_archive(tmp_path / f"cifar-10-{version}.tar.gz", layout(cifar, version)),
-            cache=cache,
-        ).fingerprint
-        for version in ("binary", "python")
+@pytest.mark.skipif(not OFFICIAL.is_file(), reason=f"needs {OFFICIAL.name} in ../shared/data")
+def test_the_official_archive_is_cifar_10(cache: Path) -> None:
+    """Real pickles of 2009, read from an archive of a name and a compression of our own."""
+    told: list[tuple[str, int, int]] = []
+    data = load_dataset(OFFICIAL, cache=cache, progress=lambda *args: told.append(args))
+    assert (data.name, data.title) == ("cifar10", "CIFAR-10")
+    assert (data.labels, data.images.shape) == (cifar10.LABELS, (60_000, 32, 32, 3))
+    assert {part: (len(i), i[0], i[-1]) for part, i in data.parts.items()} == {
+        "train": (50_000, 0, 49_999),
+        "test": (10_000, 50_000, 59_999),
     }
-    assert len(prints) == 1
+    assert np.bincount(data.targets[:50_000]).tolist() == [5000] * 10
+    assert np.bincount(data.targets[50_000:]).tolist() == [1000] * 10
+    assert data.targets[:5].tolist() == [6, 9, 9, 4, 1]
+    assert data.targets[50_000:50_005].tolist() == [3, 8, 8, 0, 6]
+    assert data.targets[-3:].tolist() == [5, 1, 7]
+    pixels = {(0, 0, 0): [59, 62, 63], (49_999, 31, 31): [163, 163, 161],
+              (50_000, 0, 0): [158, 112, 49], (59_999, 16, 7): [125, 99, 81]}  # fmt: skip
+    assert {at: data.images[at].tolist() for at in pixels} == pixels
+    assert told == [("reading batches", n, 6) for n in range(1, 7)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("compression", ["", "gz", "xz", "bz2", "zst"])
+@pytest.mark.parametrize("depth", ["{}", "./{}", "some name/{}"])
+def test_any_archive_is_read_whatever_its_name(
+    version: str, compression: str, depth: str, cifar: Batches, tmp_path: Path, cache: Path
+) -> None:
+    if compression == "zst":
+        pytest.importorskip("compression.zstd", reason="needs Python 3.14")
+    files = {depth.format(n.split("/")[1]): c for n, c in layout(cifar, version).items()}
+    backwards = dict(reversed(files.items()))
+    path = write_archive(tmp_path / "photos of mine", backwards, f"w:{compression}")
+    data = load_dataset(path, cache=cache)
+    assert (data.name, data.title) == ("cifar10_selection", "CIFAR-10, a selection")
+    np.testing.assert_array_equal(data.images, cifar[0].reshape(-1, 32, 32, 3))
+    np.testing.assert_array_equal(data.targets, cifar[1].ravel())
+
+
+def test_zstandard_that_this_python_cannot_read_is_one_line(
+    tmp_path: Path, cache: Path, refused: Callable[..., str]
+) -> None:
+    path = tmp_path / "cifar.tar.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(60))
+    refused(lambda: load_dataset(path, cache=cache), str(path))
+
+
+@pytest.mark.parametrize("outer", ["", "wrapped/"])
+def test_class_folders_are_told_from_batches_without_reading_on(
+    outer: str, files: dict[str, bytes], archive: Callable[..., Path]
+) -> None:
+    """All that follows the first picture is cut off, which only reading it would notice."""
+    path = archive({outer + name: content for name, content in files.items()}, "cifar-10.tar")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert cifar10.find(path) is None
+
+
+def test_batches_are_found_without_reading_them(cifar: Batches, tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "x", layout(cifar, "python"), "w")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert cifar10.find(path) == path
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_batches_deeper_down_or_of_other_names_are_none(
+    kind: str, cifar: Batches, tmp_path: Path, cache: Path, refused: Callable[..., str]
+) -> None:
+    files = {f"deep/{name}": content for name, content in layout(cifar, "binary").items()}
+    files |= {"data_batch_6": b"", "data_batch_1.txt": b"", "my_test_batch": b""}
+    source = tmp_path / "cifar-10-binary.tar"
+    source = write_archive(source, files) if kind == "archive" else write_folder(source, files)
+    refused(lambda: load_dataset(source, cache=cache), "no class folders")
+
+
+def test_only_the_official_content_is_called_cifar_10() -> None:
+    assert cifar10.name_and_title(cifar10.OFFICIAL_FINGERPRINT) == ("cifar10", "CIFAR-10")
+    assert cifar10.name_and_title("0" * 64) == ("cifar10_selection", "CIFAR-10, a selection")
+
+
+def test_both_versions_have_one_fingerprint(cifar: Batches, tmp_path: Path, cache: Path) -> None:
+    paths = [write_archive(tmp_path / version, layout(cifar, version)) for version in VERSIONS]
+    assert len({load_dataset(path, cache=cache).fingerprint for path in paths}) == 1
 
 
 def test_only_its_own_size_is_given(
@@ -119,7 +196,7 @@ def test_only_its_own_size_is_given(
     refused(lambda: load_dataset(path, size=(16, 16), cache=cache), "32 x 32")
 
 
-@pytest.mark.parametrize("version", ["binary", "python"])
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("missing", ["data_batch_3", "test_batch", "data_batch_1"])
 def test_a_missing_batch_is_named(
     version: str,
@@ -151,7 +228,7 @@ def test_a_batch_that_is_there_twice_is_refused(
     files = layout(cifar, "binary")
     other = {"elsewhere/test_batch.bin": files["cifar-10-batches-bin/data_batch_1.bin"]}
     path = write_archive(tmp_path / "cifar-10-binary.tar.gz", {**files, **other})
-    refused(lambda: load_dataset(path, cache=cache), str(path), "test_batch.bin is in it twice")
+    refused(lambda: load_dataset(path, cache=cache), str(path), "test_batch is in it twice")
 
 
 def test_a_member_beyond_any_batch_is_refused_unread(
@@ -164,13 +241,30 @@ def test_a_member_beyond_any_batch_is_refused_unread(
     refused(lambda: load_dataset(path, cache=cache), f"has {MAX_BATCH_BYTES + 1:,} bytes")
 
 
+def test_a_file_beyond_any_batch_is_refused_unread(
+    tmp_path: Path, cache: Path, refused: Callable[..., str]
+) -> None:
+    with (tmp_path / "data_batch_1").open("wb") as file:
+        file.truncate(MAX_BATCH_BYTES + 1)
+    refused(lambda: load_dataset(tmp_path, cache=cache), f"has {MAX_BATCH_BYTES + 1:,} bytes")
+
+
+def test_both_formats_in_one_folder_are_refused(
+    cifar: Batches, tmp_path: Path, cache: Path, refused: Callable[..., str]
+) -> None:
+    for version in VERSIONS:
+        for name, content in layout(cifar, version).items():
+            write_folder(tmp_path / "both", {name.split("/")[1]: content})
+    refused(lambda: load_dataset(tmp_path / "both", cache=cache), "data_batch_1 is in it twice")
+
+
 def test_hostile_members_write_nothing(cifar: Batches, tmp_path: Path, cache: Path) -> None:
     files = layout(cifar, "binary")
     some = next(iter(files.values()))
     path = tmp_path / "in" / "cifar-10-binary.tar.gz"
     path.parent.mkdir()
     write_archive(path, {**files, "../escaped.bin": some, str(tmp_path / "absolute.bin"): some})
-    assert load_dataset(path, cache=cache).name == "cifar10"
+    assert load_dataset(path, cache=cache).name == "cifar10_selection"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "in"]
     assert list(path.parent.iterdir()) == [path]
 
@@ -326,7 +420,7 @@ def test_the_archive_in_the_caches_downloads_is_checked_by_its_md5(
     kept = cache / "downloads" / name
     shutil.copy(path, kept)
     refused(lambda: load_dataset("cifar10", cache=cache), str(kept), "wrong MD5", "delete it")
-    assert load_dataset(path, cache=cache).name == "cifar10"
+    assert load_dataset(path, cache=cache).name == "cifar10_selection"
     monkeypatch.setitem(cifar10.MD5, name, md5_of(kept))
     data = load_dataset("cifar10", cache=cache)
     assert data.source == "cifar10"

@@ -125,6 +125,33 @@ def test_the_teachers_logits_are_for_the_very_pixels_of_the_epoch(
     assert not np.array_equal(logits.of_epoch(0), logits.of_epoch(1))
 
 
+def test_a_mirrored_image_has_the_logits_of_the_image(
+    teacher: Teacher, student: Run, dataset: Dataset
+) -> None:
+    """Where the teacher was trained on mirrored images too: the mean over both."""
+    mirrored = replace(dataset, images=dataset.images[:, :, ::-1], fingerprint="mirrored")
+    with_augmentation = read_teacher(student.folder)
+    for one in (teacher, with_augmentation):
+        recipe = student_recipe(Recipe("baseline", epochs=1), [one])
+        splits = split(dataset, recipe.data_seed, recipe.val_fraction)
+        count = RecordedProgress().count
+        of_image, of_mirror = (
+            teacher_logits([one], recipe, data, splits, count).of_epoch(0)
+            for data in (dataset, mirrored)
+        )
+        model = keras.models.load_model(one.run.model_file)
+        alone, other = (
+            model.predict(data.images[splits.train] / np.float32(255), verbose=0)
+            for data in (dataset, mirrored)
+        )
+        assert not np.allclose(alone, other, atol=0.1)
+        if one is with_augmentation:
+            np.testing.assert_allclose(of_image, of_mirror, rtol=2e-3, atol=2e-3)
+            np.testing.assert_allclose(of_image, (alone + other) / 2, rtol=2e-3, atol=2e-3)
+        else:
+            np.testing.assert_allclose(of_image, alone, rtol=2e-3, atol=2e-3)
+
+
 def test_several_teachers_give_the_mean_of_their_logits(
     teacher: Teacher, student: Run, dataset: Dataset
 ) -> None:
