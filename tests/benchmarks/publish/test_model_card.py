@@ -175,7 +175,7 @@ def test_what_means_nothing_without_a_teacher_is_no_option_of_run(make_bundle: M
 def test_a_teachers_own_teachers_are_trained_first_and_once(
     make_bundle: MakeBundle, both: bool
 ) -> None:
-    own = replace(recipe_of("edge_s"), epochs=3, optimizer="muon", l2=0.0, teacher=TEACHER.sha256)
+    own = replace(recipe_of("edge_s"), epochs=3, optimizer="sgd", l2=1e-4, teacher=TEACHER.sha256)
     second = replace(
         TEACHER, sha256="2" * 64, model="edge_s", recipe=to_json(own), teachers=(TEACHER,)
     )
@@ -186,7 +186,7 @@ def test_a_teachers_own_teachers_are_trained_first_and_once(
     assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
     assert lines[1].endswith(" --out runs/teacher_2")
     options = training_parser().parse_args(shlex.split(lines[1])[3:])
-    assert (options.epochs, options.optimizer, options.l2) == (3, "muon", 0.0)
+    assert (options.epochs, options.optimizer, options.l2) == (3, "sgd", 1e-4)
     named = "runs/teacher_1 runs/teacher_2" if both else "runs/teacher_2"
     assert f" --teacher {named} " in lines[2]
 
