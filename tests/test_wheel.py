@@ -78,14 +78,14 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_small_and_holds_the_runtime_alone(wheel: Path) -> None:
     import zipfile
 
-    assert wheel.stat().st_size < 1_000_000
+    assert wheel.stat().st_size < 2_000_000
     entries = zipfile.ZipFile(wheel).infolist()
     sizes = {
         name: sum(e.compress_size for e in entries if f"tinysight/bundles/{name}/" in e.filename)
         for name in ("edge_m", "edge_s")
     }
-    assert 100_000 < sizes["edge_m"] < 450_000
-    assert 100_000 < sizes["edge_s"] < 350_000
+    assert 200_000 < sizes["edge_m"] < 900_000
+    assert 200_000 < sizes["edge_s"] < 700_000
     tops = {entry.filename.split("/")[0] for entry in entries}
     assert {name for name in tops if not name.endswith(".dist-info")} == {"tinysight"}
 
