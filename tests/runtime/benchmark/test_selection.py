@@ -180,13 +180,13 @@ def test_the_shipped_bundle_keeps_one_budget_and_not_another(
     budget = ["select", "edge_m", "edge_s", "--runs", "40", "--max-size-kb", "400"]
     assert main([*budget, "--min-accuracy", "87"]) == 0
     printed = capsys.readouterr().out
-    # Which of the two is a matter of noise: where they are as accurate, the quicker one.
-    assert re.match(r"ship edge_[ms]/static_w8a8 with onnxruntime on 1 thread", printed)
+    # edge_m is too large; which artifact of edge_s is a matter of latency and of the engines here.
+    assert re.match(r"ship edge_s/static_w8a8(\.tflite)? with \w+ on 1 thread", printed)
     assert "the identity model takes" in printed
     assert main([*budget, "--min-accuracy", "95", "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert result["chosen"] is None
-    assert result["nearest"]["artifact"] == "static_w8a8"
+    assert result["nearest"]["bundle"] == "edge_s"
     assert [violation["quantity"] for violation in result["violations"]] == ["accuracy"]
     assert main([*budget, "--max-latency-us", "0.001"]) == 1
     assert "no model in it can answer within 0.001 us" in capsys.readouterr().out
