@@ -5,10 +5,8 @@ import itertools
 import math
 import os
 import sys
-import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +61,6 @@ class Classifier:
         self._shape = (*bundle.shape, 3)
         self._scale = 1.0 / bundle.temperature
         self._run = engine.run
-        _loaded.add(self)
         _log("loaded %r", self)
 
     @property
@@ -84,8 +81,10 @@ class Classifier:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A session does not pickle: what is unpickled, on whatever machine, loads its bundle."""
-        return _load_again, (self.bundle.folder, self.artifact.name, self.threads)
+        """A session does not pickle: what is unpickled opens the bundle in its folder again."""
+        if self.bundle.folder is None:
+            raise BundleError(f"{self.bundle.name} was not read from a folder: it does not pickle")
+        return _load_again, (self.bundle.folder.resolve(), self.artifact.name, self.threads)
 
     @classmethod
     def load(
@@ -236,25 +235,6 @@ class Classifier:
 def _check_top_k(top_k: int) -> None:
     if top_k < 1:
         raise ValueError("top_k must be at least 1")
-
-
-_loaded: "weakref.WeakSet[Classifier]" = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """An engine's threads do not survive a fork: the child opens its own at the first call."""
-    for classifier in _loaded:
-        classifier._run = partial(_open_and_run, classifier)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def _open_and_run(classifier: Classifier, images: Pixels) -> NDArray[np.float32]:
-    run = open_engine(classifier.bundle, classifier.artifact, classifier.threads).run
-    classifier._run = run
-    return run(images)
 
 
 def _load_again(folder: Path, artifact: str, threads: int) -> Classifier:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tinysight import BundleError, Classifier, ImageError, Prediction, load_bundle
 from tinysight.bundle import Abstention
-from tinysight.engines.registry import open_engine
+from tinysight.engines.registry import installed, open_engine
 from tinysight.integrity import golden
 
 
@@ -327,26 +327,34 @@ def test_logits_take_arrays_that_are_not_contiguous(
     assert (classifier.logits(noise[::2]) == classifier.logits(noise)[::2]).all()
 
 
-def test_a_classifier_pickles(tiny: Path, noise: np.ndarray) -> None:
-    once = Classifier.load(tiny, threads=2)
-    again = pickle.loads(pickle.dumps(once))
+def test_a_classifier_pickles(
+    tiny: Path, noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny.parent)
+    once = Classifier.load(tiny.name, threads=2)
+    content = pickle.dumps(once)
+    monkeypatch.chdir(tmp_path)  # as another process may have another current folder
+    again = pickle.loads(content)
     assert repr(again) == repr(once)
     assert (again.logits(noise) == once.logits(noise)).all()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_classifier_answers_after_a_fork(threads: int) -> None:
-    """In a process of its own, as this one's other threads must not be forked."""
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_a_classifier_answers_after_a_fork(engine: str, threads: int) -> None:
+    """Whose threads do not survive it. In a process of its own, as this one has other threads."""
+    if not installed(engine):
+        pytest.skip(f"{engine} is not installed")
     code = (
         "import os, numpy as np\n"
         "from tinysight import Classifier\n"
-        f"classifier = Classifier.load(threads={threads})\n"
-        "image = np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)\n"
-        "before = classifier.classify(image)\n"
+        f"classifier = Classifier.load('edge_m', engine='{engine}', threads={threads})\n"
+        "images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), dtype=np.uint8)\n"
+        "before = classifier.logits(images)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    os._exit(0 if classifier.classify(image) == before else 3)\n"
+        "    os._exit(0 if (classifier.logits(images) == before).all() else 3)\n"
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
