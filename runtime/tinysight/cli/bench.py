@@ -11,6 +11,7 @@ from tinysight.benchmark.results import BenchmarkResult, BenchmarkSettings, Meas
 from tinysight.benchmark.results_io import as_text
 from tinysight.benchmark.runner import bench
 from tinysight.bundle import load_bundle
+from tinysight.cli.arguments import add_bundles
 from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, table
 from tinysight.device import info
 from tinysight.errors import TinysightError
@@ -32,10 +33,7 @@ def add(commands: Any) -> None:
         "                                                  # python -m benchmarks report here.json",
         formatter_class=HelpFormatter,
     )
-    command.add_argument(
-        "bundles", nargs="*", metavar="bundle",
-        help="a bundle's folder, or the name of a shipped bundle (default: edge_m)",
-    )  # fmt: skip
+    add_bundles(command)
     command.add_argument(
         "--data", type=Path, metavar="FOLDER",
         help="labelled images, FOLDER/<label>/* or FOLDER/test/<label>/*, to measure the accuracy "

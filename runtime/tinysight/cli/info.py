@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from tinysight.bundle import Artifact, load_bundle
+from tinysight.cli.arguments import add_bundle
 from tinysight.console import table
 from tinysight.provenance import ArtifactChecks, read_provenance
 from tinysight.records import to_json
@@ -15,11 +16,7 @@ _CARD = "card.md"
 
 def add(commands: Any) -> None:
     command = commands.add_parser("info", description="Describes a bundle and its artifacts.")
-    command.add_argument(
-        "bundle",
-        nargs="?",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
-    )
+    add_bundle(command)
     command.add_argument(
         "--json",
         action="store_true",

@@ -17,6 +17,7 @@ from tinysight.benchmark.selection import (
     select,
 )
 from tinysight.bundle import load_bundle
+from tinysight.cli.arguments import add_bundles
 from tinysight.console import HelpFormatter, numbers, positive, table
 from tinysight.device import info
 from tinysight.device.info import DeviceInfo
@@ -38,10 +39,7 @@ def add(commands: Any) -> None:
         "  tinysight select --from here.json --max-latency-us 80",
         formatter_class=HelpFormatter,
     )
-    command.add_argument(
-        "bundles", nargs="*", metavar="bundle",
-        help="a bundle's folder, or the name of a shipped bundle (default: edge_m)",
-    )  # fmt: skip
+    add_bundles(command)
     limits = command.add_argument_group("limits, at least one, each above 0 (default: no limit)")
     limits.add_argument(
         "--max-latency-us", type=float, metavar="US",

@@ -6,6 +6,7 @@ from typing import Any
 
 from tinysight.benchmark.tuning import Tuning, TuningCandidate, tune
 from tinysight.bundle import load_bundle
+from tinysight.cli.arguments import add_bundle
 from tinysight.console import ProgressLine, positive, table
 from tinysight.device import info, tuned_profile
 from tinysight.errors import TinysightError
@@ -22,9 +23,7 @@ def add(commands: Any) -> None:
         "excluded; the default is replaced only by what is significantly faster.",
         epilog="More engines to choose from: pip install 'tinysight[litert]'",
     )
-    command.add_argument(
-        "bundle", nargs="?", help="its folder, or the name of a shipped bundle (default: edge_m)"
-    )
+    add_bundle(command)
     command.add_argument(
         "--max-accuracy-drop", type=float, default=1.0, metavar="POINTS",
         help="percentage points of accuracy that the winner may be below the best artifact, "

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tinysight.bundle import Artifact, Bundle, load_bundle
+from tinysight.cli.arguments import add_bundle
 from tinysight.engines.registry import engine_of, installed, open_engine
 from tinysight.errors import BundleError, MissingExtraError
 from tinysight.integrity import data_split, golden
@@ -33,11 +34,7 @@ def add(commands: Any) -> None:
         "workstation recorded, and that no image was trained on and tested on. Exit code 1 when "
         "anything is wrong.",
     )
-    command.add_argument(
-        "bundle",
-        nargs="?",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
-    )
+    add_bundle(command)
     command.add_argument(
         "--json",
         action="store_true",
