@@ -57,7 +57,7 @@ def test_test_time_augmentation_is_the_weighted_mean_of_mirrors_and_translations
 
     def mirrored(images: np.ndarray) -> np.ndarray:
         both = [model.predict(one, verbose=0) for one in (images, images[:, :, ::-1])]
-        return np.mean(both, axis=0)
+        return np.asarray(np.mean(both, axis=0))
 
     padded = np.pad(pixels, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect")
     moved = [mirrored(padded[:, :6, :6]), mirrored(padded[:, 2:, 2:])]
