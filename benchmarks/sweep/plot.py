@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
-
 from benchmarks.sweep.result import SweepResult, measurements_on_pareto_front
 from tinysight.benchmark.results import Measurement
 from tinysight.stats import Accuracy
+from training.matplotlib_setup import Axes, Figure, ticker
 
 _MARKERS = "osD^vP*X"
 _COLOURS = ("#1f5fbf", "#d9822b", "#2f8f5b", "#a04fb0", "#b8423e", "#4c8f9d", "#8a6d3b", "#666666")
@@ -35,9 +32,9 @@ def draw(result: SweepResult, path: Path) -> None:
         _draw_engine(axes, engine, number, group, accuracies)
     _name_points(axes, result, measurements, front, accuracies)
     axes.set_xscale("log")
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    plain = ticker.FuncFormatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_major_formatter(plain)
-    axes.xaxis.set_minor_formatter(plain if _is_narrow(measurements) else NullFormatter())
+    axes.xaxis.set_minor_formatter(plain if _is_narrow(measurements) else ticker.NullFormatter())
     axes.margins(x=0.18, y=0.15)
     threads = f"{measurements[0].threads} thread{'s' * (measurements[0].threads > 1)}"
     axes.set_xlabel(
