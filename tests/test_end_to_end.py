@@ -32,7 +32,8 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "KERAS_HOME", "MPLCONFIGDIR"):
+    places = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "KERAS_HOME", "MPLCONFIGDIR")
+    for variable in (*places, "ORT_DISABLE_TELEMETRY"):
         monkeypatch.delenv(variable, raising=False)
     digits = load_dataset("digits")
     for part, begin, end in (("train", 0, 400), ("test", 400, 500)):
