@@ -127,7 +127,7 @@ def _run(
         ) as process,
     ):
         assert process.stdout is not None
-        for line in process.stdout:  # noqa: B007: the last one is read below
+        for line in process.stdout:  # noqa: B007  # the last is read below
             last = time.perf_counter()
             began = began or last
             count += 1

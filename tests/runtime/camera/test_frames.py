@@ -92,7 +92,7 @@ def test_a_raspberry_pis_camera_gives_the_same_colours(monkeypatch: pytest.Monke
     class Request:
         def make_array(self, name: str) -> np.ndarray:
             assert name == "main"
-            return np.full((24, 32, 3), RED[::-1], np.uint8)  # what RGB888 means there
+            return np.full((24, 32, 3), RED, np.uint8)  # what BGR888 means there
 
         def release(self) -> None:
             held.remove("frame")
@@ -104,7 +104,7 @@ def test_a_raspberry_pis_camera_gives_the_same_colours(monkeypatch: pytest.Monke
             held.append("camera")
 
         def create_video_configuration(self, main: dict[str, Any]) -> dict[str, Any]:
-            assert main["format"] == "RGB888"
+            assert main["format"] == "BGR888"
             return main
 
         def configure(self, configuration: dict[str, Any]) -> None:
