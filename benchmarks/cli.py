@@ -17,6 +17,7 @@ COMMANDS = (
     "ood",
     "overhead",
     "startup",
+    "camera",
     "model-card",
     "readme",
     "demo",

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tinysight.files import write_bytes
 from tinysight.records import to_json
 from tinysight.stats import Accuracy
 from training.data import Dataset, Splits
+from training.matplotlib_setup import Figure
 from training.progress import Progress
 from training.train import Job, train
 

@@ -3,17 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from adjustText import adjust_text
-from matplotlib.axes import Axes
-from matplotlib.container import ErrorbarContainer
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, NullFormatter
-
 from benchmarks.sweep.published import DATA, PUBLISHED
 from benchmarks.sweep.result import SweepResult, measurements_on_pareto_front
 from tinysight.benchmark.results import Measurement
 from tinysight.stats import Accuracy
+from training.matplotlib_setup import Axes, ErrorbarContainer, Figure, Text, ticker
 
 _MARKERS = "osD^vP*X"
 _COLOURS = ("#1f5fbf", "#d9822b", "#2f8f5b", "#a04fb0", "#b8423e", "#4c8f9d", "#8a6d3b", "#666666")
@@ -57,10 +51,10 @@ def _latency_panel(axes: Axes, result: SweepResult) -> list[Text]:
         group = [one for one in measurements if result.variant(one.variant).engine == engine]
         _draw_engine(axes, engine, number, group, accuracies)
     texts = _latency_names(axes, result, measurements, front, accuracies)
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    plain = ticker.FuncFormatter(lambda value, _: f"{value:g}")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(plain)
-    axes.xaxis.set_minor_formatter(plain if _is_narrow(measurements) else NullFormatter())
+    axes.xaxis.set_minor_formatter(plain if _is_narrow(measurements) else ticker.NullFormatter())
     threads = f"{measurements[0].threads} thread{'s' * (measurements[0].threads > 1)}"
     axes.set_xlabel(
         f"median latency at batch {measurements[0].batch}, {threads} (microseconds, log scale)"
@@ -104,7 +98,7 @@ def _macs_panel(axes: Axes, result: SweepResult) -> list[Text]:
     )
     texts += [_name(axes, point.name, point.mmacs, point.accuracy) for point in PUBLISHED]
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("million multiply-accumulates for one image (log scale)")
     _finish(
         axes, f"Multiply-accumulates against accuracy, models of {_LEAST_ACCURACY:.0%} and more"
@@ -126,6 +120,8 @@ def _name(axes: Axes, text: str, x: float, y: float) -> Text:
 
 def _place(axes: Axes, texts: Sequence[Text]) -> None:
     """Moves names off the points and off each other, and ties each to its point."""
+    from adjustText import adjust_text  # here, since it imports matplotlib, which is to be set up
+
     bars = [bar for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
     points = [text.get_position() for text in texts]
     points += [(bar.lines[0].get_xdata()[0], bar.lines[0].get_ydata()[0]) for bar in bars]

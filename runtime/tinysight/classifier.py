@@ -144,7 +144,7 @@ class Classifier:
             isinstance(image, np.ndarray) and image.shape == self._shape and image.dtype == np.uint8
         ):
             image = to_pixels(image, self._shape[0], self._shape[1], self.bundle.resample)
-        least = self._least(min_confidence) if min_confidence else 0.0
+        least = self.confidence_threshold(min_confidence) if min_confidence else 0.0
         return self._answer(self._run(image[None])[0], top_k, least)
 
     def classify_many(
@@ -163,7 +163,9 @@ class Classifier:
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         _check_top_k(top_k)
-        return self._stream(iter(images), batch_size, top_k, self._least(min_confidence))
+        return self._stream(
+            iter(images), batch_size, top_k, self.confidence_threshold(min_confidence)
+        )
 
     def logits(self, images: Pixels) -> NDArray[np.float32]:
         """The raw outputs, float32 (n, classes), for uint8 images (n, height, width, 3), n >= 1.
@@ -180,6 +182,21 @@ class Classifier:
                 f"images must be a uint8 array of shape (n, {self._shape[0]}, {self._shape[1]}, 3)"
             )
         return self._run(images)
+
+    def confidence_threshold(self, min_confidence: Confidence) -> float:
+        """The probability in [0, 1] from which on a label is given, of a number or `auto`.
+
+        Raises BundleError for `auto` where the bundle recommends none, ValueError outside [0, 1].
+        """
+        if min_confidence == "auto":
+            if self.bundle.abstention is None:
+                raise BundleError(
+                    f"{self.bundle.name} recommends no confidence: name one between 0 and 1"
+                )
+            return self.bundle.abstention.threshold
+        if not 0 <= min_confidence <= 1:
+            raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
+        return min_confidence
 
     def _stream(
         self, images: Iterator[ImageLike], batch_size: int, top_k: int, least: float
@@ -200,18 +217,6 @@ class Classifier:
                 raise failure
             if len(batch) < batch_size:
                 return
-
-    def _least(self, min_confidence: Confidence) -> float:
-        """The probability from which on a label is given."""
-        if min_confidence == "auto":
-            if self.bundle.abstention is None:
-                raise BundleError(
-                    f"{self.bundle.name} recommends no confidence: name one between 0 and 1"
-                )
-            return self.bundle.abstention.threshold
-        if not 0 <= min_confidence <= 1:
-            raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
-        return min_confidence
 
     def _answer(self, logits: NDArray[np.float32], top_k: int, least: float) -> Prediction:
         """Softmax and ranking in plain Python: for ten classes numpy costs three times as much."""

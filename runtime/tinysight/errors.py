@@ -9,6 +9,10 @@ class ImageError(TinysightError):
     """An image that cannot be read, or an array that is not uint8 height x width x 3."""
 
 
+class CameraError(TinysightError):
+    """A camera, video file or stream that cannot be opened, or gives no more frames."""
+
+
 class BundleError(TinysightError):
     """A bundle that is missing, damaged, of another format version, or beyond the limits."""
 

@@ -1,6 +1,11 @@
 """Arguments that several commands take, described once."""
 
 import argparse
+import math
+
+from tinysight.classifier import Confidence
+from tinysight.console import positive
+from tinysight.engines.registry import ENGINES
 
 
 def add_bundle(command: argparse.ArgumentParser) -> None:
@@ -20,3 +25,67 @@ def add_bundles(command: argparse.ArgumentParser) -> None:
         metavar="bundle",
         help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
+
+
+def add_classifier_options(command: argparse.ArgumentParser) -> None:
+    """Which artifact of which bundle answers, how, and in which form the answers are printed."""
+    command.add_argument(
+        "--bundle",
+        metavar="FOLDER",
+        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
+    )
+    command.add_argument(
+        "--artifact",
+        metavar="NAME",
+        help="artifact of the bundle, by the name that `tinysight info` shows (default: the one "
+        "that `tinysight tune` chose here, else the bundle's own default)",
+    )
+    command.add_argument(
+        "--engine",
+        choices=tuple(ENGINES),
+        help="inference engine; each runs artifacts of one format (default: that of the artifact)",
+    )
+    command.add_argument(
+        "--top-k",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="classes to rank, from 1 (default: 1)",
+    )
+    command.add_argument(
+        "--min-confidence",
+        type=_confidence,
+        default=0.0,
+        metavar="P",
+        help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
+        "that the bundle recommends (default: 0, always answer)",
+    )
+    command.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of one inference call, from 1 (default: as `tinysight tune` chose, else 1)",
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a line instead of text",
+    )
+
+
+def _confidence(text: str) -> Confidence:
+    """A probability or `auto`, for argparse."""
+    if text == "auto":
+        return "auto"
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1, or be auto")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from tinysight.classifier import Classifier, Confidence, Prediction
-from tinysight.console import HelpFormatter, fail, positive
-from tinysight.engines.registry import ENGINES
+from tinysight.classifier import Classifier, Prediction
+from tinysight.cli.arguments import add_classifier_options
+from tinysight.cli.predictions import prediction_fields, prediction_text
+from tinysight.console import HelpFormatter, fail
 from tinysight.errors import ImageError
 from tinysight.image_files import STDIN, expand_paths
 from tinysight.preprocess import Pixels, to_pixels
@@ -32,48 +33,7 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="an image file, a folder of them, a glob pattern, or - for standard input",
     )
-    command.add_argument(
-        "--bundle",
-        metavar="FOLDER",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
-    )
-    command.add_argument(
-        "--artifact",
-        metavar="NAME",
-        help="artifact of the bundle, by the name that `tinysight info` shows (default: the one "
-        "that `tinysight tune` chose here, else the bundle's own default)",
-    )
-    command.add_argument(
-        "--engine",
-        choices=tuple(ENGINES),
-        help="inference engine; each runs artifacts of one format (default: that of the artifact)",
-    )
-    command.add_argument(
-        "--top-k",
-        type=positive,
-        default=1,
-        metavar="K",
-        help="classes to rank, from 1 (default: 1)",
-    )
-    command.add_argument(
-        "--min-confidence",
-        type=_confidence,
-        default=0.0,
-        metavar="P",
-        help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
-        "that the bundle recommends (default: 0, always answer)",
-    )
-    command.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of one inference call, from 1 (default: as `tinysight tune` chose, else 1)",
-    )
-    command.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object a line instead of text",
-    )
+    add_classifier_options(command)
     command.set_defaults(run=run)
 
 
@@ -112,33 +72,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _confidence(text: str) -> Confidence:
-    """A probability or `auto`, for argparse."""
-    if text == "auto":
-        return "auto"
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError("must lie between 0 and 1, or be auto")
-    return value
-
-
 def _json_line(name: str, prediction: Prediction) -> str:
-    return json.dumps(
-        {
-            "path": name,
-            "label": prediction.label,
-            "index": prediction.index,
-            "probability": round(prediction.probability, 6),
-            "top": [
-                {"label": label, "probability": round(probability, 6)}
-                for label, probability in prediction.top
-            ],
-        },
-        ensure_ascii=False,
-    )
+    return json.dumps({"path": name, **prediction_fields(prediction)}, ensure_ascii=False)
 
 
 def _text_line(name: str, width: int, prediction: Prediction) -> str:
-    ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
-    unknown = "unknown  " if prediction.label is None else ""
-    return f"{name:<{width}}  {unknown}" + "  ".join(ranked)
+    return f"{name:<{width}}  {prediction_text(prediction)}"

@@ -1,4 +1,4 @@
-"""`tinysight classify | info | verify | bench | tune | select`.
+"""`tinysight classify | stream | info | verify | bench | tune | select`.
 
 Only the module of the command that was asked for is imported: a device that classifies one image
 does not wait for what measures and compares.
@@ -14,6 +14,7 @@ from tinysight.console import run_cli
 
 COMMANDS = {
     "classify": "say what images show",
+    "stream": "say what a camera or a video shows",
     "info": "describe a bundle",
     "verify": "check a bundle on this device",
     "bench": "measure bundles on this device",

@@ -20,6 +20,7 @@ from tinysight.cli.main import COMMANDS, main
 
 COMMAND_LINES = {
     "classify": ["classify", "PICTURE", "--bundle", "BUNDLE"],
+    "stream": ["stream", "PICTURE", "--bundle", "BUNDLE"],
     "info": ["info", "BUNDLE"],
     "verify": ["verify", "BUNDLE"],
     "bench": ["bench", "BUNDLE"],
