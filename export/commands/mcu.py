@@ -34,8 +34,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--artifact",
         metavar="NAME",
-        help="artifact to take, one that ends in .tflite and computes in int8 (default: the "
-        "TFLite artifact of the bundle's default recipe)",
+        help="artifact to take, such as static_w8a8.tflite (default: the one that computes in int8)",
     )
     command.add_argument(
         "--overwrite", action="store_true", help="replace an existing firmware (default: refuse)"
@@ -48,12 +47,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     require_extra("mcu", "tflite_micro", "ai_edge_litert")
-    from export.mcu.firmware import write_firmware
+    from export.mcu.firmware import integer_artifact, write_firmware
     from tinysight.bundle import load_bundle
-    from tinysight.engines.registry import resolve_artifact
 
     bundle = load_bundle(args.bundle)
-    artifact = resolve_artifact(bundle, args.artifact, "litert")
+    artifact = integer_artifact(bundle, args.artifact)
     firmware = write_firmware(bundle, artifact, args.out, overwrite=args.overwrite)
     print(json.dumps(to_json(firmware), indent=1) if args.json else _text(firmware, args.out))
     return 0

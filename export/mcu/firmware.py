@@ -1,5 +1,6 @@
 """Writes a bundle's int8 artifact as the C++ sources of a firmware."""
 
+import contextlib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +88,31 @@ def write_firmware(
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
     return firmware
+
+
+def integer_artifact(bundle: Bundle, name: str | None = None) -> Artifact:
+    """The artifact of that name, or the one that computes in int8: of several, that of the
+    default's recipe, or the smallest.
+
+    Raises:
+        BundleError: there is none of that name.
+        ExportError: none computes in int8, or the named one is no .tflite.
+    """
+    if name is not None:
+        artifact = bundle.artifact(name)
+        if artifact.format != "tflite":
+            raise ExportError(f"{bundle.name}/{name} is no .tflite artifact")
+        return artifact
+    recipe = bundle.artifact().recipe
+    possible = [artifact for artifact in bundle.artifacts if artifact.format == "tflite"]
+    for artifact in sorted(possible, key=lambda a: (a.recipe != recipe, a.bytes)):
+        with contextlib.suppress(ExportError):
+            integer_model(bundle.read(artifact))
+            return artifact
+    raise ExportError(
+        f"{bundle.name} has no .tflite artifact that computes in int8: "
+        "python -m export build --recipes static_w8a8 makes one"
+    )
 
 
 def _check_target(out: Path, *, overwrite: bool) -> None:
