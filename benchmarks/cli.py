@@ -17,6 +17,7 @@ COMMANDS = (
     "ood",
     "overhead",
     "startup",
+    "mcu",
     "model-card",
     "readme",
     "demo",

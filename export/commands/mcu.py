@@ -34,7 +34,8 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--artifact",
         metavar="NAME",
-        help="artifact to take, such as static_w8a8.tflite (default: the one that computes in int8)",
+        help="artifact to take, such as static_w8a8.tflite (default: the one that computes in "
+        "int8)",
     )
     command.add_argument(
         "--overwrite", action="store_true", help="replace an existing firmware (default: refuse)"

@@ -197,10 +197,14 @@ def _c_string(text: str) -> str:
     Octal escapes have three digits at most, so the next character is never taken for one of them.
     """
     plain = {ord(c) for c in " !#$%&'()*+,-./:;<=>@[]^_`{|}~"}  # no ?, for trigraphs
-    return '"' + "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in plain else f"\\{byte:03o}"
-        for byte in text.encode()
-    ) + '"'
+    return (
+        '"'
+        + "".join(
+            chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in plain else f"\\{byte:03o}"
+            for byte in text.encode()
+        )
+        + '"'
+    )
 
 
 def _numbers(values: NDArray[np.uint8] | NDArray[np.int8]) -> str:

@@ -30,7 +30,9 @@ _Graph: TypeAlias = Any  # schema.SubGraphT
 _Operator: TypeAlias = Any  # schema.OperatorT
 _Tensor: TypeAlias = Any  # schema.TensorT
 
-_CODES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
+_CODES: dict[int, str] = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ def _drop_output_dequantize(model: _Model, graph: _Graph) -> None:
     (logits,) = graph.outputs
     last = next(operator for operator in graph.operators if logits in operator.outputs)
     if _kind(model, last) != "DEQUANTIZE":
-        raise ExportError("its output is not dequantized from int8: only int8 artifacts can be used")
+        raise ExportError(
+            "its output is not dequantized from int8: only int8 artifacts can be used"
+        )
     graph.operators.remove(last)
     graph.outputs = [last.inputs[0]]
 
@@ -182,7 +186,9 @@ def _replace(model: _Model, tensor: _Tensor, values: NDArray[Any]) -> None:
 
 def _strip(model: _Model, graph: _Graph) -> None:
     """Leaves out what is unused, and what nothing reads on a microcontroller."""
-    used = sorted({int(i) for one in graph.operators for i in (*one.inputs, *one.outputs) if i >= 0})
+    used = sorted(
+        {int(i) for one in graph.operators for i in (*one.inputs, *one.outputs) if i >= 0}
+    )
     renumbered = {-1: -1, **{old: new for new, old in enumerate(used)}}
     for operator in graph.operators:
         operator.inputs = [renumbered[int(i)] for i in operator.inputs]
