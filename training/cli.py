@@ -1,10 +1,11 @@
-"""`python -m training run | distill | crossval | compare`.
+"""`python -m training run | distill | crossval | evaluate | compare`.
 
 Imports that take seconds wait for the work.
 """
 
 import argparse
 import dataclasses
+import json
 import math
 import shlex
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinysight.console import HelpFormatter, require_extra, run_cli
+from tinysight.records import to_json
 from training.conv_stack import Stack
 from training.recipe_options import add_options, options_of
 from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of
@@ -46,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_distill(commands)
     _add_crossval(commands)
+    _add_evaluate(commands)
     _add_compare(commands)
     return main
 
@@ -126,6 +129,38 @@ def _add_crossval(commands: Any) -> None:
         "--folds", type=int, default=5, metavar="N", help="folds, at least 2 (default: 5)"
     )
     crossval.set_defaults(run=run_crossval, error=crossval.error)
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure the accuracy of finished runs, each and together",
+        description=_wrap(
+            "Prints the accuracy of finished runs on validation or test images, and that of the "
+            "mean of their logits, which is what a student of all of them learns from."
+        ),
+        epilog="example:\n  python -m training evaluate runs/airbench runs/vgg16 --data cifar10 "
+        f"--test-time-augmentation mirror\n{_DATA}",
+        formatter_class=HelpFormatter,
+    )
+    evaluate.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folder, of the same data and split"
+    )
+    evaluate.add_argument(
+        "--data", default="digits", help="images of the runs, see below (default: digits)"
+    )
+    evaluate.add_argument(
+        "--part", choices=("val", "test"), default="val",
+        help="images to evaluate on: validation or test; choose models on val (default: val)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--test-time-augmentation", choices=("none", "mirror", "translate"), default="none",
+        dest="augmentation",
+        help="average logits over the image and its horizontal mirror, as distill does (2 times "
+        "the work), and over translations by 1 pixel too (6 times; default: none)",
+    )  # fmt: skip
+    evaluate.add_argument("--json", action="store_true", help="print JSON (default: a table)")
+    evaluate.set_defaults(run=run_evaluate)
 
 
 def _add_compare(commands: Any) -> None:
@@ -266,6 +301,29 @@ def run_crossval(args: argparse.Namespace) -> int:
         cross_validate(_job(args, recipe, dataset), console, count=args.folds)
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    _require_training()
+    from training.console import TrainingConsole
+    from training.data import load_dataset
+
+    with TrainingConsole() as console:
+        dataset = load_dataset(args.data, progress=console.count)
+        from training.distillation.teacher import read_teacher
+        from training.evaluate import evaluate
+
+        runs = [read_teacher(folder) for folder in args.runs]
+        rows = evaluate(runs, dataset, args.part, args.augmentation, console.count)
+    if args.json:
+        print(json.dumps([to_json(row) for row in rows], indent=2))
+        return 0
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        low, high = row.accuracy.interval
+        print(f"{row.name:{width}}  {row.accuracy.value:.2%} [{low:.2%}, {high:.2%}]")
+    print(f"n = {rows[0].accuracy.n:,} {'validation' if args.part == 'val' else 'test'} images")
     return 0
 
 

@@ -134,7 +134,7 @@ class _Training:
             return predict(final, images, indices, self.progress.count, what)
 
         seconds = before + _seconds(history)
-        return Trained(final, logits, history, seconds, _trainable(model), device)
+        return Trained(final, logits, history, seconds, _trainable(final), device)
 
     def head(self) -> Trained:
         """Computes the features of a frozen base for every image, then trains the head on them."""

@@ -86,7 +86,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "matplotlib", "ai_edge_litert")
+    require_extra("bench", "adjustText", "matplotlib", "ai_edge_litert")
     from benchmarks.sweep import result_io
     from benchmarks.sweep.checkpoint import discard
     from benchmarks.sweep.plot import draw

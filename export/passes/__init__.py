@@ -5,6 +5,7 @@ from export.passes.gemm import fold_flatten, matmul_to_gemm, reshape_to_flatten
 from export.passes.graph import ExportError, Graph
 from export.passes.keep_float import keep_float
 from export.passes.names import readable_names
+from export.passes.pool_gemm import pool_into_gemm
 from export.passes.qdq_cleanup import fold_dequantize_quantize, quantize_weights, sink_dequantize
 from export.passes.reduce_range import reduce_range
 from export.passes.strip_quantization import strip_quantization
@@ -20,6 +21,7 @@ __all__ = [
     "fold_input_scale",
     "keep_float",
     "matmul_to_gemm",
+    "pool_into_gemm",
     "quantize_weights",
     "readable_names",
     "reduce_range",

@@ -28,6 +28,7 @@ from export.passes import (
     float_output,
     fold_dequantize_quantize,
     keep_float,
+    pool_into_gemm,
     reduce_range,
     sink_dequantize,
     uint8_input,
@@ -110,7 +111,7 @@ def w8a8(
     reader = Graph(quantized).consumers(_pixels(quantized))[0]
     # A first layer that stays in float32 takes no quantized image.
     take = elide_input_quantize if reader.op_type == "QuantizeLinear" else uint8_input
-    clean = fold_dequantize_quantize(sink_dequantize(float_output(take(quantized))))
+    clean = pool_into_gemm(fold_dequantize_quantize(sink_dequantize(float_output(take(quantized)))))
     if float_layers:
         clean = keep_float(clean, float_layers)
     return reduce_first_layer_range(clean)

@@ -32,7 +32,8 @@ from training.finalize import predict
 from training.progress import ProgressCallback
 from training.recipes import Recipe
 from training.run_folder import Run, RunError, load_run
-from training.tf_keras_setup import keras, tf
+from training.test_time_augmentation import augmented
+from training.tf_keras_setup import keras
 
 _FORMAT = 2
 """Raised when the same parts of a cache key would give other logits."""
@@ -184,15 +185,7 @@ def _load(teacher: Teacher) -> Any:
 
     model = keras.models.clone_model(trained, clone_function=under_policy)
     model.set_weights(trained.get_weights())
-    return _with_mirror(model) if _sees_mirror(teacher) else model
-
-
-def _with_mirror(model: Any) -> Any:
-    """The mean of a model's logits for an image (h, w, 3) and for its horizontal mirror."""
-    images = keras.Input(model.input_shape[1:])
-    both = [model(images), model(tf.reverse(images, axis=[2]))]
-    mean = keras.layers.Average(dtype="float32")(both)  # the policy's bfloat16 would round it
-    return keras.Model(images, mean)
+    return augmented(model, "mirror" if _sees_mirror(teacher) else "none")
 
 
 def _key(teacher: Teacher, recipe: Recipe, dataset: Dataset, train: NDArray[np.int64]) -> str:

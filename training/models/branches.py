@@ -1,9 +1,9 @@
 """Re-parameterized convolutions: parallel branches while training, one convolution on the device.
 
-Beside each 3 x 3 convolution stand a 1 x 1 convolution and, where the shapes allow it, the identity,
-each with its own batch normalization; their sum is again a 3 x 3 convolution (Ding et al. 2021,
-RepVGG, arXiv 2101.03697; Ding et al. 2019, ACNet). The branches help a network to train and cost
-nothing at inference.
+Beside each 3 x 3 convolution stand a 1 x 1 convolution and, where the shapes allow it, the
+identity, each with its own batch normalization; their sum is again a 3 x 3 convolution (Ding et al.
+2021, RepVGG, arXiv 2101.03697; Ding et al. 2019, ACNet). The branches help a network to train and
+cost nothing at inference.
 """
 
 from typing import Any
@@ -31,16 +31,17 @@ def add_branches(x: Any, y: Any, name: str, momentum: float, regularizer: Any) -
     """
     layers = keras.layers
     filters, stride = y.shape[-1], -(-x.shape[1] // y.shape[1])
+    # Every second pixel, then a stride of 1: TensorFlow 2.21's gradient of a 1 x 1 convolution with
+    # a stride of 2 wrote past its memory for 8 channels of 4 x 4 pixels (oneDNN, float32).
+    seen = layers.MaxPooling2D(1, stride, "same", name=f"{name}{_POINT}_stride")(x)
     point = layers.Conv2D(
         filters,
         1,
-        stride,
-        padding="same",
         use_bias=False,
         kernel_initializer="he_normal",
         kernel_regularizer=regularizer,
         name=name + _POINT,
-    )(x)
+    )(seen)
     point = layers.BatchNormalization(momentum=momentum, name=f"{name}{_POINT}_bn")(point)
     branches = [y, point]
     if x.shape[1:] == y.shape[1:]:

@@ -92,7 +92,7 @@ bool Classify() {
 }
 
 // Only for the example: how far the outputs are from those of the workstation. The reference
-// kernels give 0; optimized ones round otherwise, and may give 1 or 2.
+// kernels and CMSIS-NN give 0; other kernels may round otherwise.
 void CompareWithWorkstation() {
   const int8_t* outputs = Interpreter()->output(0)->data.int8;
   int largest = 0;

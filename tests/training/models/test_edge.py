@@ -1,5 +1,7 @@
 """The edge family and airbench: the notation of stacks, and the initial weights."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow")
 
+from training.cli import main
 from training.conv_stack import STACKS, Stack
 from training.models import airbench, edge
+from training.run_folder import load_run
 from training.tf_keras_setup import keras, tf
 
 stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
@@ -104,3 +108,20 @@ def test_branches_are_the_three_of_repvgg() -> None:
     model = edge.build("8s2-8-12s2", (32, 32, 3), 10, branches=True)
     sums = {layer.name: len(layer.input) for layer in model.layers if "sum" in layer.name}
     assert sums == {"conv2_sum": 3, "conv3_sum": 2}  # no identity where the shape changes
+
+
+def test_a_run_with_branches_saves_the_plain_model(tmp_path: Path) -> None:
+    options = ["--branches", "--epochs", "2", "--batch-size", "128", "--precision", "float32"]
+    out = tmp_path / "run"
+    assert main(["run", "8s2-8-16s2", *options, "--out", str(out)]) == 0
+    run = load_run(out)
+    model = keras.models.load_model(run.model_file)
+    assert not [layer.name for layer in model.layers if "1x1" in layer.name]
+    last = (out / "history.csv").read_text().splitlines()[-1].split(",")
+    assert float(last[4]) == pytest.approx(run.result.validation.value, abs=0.01)
+
+
+def test_only_the_edge_family_has_branches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "baseline", "--branches", "--out", "unused"])
+    assert "branches" in capsys.readouterr().err
