@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	@echo "Setting up $(VENV) (about 2.7 GB, once) …"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,export,bench,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,export,bench,mcu,dev]'
 	@touch $@
 
 demo: $(READY)

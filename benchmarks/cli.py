@@ -18,6 +18,7 @@ COMMANDS = (
     "overhead",
     "startup",
     "camera",
+    "mcu",
     "model-card",
     "readme",
     "demo",

@@ -12,6 +12,7 @@ import numpy as np
 from export.candidates import Plan, evaluate_candidates
 from export.converter import Candidate, Converter
 from export.evaluator import Evaluator
+from export.mcu.memory import measure_memory
 from export.passes import ExportError
 from export.recipes import FORMATS, Arithmetic, Format
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Trial
@@ -197,6 +198,7 @@ def make_artifact(candidate: Candidate, source: ExportSource, evaluator: Evaluat
         bytes=len(content),
         accuracy=evaluator.parity(candidate, "test").accuracy,
         golden=golden.record(logits, recipe.tolerance.golden),
+        microcontroller=measure_memory(content) if candidate.format == "tflite" else None,
     )
 
 

@@ -7,7 +7,7 @@ from tinysight import Bundle
 from tinysight.errors import TinysightError
 from tinysight.provenance import require_provenance
 from tinysight.records import JsonObject, RecordError, from_json
-from training.data import Dataset, load_dataset, split
+from training.data import Dataset, Splits, load_dataset, split
 from training.progress import ProgressCallback
 from training.recipes import Recipe
 
@@ -35,8 +35,17 @@ def validation_indices(bundle: Bundle, dataset: Dataset) -> NDArray[np.int64]:
 
     Raises TinysightError where the bundle does not record its training.
     """
+    return _splits(bundle, dataset).val
+
+
+def test_indices(bundle: Bundle, dataset: Dataset) -> NDArray[np.int64]:
+    """The dataset's images, int64 (n,), that the bundle was tested on; raises as the above."""
+    return _splits(bundle, dataset).test
+
+
+def _splits(bundle: Bundle, dataset: Dataset) -> Splits:
     recipe = parse_recipe(require_provenance(bundle).training.recipe)
-    return split(dataset, recipe.data_seed, recipe.val_fraction).val
+    return split(dataset, recipe.data_seed, recipe.val_fraction)
 
 
 def parse_recipe(content: JsonObject) -> Recipe:

@@ -101,6 +101,21 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MicrocontrollerMemory:
+    """What an int8 artifact takes in TensorFlow Lite Micro, beside the interpreter's own code."""
+
+    flash_bytes: int
+    """The model as `python -m export mcu` writes it, a constant array."""
+    arena_bytes: int
+    """The smallest tensor arena in which the reference kernels run it; faster kernels may want
+    more."""
+
+    def __post_init__(self) -> None:
+        if self.flash_bytes < 1 or self.arena_bytes < 1:
+            raise ValueError("flash and arena must be at least 1 byte")
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """One model file of a bundle."""
 
@@ -114,6 +129,8 @@ class Artifact:
     """On the test images."""
     golden: Golden | None = None
     """Its answers on seeded inputs, which a device must reproduce."""
+    microcontroller: MicrocontrollerMemory | None = None
+    """Of a .tflite artifact that computes in int8; None where it was not measured."""
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.recipe):

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
 
 from tinysight.errors import MissingExtraError, TinysightError
 
@@ -85,8 +86,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 @contextlib.contextmanager
-def captured_native_stderr() -> Iterator[None]:
+def captured_native_stderr() -> Iterator[BinaryIO]:
     """Holds back what C++ code writes to stderr, and lets it out when the block fails.
+
+    Yields the file that holds it.
 
     TensorFlow and LiteRT greet every process with notes on drivers and instruction sets that
     none of their log levels stops; on a terminal they bury our own lines.
@@ -98,7 +101,7 @@ def captured_native_stderr() -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            yield held
         except BaseException:
             held.seek(0)
             os.write(saved, held.read())

@@ -24,6 +24,7 @@ from tinysight.bundle import (
     PROVENANCE,
     Abstention,
     Golden,
+    MicrocontrollerMemory,
     shipped_bundles,
 )
 from tinysight.preprocess import RESAMPLING
@@ -51,6 +52,12 @@ artifacts = st.builds(
     bytes=st.integers(1, MAX_ARTIFACT_BYTES),
     accuracy=st.none() | st.integers(1, 10**6).map(lambda n: Accuracy(n // 2, n)),
     golden=st.none() | golden_answers,
+    microcontroller=st.none()
+    | st.builds(
+        MicrocontrollerMemory,
+        flash_bytes=st.integers(1, 10**9),
+        arena_bytes=st.integers(1, 10**9),
+    ),
 )
 
 
