@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinysight.classifier import Classifier, Confidence, Prediction
+from tinysight.cli.arguments import thread_count
 from tinysight.console import HelpFormatter, fail, positive
 from tinysight.engines.registry import ENGINES
-from tinysight.errors import ImageError
+from tinysight.errors import ImageError, printable
 from tinysight.image_files import STDIN, expand_paths
+from tinysight.pictures.formats import MAX_PIXELS, MAX_REDUCED_PIXELS, NAMES
+from tinysight.pictures.source import MAX_FILE_BYTES
 from tinysight.preprocess import Pixels, to_pixels
 
 
@@ -19,7 +22,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "classify",
         description="Says what images show, a line each. A file that cannot be read gets its own "
-        "line on stderr, and the exit code is then 1; all others are answered.",
+        "line on stderr, and the exit code is then 1; all others are answered. Formats: "
+        f"{NAMES}, of at most {MAX_PIXELS // 10**6} million pixels (a JPEG "
+        f"{MAX_REDUCED_PIXELS // 10**6}) and {MAX_FILE_BYTES >> 20} MB.",
         epilog="examples:\n"
         "  tinysight classify photo.jpg\n"
         "  tinysight classify --top-k 3 photos/ 'more/*.png'\n"
@@ -65,9 +70,9 @@ def add(commands: Any) -> None:
     )
     command.add_argument(
         "--threads",
-        type=positive,
+        type=thread_count,
         metavar="N",
-        help="threads of one inference call, from 1 (default: as `tinysight tune` chose, else 1)",
+        help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else 1)",
     )
     command.add_argument(
         "--json",
@@ -83,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     )
     bundle = classifier.bundle
     names = list(expand_paths(args.paths))
-    width = max((len(name) for name in names if isinstance(name, str)), default=0)
+    width = max((len(printable(name)) for name in names if isinstance(name, str)), default=0)
     waiting: deque[str] = deque()  # names of images that were read and not answered yet
     failures = 0
 
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 if isinstance(name, ImageError):
                     raise name
-                source = sys.stdin.buffer.read() if name == STDIN else name
+                source = _read_stdin() if name == STDIN else name
                 pixels = to_pixels(source, bundle.height, bundle.width, bundle.resample)
             except ImageError as error:
                 failures += 1
@@ -110,6 +115,16 @@ def run(args: argparse.Namespace) -> int:
         name = waiting.popleft()
         print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))
     return 1 if failures else 0
+
+
+def _read_stdin() -> bytes:
+    """All of standard input, but not more than a file may have. Raises ImageError."""
+    if sys.stdin is None:
+        raise ImageError("standard input is closed")
+    try:
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1) or b""
+    except (OSError, ValueError) as error:
+        raise ImageError(f"standard input: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _confidence(text: str) -> Confidence:
@@ -133,12 +148,11 @@ def _json_line(name: str, prediction: Prediction) -> str:
                 {"label": label, "probability": round(probability, 6)}
                 for label, probability in prediction.top
             ],
-        },
-        ensure_ascii=False,
+        }
     )
 
 
 def _text_line(name: str, width: int, prediction: Prediction) -> str:
-    ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
+    ranked = (f"{printable(label)} {probability:6.1%}" for label, probability in prediction.top)
     unknown = "unknown  " if prediction.label is None else ""
-    return f"{name:<{width}}  {unknown}" + "  ".join(ranked)
+    return f"{printable(name):<{width}}  {unknown}" + "  ".join(ranked)

@@ -58,7 +58,9 @@ def decode(content: bytes, least: tuple[float, float] | None = None) -> Image.Im
     if kind is formats.JPEG:
         _reduce(image, content, least)
     else:
-        formats.check_cost(kind, image.width * image.height, len(content))
+        pixels = image.width * image.height
+        wide = _wide_samples(image) * pixels if kind is formats.TIFF else 0.0
+        formats.check_cost(kind, pixels, len(content), wide)
     image.load()
     return image
 
@@ -92,6 +94,13 @@ def orientation(image: Image.Image) -> Image.Transpose | None:
         return _TRANSPOSE.get(value)
     except Exception:  # struct.error, SyntaxError, TypeError, ... of what is no EXIF
         return None
+
+
+def _wide_samples(image: Image.Image) -> float:
+    """Bytes a pixel above 4 of a TIFF as it is stored: libtiff may hold all of it in one strip."""
+    tags = image.tag_v2  # type: ignore[attr-defined]  # a TIFF has them
+    bits, samples = tags.get(258, (1,)), int(tags.get(277, 1))
+    return float(max(0.0, max(sum(bits), bits[0] * samples) / 8 - 4))
 
 
 def _reduce(

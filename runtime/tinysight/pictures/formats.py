@@ -48,7 +48,7 @@ PNG = ImageFormat("PNG", "PngImagePlugin.PngImageFile", (".png", ".apng"), 4.5, 
 WEBP = ImageFormat("WEBP", "WebPImagePlugin.WebPImageFile", (".webp",), 17.5, 2)
 GIF = ImageFormat("GIF", "GifImagePlugin.GifImageFile", (".gif",), 4.5, 1)
 BMP = ImageFormat("BMP", "BmpImagePlugin.BmpImageFile", (".bmp",), 6, 1)
-TIFF = ImageFormat("TIFF", "TiffImagePlugin.TiffImageFile", (".tif", ".tiff"), 13, 2)
+TIFF = ImageFormat("TIFF", "TiffImagePlugin.TiffImageFile", (".tif", ".tiff"), 8.5, 2)
 PPM = ImageFormat("PPM", "PpmImagePlugin.PpmImageFile", (".ppm", ".pgm", ".pbm", ".pnm"), 8, 1)
 AVIF = ImageFormat("AVIF", "AvifImagePlugin.AvifImageFile", (".avif",), 19, 3)
 

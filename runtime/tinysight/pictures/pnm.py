@@ -48,7 +48,7 @@ def _bits(body: memoryview, width: int, height: int) -> NDArray[np.uint8]:
     row = (width + 7) // 8
     _check_length(body, row * height)
     packed = np.frombuffer(body, np.uint8, row * height).reshape(height, row)
-    bits = np.unpackbits(packed, axis=1, count=width)
+    bits: NDArray[np.uint8] = np.unpackbits(packed, axis=1, count=width)
     bits -= 1  # 1 becomes 0, and 0 the largest byte
     return bits
 
@@ -58,7 +58,7 @@ def _scaled(body: memoryview, maximum: int, count: int) -> NDArray[np.uint8]:
     _check_length(body, count * kind.itemsize)
     values = np.frombuffer(body, kind, count)
     if maximum == 255:
-        return values
+        return values.view(np.uint8)
     scale = byte_scale(maximum)
     scaled = np.empty(count, np.uint8)
     for start in range(0, count, _STRIP):

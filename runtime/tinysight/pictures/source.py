@@ -17,7 +17,7 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 
 MAX_FILE_BYTES = 64 << 20
 """Of an encoded picture. An uncompressed one of 16 million RGBA pixels is about as large."""
-PIPE_SECONDS = 1.5
+PIPE_SECONDS = 1.0
 """From opening a pipe to its end: nobody may ever write into a named one."""
 
 _OTHER_KINDS = {
