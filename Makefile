@@ -9,12 +9,13 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format browser clean
+.PHONY: help demo test lint format fuzz browser clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
+	@echo "make fuzz    hostile input to everything that reads, FUZZ_SECONDS=600 for each target"
 	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
 	@echo "make clean   remove the environment and what the demo wrote"
 
@@ -40,6 +41,14 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Each module of tests/fuzz that runs takes --seconds; those that need atheris say so without it.
+FUZZ_SECONDS ?= 600
+fuzz: $(READY)
+	@for file in $$(grep -l __main__ tests/fuzz/*.py); do \
+	  module=tests.fuzz.$$(basename $$file .py); echo "$$module, $(FUZZ_SECONDS) s"; \
+	  $(BIN)/python -m $$module --seconds $(FUZZ_SECONDS) || exit 1; \
+	done
 
 browser:
 	apt-get update

@@ -1,5 +1,6 @@
 """Encoded pictures to Pillow images, in bounded memory; JPEGs at a fraction of their size."""
 
+import contextlib
 import io
 import math
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from PIL import ExifTags, Image
 
 from tinysight.errors import ImageError
 from tinysight.pictures import formats, jpeg, pnm
+from tinysight.pictures.colour import check_not_almost_black
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -61,7 +63,7 @@ def decode(content: bytes, least: tuple[float, float] | None = None) -> Image.Im
         pixels = image.width * image.height
         wide = _wide_samples(image) * pixels if kind is formats.TIFF else 0.0
         formats.check_cost(kind, pixels, len(content), wide)
-    image.load()
+    _load_pixels(image)
     return image
 
 
@@ -81,7 +83,17 @@ def load(image: Image.Image) -> None:
             coefficients = jpeg.COEFFICIENT_BYTES * len(image.getbands())
         pixels = image.width * image.height
         formats.check_cost(kind, pixels, extra_bytes=coefficients * pixels)
+    _load_pixels(image)
+
+
+def _load_pixels(image: Image.Image) -> None:
+    """Decodes; of colours of 16 bits Pillow keeps the high bytes, which may hold next to nothing."""
+    deep = ";16" in str(getattr(image, "tile", ""))  # forgotten afterwards
     image.load()
+    if deep and image.mode in ("RGB", "RGBA", "LA"):
+        bands = image.getextrema()[: 1 if image.mode == "LA" else 3]
+        highest = max(int(band[1]) for band in bands)  # type: ignore[index]  # a pair a band
+        check_not_almost_black((highest << 8 | 0xFF) if highest else 0)
 
 
 def orientation(image: Image.Image) -> Image.Transpose | None:
@@ -89,11 +101,12 @@ def orientation(image: Image.Image) -> Image.Transpose | None:
 
     Ask after loading: Pillow turns TIFF pictures itself, and then forgets their orientation.
     """
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return _TRANSPOSE.get(value)
-    except Exception:  # struct.error, SyntaxError, TypeError, ... of what is no EXIF
-        return None
+    for _ in range(2):
+        # Pillow raises struct.error, SyntaxError, TypeError, ... of junk, but only once: then it
+        # answers by the part that it has read. Always asking twice gives one answer always.
+        with contextlib.suppress(Exception):
+            return _TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return None
 
 
 def _wide_samples(image: Image.Image) -> float:
