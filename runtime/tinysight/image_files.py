@@ -42,7 +42,9 @@ def expand_paths(names: Iterable[str]) -> Iterator[str | ImageError]:
     for name in names:
         path = Path(name)
         try:
-            if name == STDIN or (path.exists() and not path.is_dir()):
+            if not name:  # which would be the current folder
+                yield ImageError("an empty name")
+            elif name == STDIN or (path.exists() and not path.is_dir()):
                 yield name
             elif path.is_dir():
                 found = image_files(path)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tinysight.errors import ImageError
 from tinysight.pictures.colour import ToRgb, rgb_converter
-from tinysight.pictures.decoding import SWAPPING, decode, load, orientation
+from tinysight.pictures.decoding import SWAPPING, decode, load, orientation, turned_upright
 from tinysight.pictures.formats import MAX_PIXELS
 from tinysight.pictures.source import Source, read_source, source_name
 
@@ -116,8 +116,7 @@ def open_image(source: Source, model_shape: tuple[int, int] | None = None) -> Im
         name = source_name(source)
         least = model_shape and (model_shape[0] * REDUCING_GAP, model_shape[1] * REDUCING_GAP)
         image = decode(read_source(source), least)
-        turn = orientation(image)
-        return image if turn is None else image.transpose(turn)
+        return turned_upright(image)
     except Exception as error:
         raise _named(error, name) from error
 

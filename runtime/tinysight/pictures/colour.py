@@ -88,7 +88,9 @@ def _declared_maximum(image: Image.Image, tags: Any) -> int | None:
     if image.mode == "I":
         if image.format in ("PPM", "PNG"):  # of which Pillow makes 16 bits, whatever they have
             return 0xFFFF
-        raise ImageError("integers of 32 bits, or signed ones, without a range: make 8 bits of them first")
+        raise ImageError(
+            "integers of 32 bits, or signed ones, without a range: make 8 bits of them first"
+        )
     declared = _smallest(tags.get(_TIFF_MAX_VALUE))
     if declared in _DECLARED:
         return declared

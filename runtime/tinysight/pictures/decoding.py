@@ -74,7 +74,7 @@ def load(image: Image.Image) -> None:
     Pillow's decoders raise.
     """
     formats.check_pixels(image.width * image.height)
-    if getattr(image, "tile", None):  # not decoded yet
+    if not _is_decoded(image):
         kind = formats.FORMATS.get("JPEG" if image.format == "MPO" else str(image.format))
         if kind is None:
             raise ImageError(f"{image.format} is not read: give a picture that load() has decoded")
@@ -84,6 +84,15 @@ def load(image: Image.Image) -> None:
         pixels = image.width * image.height
         formats.check_cost(kind, pixels, extra_bytes=coefficients * pixels)
     _load_pixels(image)
+
+
+def _is_decoded(image: Image.Image) -> bool:
+    if getattr(image, "tile", None):
+        return False
+    try:  # several plugins have no tiles before they load; Pillow 11 on raises, 10 has None
+        return image.im is not None
+    except Exception:
+        return False
 
 
 def _load_pixels(image: Image.Image) -> None:
@@ -107,6 +116,17 @@ def orientation(image: Image.Image) -> Image.Transpose | None:
         with contextlib.suppress(Exception):
             return _TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return None
+
+
+def turned_upright(image: Image.Image) -> Image.Image:
+    """The image, or a turned copy without the data that said so: it would be turned once more."""
+    turn = orientation(image)
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+        turned.info.pop(key, None)
+    return turned
 
 
 def _wide_samples(image: Image.Image) -> float:
