@@ -38,7 +38,8 @@ _DEAD_SECONDS = 60.0
 _CASES_A_CHILD = 1000
 _COMMAND_LINE_SHARE = 0.03
 """Of the paths and bytes that also go through `tinysight classify`."""
-TINY = Path(__file__).parents[1] / "tiny" / "bundle"
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "tiny" / "bundle"
 
 
 @dataclass
@@ -126,6 +127,8 @@ def child(seed: int, first: int, count: int, large: Path) -> None:
             case = hostile.case(rng, folder, files)
             began, cpu = time.perf_counter(), time.process_time()
             end, detail = check(case, rng)
+            if case.kind == "large":
+                detail += str(case.source)
             told = {
                 "index": index, "kind": case.kind, "end": end, "detail": detail,
                 "seconds": time.perf_counter() - began,
@@ -175,6 +178,7 @@ def _run_child(report: Report, seed: int, first: int, count: int, large: Path) -
         [sys.executable, "-W", "ignore", "-m", "tests.fuzz.pictures", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        cwd=ROOT,
     ) as process:
         for line in _lines(process):
             told = json.loads(line)
