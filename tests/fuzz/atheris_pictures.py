@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.atheris_pictures --seconds 60`: pictures by coverage-guided fuzzing.
+"""`python -m tests.fuzz.atheris_pictures --count 100000`: pictures by coverage-guided fuzzing.
 
 atheris (a package of its own: pip install atheris) mutates whole pictures of every format, and
 keeps those that reach new lines of our readers and of Pillow's. Whatever `to_pixels` raises but
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m tests.fuzz.atheris_pictures", description=__doc__
     )
     parser.add_argument(
-        "--seconds", type=int, default=60, help="how long, at least 1 (default: 60)"
+        "--count", type=int, default=20_000, help="executions, at least 1 (default: 20000)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the mutations (default: 1)")
     args = parser.parse_args(words)
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             content = hostile.encoded(np.random.default_rng([args.seed, i]))
             (corpus / str(i)).write_bytes(content)
         limits = [f"-timeout={_TIMEOUT_SECONDS}", f"-rss_limit_mb={_MEMORY_MB}", "-max_len=20000"]
-        options = [f"-max_total_time={args.seconds}", f"-seed={args.seed}", "-print_final_stats=1"]
+        options = [f"-runs={args.count}", f"-seed={args.seed}", "-print_final_stats=1"]
         words = ["--child", *limits, *options, f"-artifact_prefix={found}", str(corpus)]
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-m", "tests.fuzz.atheris_pictures", *words],

@@ -61,8 +61,12 @@ def decode(content: bytes, least: tuple[float, float] | None = None) -> Image.Im
         _reduce(image, content, least)
     else:
         pixels = image.width * image.height
-        wide = _wide_samples(image) * pixels if kind is formats.TIFF else 0.0
-        formats.check_cost(kind, pixels, len(content), wide)
+        extra = 0.0
+        if kind is formats.TIFF:
+            extra = _wide_samples(image) * pixels
+        elif kind is formats.PNG:
+            extra = _png_texts(content)
+        formats.check_cost(kind, pixels, len(content), extra)
     _load_pixels(image)
     return image
 
@@ -127,6 +131,14 @@ def turned_upright(image: Image.Image) -> Image.Image:
     for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
         turned.info.pop(key, None)
     return turned
+
+
+def _png_texts(content: bytes) -> float:
+    """Bytes that a PNG's texts may become: Pillow unpacks each to a million characters, and holds
+    those of Unicode, of which one is enough, in four bytes each.
+    """
+    unicode, latin = content.count(b"iTXt"), content.count(b"zTXt")
+    return latin * 1e6 + unicode * 4e6 + (4.0 * len(content) if unicode else 0.0)
 
 
 def _wide_samples(image: Image.Image) -> float:

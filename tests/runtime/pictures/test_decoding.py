@@ -135,6 +135,16 @@ def test_a_file_in_too_many_pieces_is_refused() -> None:
         to_pixels(content[:33] + chunk * 200_000 + content[33:], 8, 8)
 
 
+def test_texts_that_unpack_to_megabytes_count_as_memory() -> None:
+    content = encoded(Image.new("RGB", (9, 9)), "PNG")
+    body = b"key\0\1\0\0\0" + zlib.compress("\U0001f600".encode() + bytes(900_000))
+    check = struct.pack(">I", zlib.crc32(b"iTXt" + body))
+    chunk = struct.pack(">I", len(body)) + b"iTXt" + body + check
+    assert to_pixels(content[:33] + chunk * 3 + content[33:], 8, 8).shape == (8, 8, 3)
+    with pytest.raises(ImageError, match="could take 2.. MB"):
+        to_pixels(content[:33] + chunk * 63 + content[33:], 8, 8)
+
+
 # JPEGs at a fraction of their size.
 
 
