@@ -9,12 +9,13 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format browser clean
+.PHONY: help demo test lint format fuzz browser clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
+	@echo "make fuzz    hostile input to everything that reads, FUZZ_COUNT=20000 times each"
 	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
 	@echo "make clean   remove the environment and what the demo wrote"
 
@@ -40,6 +41,14 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Each module of tests/fuzz that runs takes --count; those that need atheris say so without it.
+FUZZ_COUNT ?= 20000
+fuzz: $(READY)
+	@for file in $$(grep -l __main__ tests/fuzz/*.py); do \
+	  module=tests.fuzz.$$(basename $$file .py); echo "$$module --count $(FUZZ_COUNT)"; \
+	  $(BIN)/python -m $$module --count $(FUZZ_COUNT) || exit 1; \
+	done
 
 browser:
 	apt-get update

@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.engines.registry import Engine, engine_of, open_engine, resolve_artifact
-from tinysight.errors import BundleError, ImageError
+from tinysight.engines.registry import (
+    Engine,
+    check_threads,
+    engine_of,
+    open_engine,
+    resolve_artifact,
+)
+from tinysight.errors import BundleError, ImageError, TinysightError
 from tinysight.files import cache_folder
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
 
@@ -105,16 +111,17 @@ class Classifier:
             artifact: the name of one of its artifacts.
             engine: `onnxruntime`, or `litert`, which the extra tinysight[litert] brings. Each
                 runs artifacts of one format only.
-            threads: how many cores one call may use. A small network answers soonest with one.
+            threads: how many cores one call may use, 1 to 64. A small network answers soonest with
+                one.
 
         Raises:
             BundleError: the bundle is missing, damaged, or not what its description says; or it
                 has no such artifact.
             MissingExtraError: the artifact's engine is not installed.
-            ValueError: `threads` is below 1, or there is no such engine.
+            ValueError: `threads` is no number of 1 to 64, or there is no such engine.
         """
-        if threads is not None and threads < 1:
-            raise ValueError("threads must be at least 1")
+        if threads is not None:
+            threads = check_threads(threads)
         bundle = load_bundle(path)
         if artifact is None and engine is None and threads is None:
             artifact, threads = _tuned(bundle)
@@ -128,15 +135,17 @@ class Classifier:
 
         Args:
             image: a path, the bytes of an image file, a PIL image, or a uint8 array
-                (height, width, 3) of any size. What does not have the model's size is cropped
-                about its centre to the model's shape and resized.
+                (height, width, 3) of any size. Files are JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or
+                binary PPM. What does not have the model's size is cropped about its centre to the
+                model's shape and resized.
             top_k: how many classes to rank in `Prediction.top`; all, where there are fewer.
             min_confidence: below this probability the label is None, "unknown"; `auto` takes
                 the threshold that the bundle's validation images chose.
 
         Raises:
-            ImageError: the image cannot be read, or the array is of another type or shape.
-            BundleError: `auto`, and the bundle recommends no threshold.
+            ImageError: the image cannot be read, is beyond the limits on its size, holds values
+                without a declared range, or the array is of another type or shape.
+            BundleError: `auto`, and the bundle recommends no threshold; or the model gives NaN.
             ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
         """
         # The usual case first: an array as the model takes it costs these two comparisons only.
@@ -156,7 +165,8 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Answers for a stream of images, in its order, holding `batch_size` of them at a time.
 
-        The first image that cannot be read raises ImageError, after the answers for all before.
+        The first image that cannot be read raises ImageError, after the answers for all before; so
+        does whatever `images` itself raises.
         What `classify` raises for `top_k` and `min_confidence` is raised at once, and ValueError
         when `batch_size` is below 1.
         """
@@ -204,11 +214,11 @@ class Classifier:
         height, width, _ = self._shape
         while True:
             batch: list[Pixels] = []
-            failure: ImageError | None = None
+            failure: Exception | None = None
             try:
                 for image in itertools.islice(images, batch_size):
                     batch.append(to_pixels(image, height, width, self.bundle.resample))
-            except ImageError as error:
+            except Exception as error:  # the source's own as well: its batch is answered first
                 failure = error
             if batch:
                 for row in self._run(np.stack(batch)):
@@ -225,6 +235,8 @@ class Classifier:
         highest = max(values)
         index = values.index(highest)
         total = sum([math.exp((value - highest) * scale) for value in values])
+        if total != total:  # NaN, among the logits or as the difference of two infinite ones
+            raise BundleError(f"{self.bundle.name}: {self.artifact.file} answers with NaN")
         first, probability = self.bundle.labels[index], 1.0 / total
         label = first if probability >= least else None
         if top_k == 1:
@@ -248,8 +260,11 @@ def _load_again(folder: Path, artifact: str, threads: int) -> Classifier:
 
 def _tuned(bundle: Bundle) -> tuple[str | None, int | None]:
     """The artifact and the number of threads that `tinysight tune` found best for a bundle here."""
-    if not (cache_folder() / "profiles").is_dir():
-        return None, None  # the usual case, which must not cost the import of what reads profiles
+    try:
+        if not (cache_folder() / "profiles").is_dir():
+            return None, None  # the usual case, which must not cost the import of what reads them
+    except (TinysightError, OSError, ValueError):  # no home, or one that is no place to look into
+        return None, None
     from tinysight.device import tuned_profile
 
     tuned = tuned_profile.load(bundle)

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinysight.errors import TinysightError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces the file at `path` in one step; its folder must exist."""
@@ -77,8 +79,16 @@ def _sync(path: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder; it need not exist yet."""
+    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder; it need not exist yet.
+
+    Raises TinysightError for a user without a home folder, as many services are.
+    """
     named = os.environ.get("TINYSIGHT_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"
+    except RuntimeError:
+        raise TinysightError(
+            "there is no home folder to keep anything in: name one by TINYSIGHT_CACHE"
+        ) from None

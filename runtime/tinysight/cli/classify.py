@@ -11,8 +11,10 @@ from tinysight.classifier import Classifier, Prediction
 from tinysight.cli.arguments import add_classifier_options
 from tinysight.cli.predictions import prediction_fields, prediction_text
 from tinysight.console import HelpFormatter, fail
-from tinysight.errors import ImageError
+from tinysight.errors import ImageError, printable
 from tinysight.image_files import STDIN, expand_paths
+from tinysight.pictures.formats import MAX_PIXELS, MAX_REDUCED_PIXELS, NAMES
+from tinysight.pictures.source import MAX_FILE_BYTES
 from tinysight.preprocess import Pixels, to_pixels
 
 
@@ -20,7 +22,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "classify",
         description="Says what images show, a line each. A file that cannot be read gets its own "
-        "line on stderr, and the exit code is then 1; all others are answered.",
+        "line on stderr, and the exit code is then 1; all others are answered. Formats: "
+        f"{NAMES}, of at most {MAX_PIXELS // 10**6} million pixels (a JPEG "
+        f"{MAX_REDUCED_PIXELS // 10**6}) and {MAX_FILE_BYTES >> 20} MB.",
         epilog="examples:\n"
         "  tinysight classify photo.jpg\n"
         "  tinysight classify --top-k 3 photos/ 'more/*.png'\n"
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     )
     bundle = classifier.bundle
     names = list(expand_paths(args.paths))
-    width = max((len(name) for name in names if isinstance(name, str)), default=0)
+    width = max((len(printable(name)) for name in names if isinstance(name, str)), default=0)
     waiting: deque[str] = deque()  # names of images that were read and not answered yet
     failures = 0
 
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 if isinstance(name, ImageError):
                     raise name
-                source = sys.stdin.buffer.read() if name == STDIN else name
+                source = _read_stdin() if name == STDIN else name
                 pixels = to_pixels(source, bundle.height, bundle.width, bundle.resample)
             except ImageError as error:
                 failures += 1
@@ -72,9 +76,19 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def _read_stdin() -> bytes:
+    """All of standard input, but not more than a file may have. Raises ImageError."""
+    if sys.stdin is None:
+        raise ImageError("standard input is closed")
+    try:
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1) or b""
+    except (OSError, ValueError) as error:
+        raise ImageError(f"standard input: {getattr(error, 'strerror', None) or error}") from None
+
+
 def _json_line(name: str, prediction: Prediction) -> str:
-    return json.dumps({"path": name, **prediction_fields(prediction)}, ensure_ascii=False)
+    return json.dumps({"path": name, **prediction_fields(prediction)})
 
 
 def _text_line(name: str, width: int, prediction: Prediction) -> str:
-    return f"{name:<{width}}  {prediction_text(prediction)}"
+    return f"{printable(name):<{width}}  {prediction_text(prediction)}"
