@@ -73,9 +73,7 @@ def bundles(draw: st.DrawFn) -> Bundle:
         default=made[-1].name,
         resample=draw(st.sampled_from(sorted(RESAMPLING))),
         temperature=draw(st.floats(1 / MAX_TEMPERATURE, MAX_TEMPERATURE)),
-        abstention=draw(
-            st.none() | st.builds(Abstention, fractions, texts, fractions, fractions)
-        ),
+        abstention=draw(st.none() | st.builds(Abstention, fractions, texts, fractions, fractions)),
     )
 
 
