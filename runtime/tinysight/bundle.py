@@ -293,7 +293,10 @@ def hash_answers(bundle: Bundle) -> str:
 def _read_inside(folder: Path, name: str, max_bytes: int) -> bytes:
     """A regular file of a folder; a link may not lead out of it. Raises ValueError and OSError."""
     path = folder / name
-    if path.is_symlink() and Path(os.path.realpath(folder)) not in path.resolve().parents:
+    # realpath, since Path.resolve raises RuntimeError for links in a circle.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    ):
         raise ValueError("a link that leads out of the bundle: copy the file itself")
     return read_regular(path, max_bytes)
 

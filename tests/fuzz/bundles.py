@@ -90,7 +90,14 @@ def write_case(index: int, seed: int, folder: Path) -> tuple[str, bool]:
     source = random.choice((_TINY, _TINY, load_bundle("edge_s").folder))
     assert source is not None
     shutil.copytree(source, folder)
-    kinds = ("bundle.json", "onnx", "tflite", "onnx tree", "tflite tree", "crafted")
+    kinds: tuple[str, ...] = (
+        "bundle.json",
+        "onnx",
+        "tflite",
+        "onnx tree",
+        "tflite tree",
+        "crafted",
+    )
     if (folder / "provenance.json").exists():
         kinds = (*kinds, "provenance.json", "provenance.json")
     kind = random.choice(kinds)
@@ -156,6 +163,7 @@ class Reader:
     def read(self, index: int, seed: int) -> Outcome:
         """Makes the bundle of a number and reads it."""
         folder = self.work / "bundle"
+        shutil.rmtree(folder, ignore_errors=True)
         kind, damaged = write_case(index, seed, folder)
         self._watch.opened()
         untyped: list[str] = []
@@ -237,7 +245,11 @@ def _work(pipe: Connection, seed: int, indices: range, work: Path) -> None:
     reader = Reader(work)
     for index in indices:
         pipe.send(index)
-        pipe.send(reader.read(index, seed))
+        try:
+            outcome = reader.read(index, seed)
+        except Exception as error:  # of the harness itself, which must not pass for a crash
+            outcome = Outcome("harness", False, (f"{error!r:.200}",), False, False)
+        pipe.send(outcome)
 
 
 def fuzz(count: int, seed: int, *, progress: bool = False) -> Report:
@@ -320,7 +332,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(json.dumps(dict(report.kinds.most_common())))
     for name in ("untyped", "crashes", "hangs", "reads_outside", "damage_accepted"):
-        for finding in getattr(report, name)[:20]:
+        for finding in getattr(report, name)[:40]:
             print(f"{name}: {finding}")
     return 1 if report.findings else 0
 

@@ -118,6 +118,8 @@ _DATA = {
 }
 """TensorProto.DataType: bytes of an element, and the field where it stands if not in raw_data."""
 
+_NAMES = {_FLOAT: "float32", _UINT8: "uint8", _INT8: "int8", _INT64: "int64", _FLOAT16: "float16"}
+
 _DOMAINS = ("", "ai.onnx")
 _UNUSED_DOMAINS = ("ai.onnx.ml",)
 """tf2onnx declares it, and its operators are refused as those of any other domain."""
@@ -232,8 +234,6 @@ def _read_node(
         if name and name not in shapes:
             raise BundleError(f"{operator}: {name!r:.60} is not computed before")
         operands.append(shapes[name] if name else None)
-    if None in operands[: known.least]:
-        raise BundleError(f"{operator}: an input is missing")
     return Node(
         operator=operator,
         inputs=tuple(operands),
@@ -308,10 +308,10 @@ def _read_contract(graph: Message, side: str, element: int, rest: Shape) -> str:
         raise BundleError(f"it has {len(graph.get(side, []))} {side}s, not one")
     name, type_, dimensions = _read_value(graph[side][0])
     if type_ != element or dimensions is None or dimensions[1:] != rest:
-        shown = "no shape" if dimensions is None else f"shape {list(dimensions)[:MAX_DIMENSIONS]}"
+        sizes = "?" if dimensions is None else ", ".join(str(size or "n") for size in dimensions)
         raise BundleError(
-            f"it takes and gives something else: its {side} is of type {type_} and {shown}, "
-            f"not of type {element} and [n, {', '.join(map(str, rest))}]"
+            f"it takes and gives something else: its {side} is {_NAMES.get(type_, type_)} "
+            f"({sizes}), not {_NAMES[element]} (n, {', '.join(map(str, rest))})"
         )
     if dimensions[0] is not None:
         raise BundleError(f"its {side} has a fixed batch of {dimensions[0]}")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from tinysight.errors import BundleError
 from tinysight.model_files.shapes import (
-    MAX_WINDOW,
     Shape,
     Work,
     broadcast,
@@ -202,53 +201,6 @@ def _reduce(node: Node, work: Work) -> tuple[Shape, ...]:
     return (work.add(reduce(shape, axes, keep=keep), math.prod(shape)),)
 
 
-def _squeeze(node: Node, work: Work) -> tuple[Shape, ...]:
-    shape = node.shape(0)
-    axes = {normal_axis(axis, len(shape)) for axis in node.constants(1)}
-    if any(shape[axis] != 1 for axis in axes):
-        raise BundleError(f"axes {sorted(axes)} of {list(shape)} are not all of size 1")
-    return (work.add(tuple(size for i, size in enumerate(shape) if i not in axes)),)
-
-
-def _unsqueeze(node: Node, work: Work) -> tuple[Shape, ...]:
-    shape, axes = list(node.shape(0)), node.constants(1)
-    total = len(shape) + len(axes)
-    places = {normal_axis(axis, total) for axis in axes}
-    if len(places) != len(axes):
-        raise BundleError(f"axes {list(axes)} name one twice")
-    return (work.add(tuple(1 if i in places else shape.pop(0) for i in range(total))),)
-
-
-def _concat(node: Node, work: Work) -> tuple[Shape, ...]:
-    shapes = [node.shape(i) for i in range(len(node.inputs))]
-    axis = normal_axis(node.integer("axis", 1), len(shapes[0]))
-    rests = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
-    if len({len(shape) for shape in shapes}) != 1 or len(rests) != 1:
-        raise BundleError(f"shapes {list(map(list, shapes))} do not go together")
-    size = sum(shape[axis] for shape in shapes)
-    return (work.add((*shapes[0][:axis], size, *shapes[0][axis + 1 :])),)
-
-
-def _pad(node: Node, work: Work) -> tuple[Shape, ...]:
-    shape, pads = node.shape(0), node.constants(1)
-    if len(node.inputs) > 3 or len(pads) != 2 * len(shape):
-        raise BundleError(f"{len(pads)} sizes of a border for {list(shape)}")
-    if not all(0 <= size <= MAX_WINDOW for size in pads):
-        raise BundleError(f"a border of {max(pads, key=abs)}")
-    return (work.add(tuple(s + pads[i] + pads[len(shape) + i] for i, s in enumerate(shape))),)
-
-
-def _resize(node: Node, work: Work) -> tuple[Shape, ...]:
-    """By constant sizes alone: the fourth input."""
-    shape = node.shape(0)
-    if any(node.inputs[i] not in (None, (0,)) for i in range(1, min(3, len(node.inputs)))):
-        raise BundleError("only sizes may say how large the result is")
-    sizes = node.constants(3)
-    if len(sizes) != len(shape) or sizes[:1] != shape[:1] or min(sizes) < 1:
-        raise BundleError(f"{list(shape)} to {list(sizes)}")
-    return (work.add(sizes, 4),)
-
-
 _WINDOW = frozenset({"kernel_shape", "strides", "dilations", "pads", "group", "auto_pad"})
 _POOL = frozenset({*_WINDOW, "ceil_mode", "storage_order", "count_include_pad"}) - {"group"}
 _REDUCE = frozenset({"axes", "keepdims", "noop_with_empty_axes"})
@@ -256,7 +208,7 @@ _QUANTIZE = frozenset({"axis", "saturate", "block_size", "output_dtype"})
 _NONE: frozenset[str] = frozenset()
 
 OPERATORS: dict[str, Operator] = {
-    **{name: Operator(1, 1, _NONE, _same) for name in ("Relu", "Identity", "Erf", "Sigmoid")},
+    **{name: Operator(1, 1, _NONE, _same) for name in ("Relu", "Identity", "Erf")},
     "LeakyRelu": Operator(1, 1, frozenset({"alpha"}), _same),
     "Cast": Operator(1, 1, frozenset({"to", "saturate"}), _same),
     "Clip": Operator(1, 3, _NONE, _same),
@@ -277,13 +229,4 @@ OPERATORS: dict[str, Operator] = {
     "Flatten": Operator(1, 1, frozenset({"axis"}), _flatten),
     "Reshape": Operator(2, 2, frozenset({"allowzero"}), _reshape),
     **{n: Operator(1, 2, _REDUCE, _reduce) for n in ("ReduceMean", "ReduceMax", "ReduceSum")},
-    "Squeeze": Operator(2, 2, _NONE, _squeeze),
-    "Unsqueeze": Operator(2, 2, _NONE, _unsqueeze),
-    "Concat": Operator(1, 16, frozenset({"axis"}), _concat),
-    "Pad": Operator(2, 3, frozenset({"mode"}), _pad),
-    "Resize": Operator(
-        4, 4,
-        frozenset({"coordinate_transformation_mode", "mode", "nearest_mode", "cubic_coeff_a"}),
-        _resize,
-    ),
 }  # fmt: skip

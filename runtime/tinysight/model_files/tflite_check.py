@@ -140,6 +140,7 @@ _IDENTIFIER = b"TFL3"
 _VERSION = 3
 _SIZES = {FLOAT32: 4, FLOAT16: 2, INT32: 4, UINT8: 1, INT64: 8, INT16: 2, INT8: 1}
 """Bytes of an element of the types that are allowed."""
+_NAMES = {FLOAT32: "float32", UINT8: "uint8", INT8: "int8", INT32: "int32", INT16: "int16"}
 _ZERO_POINTS = {INT8: (-128, 127), UINT8: (0, 255), INT16: (0, 0), INT32: (0, 0), INT64: (0, 0)}
 _SCALES = (1e-20, 1e10)
 """What a scale may be. Converters write some millionths to some tens."""
@@ -327,9 +328,11 @@ def _check_contract(graph: _Graph, shape: tuple[int, int], classes: int) -> None
     ):
         tensor = graph.tensors[index]
         if tensor.kind != kind or tensor.shape[1:] != rest or tensor.data is not None:
+            sizes = ", ".join(map(str, ("n", *tensor.shape[1:])))
             raise BundleError(
-                f"it takes and gives something else: its {side} is of type {tensor.kind} and "
-                f"shape {list(tensor.shape)}, not of type {kind} and [n, {str(list(rest))[1:]}"
+                f"it takes and gives something else: its {side} is "
+                f"{_NAMES.get(tensor.kind, tensor.kind)} ({sizes}), "
+                f"not {_NAMES[kind]} (n, {', '.join(map(str, rest))})"
             )
         if tensor.signature[0] != -1 or tensor.shape[0] != 1:
             raise BundleError(f"its {side} has a fixed batch of {tensor.shape[0]}")

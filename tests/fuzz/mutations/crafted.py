@@ -151,7 +151,10 @@ def _swap_labels(content: dict[str, Any]) -> None:
 
 
 def _write(content: bytes) -> Callable[[Path], None]:
-    return lambda file: file.write_bytes(content) and None
+    def write(file: Path) -> None:
+        file.write_bytes(content)
+
+    return write
 
 
 CRAFTED: dict[str, Spoil] = {

@@ -1,5 +1,6 @@
 """Changes to the fields of an ONNX file, whose lengths stay right."""
 
+import copy
 import struct
 from dataclasses import dataclass, field
 from random import Random
@@ -56,7 +57,7 @@ def change_onnx(content: bytes, random: Random) -> bytes:
             inside[at:at] = [inside[at]] * random.choice((1, 1, 2, 3000))
         elif kind == 2 and inside:
             other = random.choice([one for one in lists if one])
-            inside.append(random.choice(other))
+            inside.append(copy.deepcopy(random.choice(other)))  # a copy: else it may hold itself
         elif kind == 3:
             inside.append(_new(random))
         elif inside:
