@@ -101,7 +101,10 @@ class Reader:
         if kind == "string":
             if start + count >= len(self.data) or self.data[start + count] != 0:
                 raise BundleError("a text does not end")
-            return self.data[start : start + count].decode("utf-8", "replace")
+            try:
+                return self.data[start : start + count].decode()
+            except UnicodeDecodeError:
+                raise BundleError("a text is no UTF-8") from None
         array: NDArray[Any] = np.empty(0, _ARRAYS[kind])
         alignment = _DATA_ALIGNMENT if kind == "data" else array.itemsize
         if count and start % alignment:

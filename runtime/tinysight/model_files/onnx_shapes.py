@@ -133,7 +133,7 @@ def _conv(node: Node, work: Work, bias: int = 2) -> tuple[Shape, ...]:
 
 def _conv_integer(node: Node, work: Work) -> tuple[Shape, ...]:
     for i in range(2, len(node.inputs)):
-        if node.inputs[i] not in ((), (1,), (node.shape(1)[0],)):
+        if node.inputs[i] not in ((), (1,), node.shape(1)[:1]):
             raise BundleError("a zero point is of another shape")
     return _conv(node, work, bias=4)
 
@@ -165,9 +165,10 @@ def _gemm(node: Node, work: Work) -> tuple[Shape, ...]:
 
 def _matmul(node: Node, work: Work) -> tuple[Shape, ...]:
     for i in range(2, len(node.inputs)):  # zero points of MatMulInteger
-        if node.inputs[i] not in ((), (1,), (node.shape(1)[-1],)):
+        if node.inputs[i] not in ((), (1,), node.shape(1)[-1:]):
             raise BundleError("a zero point is of another shape")
-    return (work.add(matmul(node.shape(0), node.shape(1)), node.shape(0)[-1]),)
+    result = matmul(node.shape(0), node.shape(1))
+    return (work.add(result, node.shape(0)[-1]),)
 
 
 def _transpose(node: Node, work: Work) -> tuple[Shape, ...]:

@@ -81,7 +81,10 @@ def change_json(content: bytes, random: Random) -> bytes:
             inner[at[-1]] = json.loads(json.dumps(other))
         else:
             inner[at[-1]] = _value(random)
-    return json.dumps(value).encode()
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:  # a deep value that was put into itself
+        return change_bytes(content, random)
 
 
 def _value(random: Random) -> Any:
