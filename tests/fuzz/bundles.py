@@ -8,6 +8,7 @@ the next one goes on. Nothing but a typed error or an answer may come of any.
 import argparse
 import contextlib
 import ctypes
+import dataclasses
 import io
 import json
 import math
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -42,7 +44,7 @@ from tinysight.errors import TinysightError
 
 HANG_SECONDS = 30
 """Of one bundle through all commands, on a machine that may be busy."""
-_BATCH = 500
+_BATCH = 100
 """Bundles of one process."""
 _MEMORY_MB = 4096
 """Address space of a process; what needs more fails as untyped."""
@@ -253,29 +255,40 @@ def _work(pipe: Connection, seed: int, indices: range, work: Path) -> None:
 
 
 def fuzz(count: int, seed: int, *, progress: bool = False) -> Report:
-    """Reads so many bundles; the same seed makes the same ones."""
-    report, line, next_index = Report(), ProgressLine(), 0
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        while next_index < count:
-            work = Path(folder) / str(next_index)
-            indices = range(next_index, min(count, next_index + _BATCH))
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(theirs, seed, indices, work))
-            process.start()
-            theirs.close()
-            for outcome in _outcomes(ours, report, process):
-                _add(report, outcome, next_index)
-                next_index += 1
-                if progress:
-                    line("hostile bundles", next_index, count)
-            if next_index < indices.stop:  # it crashed or hung on this one
-                report.tried += 1
-                next_index += 1
-            process.kill()
-            process.join()
-            shutil.rmtree(work, ignore_errors=True)
+    """Reads so many bundles, on all cores; the same seed makes the same ones."""
+    report, line = Report(), ProgressLine()
+    batches = [range(at, min(count, at + _BATCH)) for at in range(0, count, _BATCH)]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part in pool.map(lambda batch: _read_batch(batch, seed, Path(folder)), batches):
+            for one in dataclasses.fields(Report):
+                value = getattr(report, one.name) + getattr(part, one.name)
+                setattr(report, one.name, value)
+            if progress:
+                line("hostile bundles", report.tried, count)
     line.clear()
+    return report
+
+
+def _read_batch(indices: range, seed: int, folder: Path) -> Report:
+    """Bundles in a process of its own; after a crash or a hang, the rest in a new one."""
+    report, next_index = Report(), indices.start
+    context = multiprocessing.get_context("spawn")
+    while next_index < indices.stop:
+        work = folder / str(next_index)
+        ours, theirs = context.Pipe(duplex=False)
+        rest = range(next_index, indices.stop)
+        process = context.Process(target=_work, args=(theirs, seed, rest, work))
+        process.start()
+        theirs.close()
+        for outcome in _outcomes(ours, report, process):
+            _add(report, outcome, next_index)
+            next_index += 1
+        if next_index < indices.stop:  # it crashed or hung on this one
+            report.tried += 1
+            next_index += 1
+        process.kill()
+        process.join()
+        shutil.rmtree(work, ignore_errors=True)
     return report
 
 

@@ -271,7 +271,7 @@ def _read_quantization(
         raise BundleError(f"{len(scales)} scales and {len(zeros)} zero points")
     if not 0 <= dimension < max(len(shape), 1):
         raise BundleError(f"scales along dimension {dimension} of {len(shape)}")
-    if len(scales) > 1 and len(scales) != shape[dimension]:
+    if len(scales) > 1 and shape[dimension : dimension + 1] != (len(scales),):
         raise BundleError(f"{len(scales)} scales for the shape {list(shape)}")
     if not ((scales >= _SCALES[0]) & (scales <= _SCALES[1])).all():
         raise BundleError(f"a scale outside of {_SCALES[0]:g} to {_SCALES[1]:g}")
