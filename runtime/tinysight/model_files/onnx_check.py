@@ -8,7 +8,7 @@ uint8 images and float32 logits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -131,8 +131,7 @@ _SMALL = 64
 """Integers of a tensor that may be a shape or a list of axes, and is therefore decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     """An initializer; `values` of a short one of int64."""
 
     name: str

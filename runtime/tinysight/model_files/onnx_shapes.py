@@ -6,7 +6,7 @@ https://onnx.ai/onnx/operators. Types are left to onnxruntime, which checks them
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tinysight.errors import BundleError
 from tinysight.model_files.shapes import (
@@ -23,8 +23,7 @@ from tinysight.model_files.shapes import (
 Attribute = int | float | bytes | tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """An operator in a graph, its operands' shapes known."""
 
     operator: str
@@ -62,8 +61,7 @@ class Node:
         return values
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(NamedTuple):
     """What a node of an operator may look like."""
 
     least: int
