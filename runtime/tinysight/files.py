@@ -19,12 +19,13 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     # Without O_NONBLOCK, opening a FIFO waits for a writer. A regular file ignores it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
-    with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("not a regular file")
-        if status.st_size > max_bytes:
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+        os.close(handle)
+        if stat.S_ISREG(status.st_mode):
             raise ValueError(f"{status.st_size:,} bytes, allowed are {max_bytes:,}")
+        raise ValueError("not a regular file")
+    with os.fdopen(handle, "rb") as stream:
         content = stream.read(max_bytes + 1)  # not what was said before: it may grow meanwhile
     if len(content) > max_bytes:
         raise ValueError(f"more than {max_bytes:,} bytes")

@@ -146,6 +146,8 @@ def _convert(type_: Any, value: Any, where: str) -> Any:
     if type_ in (bool, int, str):
         if type(value) is not type_:
             raise RecordError(f"{where}: {_show(value)} is not of type {type_.__name__}")
+        if type_ is int and not -(1 << 63) <= value < 1 << 63:
+            raise RecordError(f"{where}: an integer of more than 64 bits")
         if type_ is str and _CONTROL.search(value):
             raise RecordError(f"{where}: {_show(value)} holds a character that is not printed")
         return value
@@ -207,7 +209,7 @@ def _convert_array(value: Any, where: str) -> Any:
 
 def _check_depth(value: Any) -> None:
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_DEPTH + 1):
         inner = [x for x in level if isinstance(x, (dict, list))]
         if not inner:
             return
