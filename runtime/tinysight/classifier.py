@@ -145,7 +145,8 @@ class Classifier:
         Raises:
             ImageError: the image cannot be read, is beyond the limits on its size, holds values
                 without a declared range, or the array is of another type or shape.
-            BundleError: `auto`, and the bundle recommends no threshold; or the model gives NaN.
+            BundleError: `auto`, and the bundle recommends no threshold; or its model fails, or
+                gives no numbers.
             ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
         """
         # The usual case first: an array as the model takes it costs these two comparisons only.
@@ -235,8 +236,8 @@ class Classifier:
         highest = max(values)
         index = values.index(highest)
         total = sum([math.exp((value - highest) * scale) for value in values])
-        if total != total:  # NaN, among the logits or as the difference of two infinite ones
-            raise BundleError(f"{self.bundle.name}: {self.artifact.file} answers with NaN")
+        if not total >= 1.0:  # the highest alone gives 1
+            raise BundleError(f"{self.bundle.name} gives a logit that is no finite number")
         first, probability = self.bundle.labels[index], 1.0 / total
         label = first if probability >= least else None
         if top_k == 1:
