@@ -9,13 +9,15 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format browser clean
+.PHONY: help demo test lint format browser emulators wheel-dependencies clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
 	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
+	@echo "make emulators  other CPUs, emulated, so that make test tries bundles on them (Debian; root)"
+	@echo "make wheel-dependencies  try the wheel with its oldest and its newest dependencies"
 	@echo "make clean   remove the environment and what the demo wrote"
 
 $(READY): pyproject.toml constraints.txt
@@ -44,6 +46,14 @@ format: $(READY)
 browser:
 	apt-get update
 	apt-get install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core
+
+emulators: $(READY)
+	apt-get update
+	apt-get install -y --no-install-recommends qemu-user-static
+	$(BIN)/python -m benchmarks.emulators.arm64
+
+wheel-dependencies: $(READY)
+	$(BIN)/python tests/wheel_dependencies.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist

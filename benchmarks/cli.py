@@ -17,6 +17,8 @@ COMMANDS = (
     "ood",
     "overhead",
     "startup",
+    "emulators",
+    "saturation",
     "model-card",
     "readme",
     "demo",
