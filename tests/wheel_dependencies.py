@@ -3,7 +3,8 @@
 Builds the wheel and installs it, with its second engine, into two new environments: one with the
 lowest versions that its metadata allows, one with what the index has today. In each, every bundle
 of the wheel verifies, and a picture is classified as with the other versions. It downloads some
-300 MB and takes a minute or two, so it is no test of the suite.
+200 MB and takes minutes, so it is no test of the suite. The lowest versions have wheels for Python
+3.11 and 3.12.
 """
 
 import json
@@ -39,9 +40,9 @@ def main() -> int:
             try_wheel(folder / "newest", wheel, [], picture),
         ]
     if answers[0] != answers[1]:
-        print(f"FAIL  other answers with other versions: {answers}")
+        print(f"FAIL  other labels: oldest {answers[0]}, newest {answers[1]}")
         return 1
-    print(f"ok    the same answers with both: {', '.join(answers[0])}")
+    print(f"ok    all {len(answers[0])} classifications have the same label with both")
     return 0
 
 

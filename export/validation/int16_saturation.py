@@ -4,7 +4,8 @@ x86 with VNNI multiplies unsigned activations by signed weights exactly. Without
 before Cascade Lake), onnxruntime's kernels use VPMADDUBSW: it adds two neighbouring products
 into **16 bits, and saturates**. Two large weights of one sign, times two large activations, then
 give 32,767 instead of their sum, and logits change silently. ARM's dot products sum in 32 bits,
-and so do XNNPACK's kernels, which LiteRT runs.
+and so do onnxruntime's kernels for SSE4.1, and XNNPACK's, which LiteRT runs.
+`benchmarks.emulators.saturation` compares all this with what emulated CPUs answer.
 
 The worst case (`export.validation.pair_bounds`) exceeds 16 bits in nearly every layer, while few
 activations are that large: `predict_saturation` computes what really saturates. Pixels are large:
