@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format fuzz browser clean
+.PHONY: help demo test lint format fuzz browser emulators wheel-dependencies clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
@@ -17,6 +17,8 @@ help:
 	@echo "make lint    lint and types alone"
 	@echo "make fuzz    hostile input to everything that reads, FUZZ_COUNT=20000 times each"
 	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
+	@echo "make emulators  other CPUs, emulated, so that make test tries bundles on them (Debian; root)"
+	@echo "make wheel-dependencies  try the wheel with its oldest and its newest dependencies"
 	@echo "make clean   remove the environment and what the demo wrote"
 
 $(READY): pyproject.toml constraints.txt
@@ -53,6 +55,14 @@ fuzz: $(READY)
 browser:
 	apt-get update
 	apt-get install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core
+
+emulators: $(READY)
+	apt-get update
+	apt-get install -y --no-install-recommends qemu-user-static
+	$(BIN)/python -m benchmarks.emulators.arm64
+
+wheel-dependencies: $(READY)
+	$(BIN)/python tests/wheel_dependencies.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist

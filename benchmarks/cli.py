@@ -19,6 +19,8 @@ COMMANDS = (
     "startup",
     "camera",
     "mcu",
+    "emulators",
+    "saturation",
     "model-card",
     "readme",
     "demo",
