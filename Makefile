@@ -15,7 +15,8 @@ help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
-	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
+	@echo "make browser a Chromium and onnxruntime-web, so that make test tries the pages in it"
+	@echo "             (Debian, Ubuntu; root)"
 	@echo "make clean   remove the environment and what the demo wrote"
 
 $(READY): pyproject.toml constraints.txt
@@ -41,9 +42,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-browser:
+browser: $(READY)
 	apt-get update
 	apt-get install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core
+	$(BIN)/python -m export web --out build/site --overwrite
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist

@@ -1,10 +1,10 @@
-"""Writes the page: its own files, the bundle, onnxruntime-web, and the list of what to keep offline.
+"""Writes the page: its own files, the bundle, onnxruntime-web, and what to keep offline.
 
-    index.html, app.js, …      the files of export/web/page, as they are
-    bundle/                    the bundle, as it is
-    onnxruntime-web/           the script, the WebAssembly module (gzipped), the licences
-    site.json                  where the page finds these
-    service-worker.js          with the files that work offline, and a version of all of them
+index.html, app.js, …      the files of export/web/page, as they are
+bundle/                    the bundle, as it is
+onnxruntime-web/           the script, the WebAssembly module (gzipped), the licences
+site.json                  where the page finds these
+service-worker.js          with the files that work offline, and a version of all of them
 """
 
 import gzip
@@ -118,7 +118,7 @@ def _bundle(bundle: Bundle) -> dict[str, bytes]:
 
 
 def _service_worker(content: dict[str, bytes], offline: list[str]) -> bytes:
-    """The service worker with the files that it keeps, and a version that any change of them changes."""
+    """The service worker with the files that it keeps, and a version that changes with them."""
     source = content[SERVICE_WORKER].decode()
     digest = hashlib.sha256(source.encode())
     for name in offline:

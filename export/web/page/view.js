@@ -206,9 +206,9 @@ export function showAnswer({ top, known }, threshold) {
 
 function explained(best, known, threshold) {
   if (threshold === 0) return "A calibrated probability.";
-  const least = `the ${percent(threshold, 0)} that this model asks for`;
-  if (known) return `Above ${least}.`;
-  return `Perhaps ${best.label}, but ${percent(best.probability)} is below ${least}.`;
+  const least = percent(threshold, 0);
+  if (known) return `Above the ${least} that this model asks for.`;
+  return `Perhaps ${best.label}, ${percent(best.probability)}: below the ${least} asked for.`;
 }
 
 function showTop(top, threshold) {
