@@ -17,6 +17,7 @@ COMMANDS = (
     "ood",
     "overhead",
     "startup",
+    "browser",
     "model-card",
     "readme",
     "demo",

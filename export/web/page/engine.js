@@ -3,8 +3,7 @@
 import * as ort from "./onnxruntime-web/ort.wasm.bundle.min.js";
 
 const GZIP_MAGIC = 0x1f;
-const WARM_UP_BLOCKS = 5; // discarded: the first calls run before the browser has optimized the code
-const WARM_UP_CALLS = 20;
+const DISCARDED_CALLS = 100; // the first ones run before the browser has optimized the code
 const SAMPLES = 200;
 const CLOCK_STEPS = 20; // a sample lasts at least so many steps of the browser's coarse clock
 
@@ -97,9 +96,10 @@ export async function measureLatency(classifier, progress) {
     for (let i = 0; i < calls; i++) await classifier.logits(pixels);
     return (performance.now() - begun) / calls;
   };
-  let fastest = Infinity; // other programs only ever make a call slower
-  for (let block = 0; block < WARM_UP_BLOCKS; block++) fastest = Math.min(fastest, await time(WARM_UP_CALLS));
-  const callsPerSample = Math.max(1, Math.ceil((CLOCK_STEPS * clockMs) / Math.max(fastest, clockMs / 100)));
+  const discarded = [];
+  while (discarded.length < DISCARDED_CALLS) discarded.push(await time(1));
+  const usual = discarded.sort((a, b) => a - b)[DISCARDED_CALLS / 2];
+  const callsPerSample = Math.ceil((CLOCK_STEPS * clockMs) / Math.max(usual, clockMs));
   const samples = [];
   while (samples.length < SAMPLES) {
     samples.push(await time(callsPerSample));

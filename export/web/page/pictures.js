@@ -15,9 +15,8 @@ function pictureOf(drawable, width, height, canvas = document.createElement("can
         canvas.width = partWidth;
         canvas.height = partHeight;
       }
-      // Without alpha the canvas begins black: transparency then lies over black, as on a device.
-      const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-      context.fillRect(0, 0, partWidth, partHeight);
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      context.fillRect(0, 0, partWidth, partHeight); // transparency lies over black, as on a device
       context.drawImage(drawable, -x, -y);
       return context.getImageData(0, 0, partWidth, partHeight).data;
     },

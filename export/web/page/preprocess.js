@@ -8,7 +8,7 @@
 // What Pillow gives up precision for in C, given up here too, so that the bits agree.
 const PRECISION_BITS = 22;
 const REDUCING_GAP = 3;
-const STRIP_BYTES = 16 << 20; // of RGBA at a time: a phone's photo is 50 MB, and iOS limits a canvas
+const STRIP_BYTES = 4 << 20; // of RGBA at a time: a phone's photo is 50 MB, and iOS limits a canvas
 
 const sinc = (x) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
 

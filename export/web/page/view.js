@@ -37,9 +37,8 @@ export function showProgress(done, total) {
 
 export function showLoadError(error) {
   $("loading").hidden = true;
-  for (const id of ["golden-badge", "check-golden", "check-file"]) {
-    if ($(id).dataset.state === "pending") $(id).dataset.state = "bad";
-  }
+  $("golden-badge").dataset.state = "bad";
+  for (const id of ["check-golden", "check-file"]) showCheck(id, "bad", "The model did not load.");
   showMessage(`The model cannot run here. ${error.message}`);
 }
 
@@ -56,7 +55,7 @@ export function showModel({ bundle, artifact, threshold }) {
   rows.push(["size", kilobytes(artifact.bytes)]);
   if (bundle.abstention) {
     const { accuracy, coverage } = bundle.abstention;
-    const note = `above it ${percent(accuracy, 0)} are right, of ${percent(coverage, 0)} of the validation images`;
+    const note = `${percent(coverage, 0)} of the validation images get an answer, ${percent(accuracy, 0)} of these a right one`;
     rows.push(["“unknown” below", percent(threshold, 0), note]);
   }
   $("model").replaceChildren(
@@ -208,7 +207,7 @@ function explained(best, known, threshold) {
   if (threshold === 0) return "A calibrated probability.";
   const least = percent(threshold, 0);
   if (known) return `Above the ${least} that this model asks for.`;
-  return `Perhaps ${best.label}, ${percent(best.probability)}: below the ${least} asked for.`;
+  return `Perhaps ${best.label}: ${percent(best.probability)} is below ${least}.`;
 }
 
 function showTop(top, threshold) {

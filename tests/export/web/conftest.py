@@ -1,9 +1,7 @@
 """Pages written with the real onnxruntime-web, served by a server that knows nothing."""
 
 import functools
-import http.server
 import io
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchmarks.studies.browser import StaticServer
 from export.web.onnxruntime_web import TARBALL, OnnxRuntimeWeb, read_package
 from export.web.site import write_site
 from tests.chromium import launched
@@ -20,31 +19,6 @@ from tinysight.files import cache_folder
 # The user's own cache, asked before the tests are given one of their own.
 DOWNLOADED = cache_folder() / "downloads" / TARBALL
 CAMERA_SIZE = (640, 480)
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """`python -m http.server`, which can be stopped in the middle of a test."""
-
-    daemon_threads = True
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder)))
-        self.thread = threading.Thread(target=self.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/"
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.thread.join()
-        self.server_close()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
 
 
 @pytest.fixture(scope="session")
@@ -70,11 +44,11 @@ def site_of(
 
 
 @pytest.fixture(scope="session")
-def serve() -> Iterator[Callable[[Path], Server]]:
+def serve() -> Iterator[Callable[[Path], StaticServer]]:
     servers = []
 
-    def start(folder: Path) -> Server:
-        servers.append(Server(folder))
+    def start(folder: Path) -> StaticServer:
+        servers.append(StaticServer(folder))
         return servers[-1]
 
     yield start

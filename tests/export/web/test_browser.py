@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.export.web.conftest import CAMERA_SIZE, Server
+from benchmarks.studies.browser import StaticServer
+from tests.export.web.conftest import CAMERA_SIZE
 from tinysight import Classifier
 from tinysight.bundle import shipped_bundles
 
@@ -59,12 +60,12 @@ CONTRASTS = """() => {
 @pytest.fixture(scope="module")
 def changed(
     site_of: Callable[[str | Path], Path],
-    serve: Callable[[Path], Server],
+    serve: Callable[[Path], StaticServer],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[..., Server]:
+) -> Callable[..., StaticServer]:
     """Serves the tiny bundle's page with entries of bundle.json, or of its artifact, changed."""
 
-    def start(artifact: dict[str, Any] | None = None, **changes: Any) -> Server:
+    def start(artifact: dict[str, Any] | None = None, **changes: Any) -> StaticServer:
         folder = tmp_path_factory.mktemp("changed") / "site"
         shutil.copytree(site_of(TINY), folder)
         file = folder / "bundle" / "bundle.json"
@@ -80,7 +81,7 @@ def changed(
 @pytest.fixture(scope="module")
 def page(
     site_of: Callable[[str | Path], Path],
-    serve: Callable[[Path], Server],
+    serve: Callable[[Path], StaticServer],
     open_page: Callable[..., Any],
 ) -> Any:
     """The page of the tiny bundle, loaded; several tests use it in turn."""
@@ -113,7 +114,7 @@ def top(page: Any) -> dict[str, str]:
 def test_golden_answers_agree(
     name: str,
     site_of: Callable[[str], Path],
-    serve: Callable[[Path], Server],
+    serve: Callable[[Path], StaticServer],
     open_page: Callable[..., Any],
 ) -> None:
     tab = open_page("about:blank")
@@ -206,14 +207,14 @@ def test_smoothing_averages_over_time(page: Any) -> None:
 
 
 def test_below_the_threshold_it_is_unknown(
-    changed: Callable[..., Server], open_page: Callable[..., Any], picture: Path
+    changed: Callable[..., StaticServer], open_page: Callable[..., Any], picture: Path
 ) -> None:
     abstention = {"threshold": 0.999, "rule": "a test", "coverage": 0.5, "accuracy": 0.9}
     tab = open_page(changed(abstention=abstention, temperature=2.0).url)
     tab.set_input_files("#file", picture)  # at once: it waits for the model
     label(tab, "unknown")
     assert re.fullmatch(
-        r"Perhaps green, \d+\.\d %: below the 100 % asked for\.",
+        r"Perhaps green: \d+\.\d % is below 100 %\.",
         tab.locator("#explanation").inner_text(),
     )
     usual = Classifier.load(TINY).classify(picture)
@@ -221,7 +222,7 @@ def test_below_the_threshold_it_is_unknown(
 
 
 def test_wrong_golden_answers_are_seen(
-    changed: Callable[..., Server], open_page: Callable[..., Any]
+    changed: Callable[..., StaticServer], open_page: Callable[..., Any]
 ) -> None:
     golden = json.loads((TINY / "bundle.json").read_text())["artifacts"][0]["golden"]
     golden["logits"][7][0] += 0.01
@@ -231,7 +232,7 @@ def test_wrong_golden_answers_are_seen(
 
 
 def test_a_damaged_model_does_not_run(
-    changed: Callable[..., Server], open_page: Callable[..., Any]
+    changed: Callable[..., StaticServer], open_page: Callable[..., Any]
 ) -> None:
     tab = open_page(changed(artifact={"sha256": "0" * 64}).url)
     tab.get_by_role("alert").wait_for()
@@ -248,7 +249,7 @@ def test_it_works_offline_in_a_subfolder_and_takes_a_new_version(
 ) -> None:
     site = tmp_path / "user" / "site"
     shutil.copytree(site_of(TINY), site)
-    server = Server(site.parent)
+    server = StaticServer(site.parent)
     tab = open_page(f"{server.url}site/")
     tab.wait_for_selector("#check-offline[data-state=ok]")
     # What an export of another bundle, or of a newer page, changes.

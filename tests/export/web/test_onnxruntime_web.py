@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.studies.browser import StaticServer
 from export.web import onnxruntime_web
 from export.web.onnxruntime_web import (
     DEFAULT_REGISTRY,
@@ -19,7 +20,6 @@ from export.web.onnxruntime_web import (
     read_package,
     registry,
 )
-from tests.export.web.conftest import Server
 from tinysight.errors import TinysightError
 
 FILES = {
@@ -75,7 +75,7 @@ def test_the_registry_is_npms(tmp_path: Path) -> None:
 
 
 def test_the_tarball_is_downloaded_once(
-    tmp_path: Path, serve: Callable[[Path], Server], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, serve: Callable[[Path], StaticServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = tarball(tmp_path / "registry" / "onnxruntime-web" / "-" / TARBALL, FILES)
     digest = hashlib.sha512(published.read_bytes()).hexdigest()

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.export.web.conftest import Server
+from benchmarks.studies.browser import StaticServer
 from tinysight import Classifier
 from tinysight.preprocess import RESAMPLING, to_pixels
 
@@ -84,11 +84,12 @@ def encoded(image: NDArray[np.uint8], index: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def photos(site_of: Callable[[str], Path]) -> list[Path]:
-    """100 pictures, beside the page of edge_s; the first is larger than what is read at once."""
+    """100 pictures, beside the page of edge_s; two are larger than what is read at once."""
     folder = site_of("edge_s") / "photos"
     folder.mkdir()
     images = list(parts_of_photos(100))
-    images[0] = np.asarray(Image.fromarray(images[0]).resize((2600, 2000)))
+    for index in (0, 8):  # a JPEG and a transparent PNG
+        images[index] = np.asarray(Image.fromarray(images[index]).resize((1500, 1600)))
     for index, image in enumerate(images):
         (folder / f"{index}").write_bytes(encoded(image, index))
     return [folder / f"{index}" for index in range(len(images))]
@@ -98,7 +99,7 @@ def photos(site_of: Callable[[str], Path]) -> list[Path]:
 def page(
     photos: list[Path],
     site_of: Callable[[str], Path],
-    serve: Callable[[Path], Server],
+    serve: Callable[[Path], StaticServer],
     browser: Any,
 ) -> Iterator[Any]:
     """A tab that may import the page's modules."""
