@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks.studies.browser import launched_chromium
-from tinysight.errors import TinysightError
+from benchmarks.studies.browser import find_chromium, launched_chromium
+
+
+def skip_without_chromium() -> None:
+    pytest.importorskip("playwright.sync_api")
+    if find_chromium() is None:
+        pytest.skip("no Chromium on this machine: `make browser` installs it")
 
 
 @contextlib.contextmanager
 def launched(*arguments: str) -> Iterator[Any]:
     """Playwright's Browser; the test is skipped where there is none."""
-    pytest.importorskip("playwright.sync_api")
-    started = launched_chromium(*arguments)
-    try:
-        browser = started.__enter__()
-    except TinysightError as error:
-        pytest.skip(str(error))
-    yield browser
-    started.__exit__(None, None, None)
+    skip_without_chromium()
+    with launched_chromium(*arguments) as browser:
+        yield browser

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from export.web.onnxruntime_web import OnnxRuntimeWeb
 from export.web.site import write_site
@@ -66,6 +66,8 @@ class BrowserResult:
     calls_per_sample: int
     """A sample is the mean of so many calls, since a browser's clock is coarse."""
 
+    DERIVED: ClassVar = ("golden_ok",)
+
     @property
     def golden_ok(self) -> bool:
         return self.golden_inputs == 0 or self.max_relative_error <= self.tolerance
@@ -96,12 +98,17 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Nothing on stderr."""
 
 
+def find_chromium() -> str | None:
+    """The path of its program."""
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
 @contextlib.contextmanager
 def launched_chromium(*arguments: str) -> "Iterator[Browser]":
     """A Chromium without a window, by playwright. Raises TinysightError where there is none."""
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    path = find_chromium()
     if path is None:
         raise TinysightError("no Chromium on this machine: `make browser` installs it")
     with sync_playwright() as playwright:

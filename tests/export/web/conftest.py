@@ -62,7 +62,7 @@ def camera_colour() -> tuple[int, int, int]:
     return (20, 30, 220)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # playwright allows one at a time, and others need one too
 def browser(
     camera_colour: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
