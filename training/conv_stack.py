@@ -1,4 +1,4 @@
-"""Plain stacks of convolutions and their notation: `32s2-48-64s2-64`."""
+"""Plain stacks of convolutions, their notation, `32s2-48-64s2-64`, and the edge family."""
 
 import re
 from dataclasses import dataclass
@@ -34,3 +34,11 @@ class Stack:
         """The filters of each convolution, with s2 for a stride of 2."""
         pairs = zip(self.filters, self.strides, strict=True)
         return "-".join(f"{filters}{'s2' * (stride == 2)}" for filters, stride in pairs)
+
+
+STACKS = {
+    "edge_s": Stack.parse("32s2-32-64s2-64-64-128s2-128"),
+    "edge_m": Stack.parse("32s2-48-48-96s2-96-96-112s2-96"),
+    "edge_l": Stack.parse("64s2-96-160s2-160-160-256s2-256-256"),
+}
+"""By name; how they were found: benchmarks/results/edge/search.md."""

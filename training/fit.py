@@ -56,8 +56,16 @@ class FitContext:
         params = None
         if augmentation is not None:
             params = augmentation.draw(recipe.view(epoch), self.values.shape, train)
+            if self._mirrors(epoch):
+                params = params.mirrored(self.values.shape[2])
         order = epoch_order(train, recipe.seed, epoch)
         return batches(self.values, targets, order, recipe.batch_size, params=params)
+
+    def _mirrors(self, epoch: int) -> bool:
+        """Whether an epoch shows mirrors: every second time that it shows views again."""
+        if self.teacher_logits is None or not self.teacher_logits.of_mirrors:
+            return False
+        return epoch // self.recipe.teacher_views % 2 == 1
 
     def validation_batches(self) -> Any:
         return batches(self.values, self.targets, self.splits.val, EVALUATION_BATCH)

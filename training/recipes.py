@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from training.conv_stack import Stack
+from training.conv_stack import STACKS, Stack
 from training.recipe_options import (
     FRACTION,
     FRACTION_BELOW_1,
@@ -74,6 +74,12 @@ class Recipe:
         "image's side",
         FRACTION_BELOW_1,
     )
+    branches: bool = option(
+        False,
+        "train the edge family with a 1x1 and an identity branch beside each 3x3 convolution, "
+        "which are merged into it when the training ends (RepVGG)",
+    )
+    """See `training.models.branches`."""
     ema_decay: float = option(
         0.0,
         "decay per step of the moving average of the weights, which is validated and saved in "
@@ -133,6 +139,8 @@ class Recipe:
             raise ValueError(f"split seed must be at least 0, not {self.split_seed}")
         if self.alternate_flips and not self.augment:
             raise ValueError("alternate flips must come with augmentation: they need --augment")
+        if self.branches and not _is_stack(self.model):
+            raise ValueError(f"{self.model} has no branches: they are for the edge family")
         if self.mixup and self.teacher_weight < 1:
             raise ValueError("teacher weight must be 1 where mixup is above 0")
 
@@ -147,6 +155,13 @@ class Recipe:
         Each epoch has its own; a student cycles through those that its teacher has answered.
         """
         return epoch if self.teacher is None else epoch % self.teacher_views
+
+
+def _is_stack(model: str) -> bool:
+    try:
+        return model in STACKS or bool(Stack.parse(model))
+    except ValueError:
+        return False
 
 
 _BATCH_NORMALIZED = Recipe(

@@ -127,6 +127,7 @@ class _Training:
         keras.mixed_precision.set_global_policy("float32")
         final = self.spec.build(recipe, shape, classes)
         final.set_weights(model.get_weights())
+        final = self.spec.deployed(recipe, final)
         before = 0.0 if logits_of_teacher is None else logits_of_teacher.seconds
 
         def logits(indices: Indices, what: str) -> NDArray[np.float32]:

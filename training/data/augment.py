@@ -4,7 +4,7 @@ It does not depend on the order of the images in an epoch, so a teacher's logits
 advance for the very pixels that its student will see.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,17 @@ class AugmentationParams:
     erased: tuple[int, int]
     """Height and width of the erased rectangle, pixels."""
     mixup: Mixup | None = None
+
+    def mirrored(self, width: int) -> "AugmentationParams":
+        """Those that give each image's horizontal mirror.
+
+        Args:
+            width: of the images, pixels.
+        """
+        top, left, flipped, erased_top, erased_left = self.places.T
+        erased_left = width - self.erased[1] - erased_left
+        places = np.stack([top, left, 1 - flipped, erased_top, erased_left], axis=1)
+        return replace(self, places=places.astype(np.int32))
 
     def apply(self, images: Any, places: Any) -> Any:
         """Crops, flips and erases: uint8 (b, h, w, 3) and their rows of `places`, to the same."""

@@ -106,6 +106,9 @@ class TeacherLogits:
 
     of_epoch: Callable[[int], NDArray[np.float16]]
     """From an epoch, counted from 0, to float16 (training images, classes)."""
+    of_mirrors: bool
+    """Whether they are those of the mirrored images too, so that the epochs can alternate between
+    both and show twice as many views at no cost."""
     seconds: float
     """That it took to compute those that were not cached."""
 
@@ -133,7 +136,12 @@ def teacher_logits(
         logits = [np.load(of_teacher[view]).astype(np.float32) for of_teacher in files]
         return np.asarray(np.mean(logits, axis=0), dtype=np.float16)
 
-    return TeacherLogits(of_epoch, time.perf_counter() - start)
+    of_mirrors = all(_sees_mirror(teacher) for teacher in teachers)
+    return TeacherLogits(of_epoch, of_mirrors, time.perf_counter() - start)
+
+
+def _sees_mirror(teacher: Teacher) -> bool:
+    return teacher.run.record.recipe.augment
 
 
 def _cached_views(
@@ -176,7 +184,7 @@ def _load(teacher: Teacher) -> Any:
 
     model = keras.models.clone_model(trained, clone_function=under_policy)
     model.set_weights(trained.get_weights())
-    return _with_mirror(model) if teacher.run.record.recipe.augment else model
+    return _with_mirror(model) if _sees_mirror(teacher) else model
 
 
 def _with_mirror(model: Any) -> Any:

@@ -9,23 +9,20 @@ which int8 keeps exact: what a device runs is convolutions, one average and one 
 
 from typing import Any
 
-from training.conv_stack import Stack
+from training.conv_stack import STACKS, Stack
 from training.models.baseline import Shape
+from training.models.branches import add_branches, merge_branches
 from training.models.dirac import dirac_init
 from training.tf_keras_setup import keras
 
 _STEM = 4
 """Side of the first kernel: with a stride of 2, a side of 4 covers every pixel equally often."""
 
-STACKS = {
-    "edge_s": Stack.parse("32s2-32-64s2-64-64-128s2-128"),
-    "edge_m": Stack.parse("32s2-48-48-96s2-96-96-112s2-96"),
-    "edge_l": Stack.parse("64s2-96-160s2-160-160-256s2-256-256"),
-}
-"""By name; how they were found: benchmarks/results/edge/search.md."""
+_BN_MOMENTUM = 0.9
+"""Keras' default of 0.99 needs hundreds of steps; large batches have fewer an epoch."""
 
 
-def build(name: str, shape: Shape, classes: int, l2: float = 0.0) -> Any:
+def build(name: str, shape: Shape, classes: int, l2: float = 0.0, *, branches: bool = False) -> Any:
     """A model from float32 pixels in [0, 1], (n, h, w, 3), to logits (n, classes).
 
     Args:
@@ -33,12 +30,14 @@ def build(name: str, shape: Shape, classes: int, l2: float = 0.0) -> Any:
         shape: height, width and channels.
         classes: how many.
         l2: weight of the L2 penalty on kernels.
+        branches: whether 3 x 3 convolutions have them; `merged` makes the plain model of it.
     """
     stack = STACKS[name] if name in STACKS else Stack.parse(name)
     layers, regular = keras.layers, keras.regularizers.L2(l2) if l2 else None
     image = keras.Input(shape, name="image")
     x = image
     for i, (filters, stride) in enumerate(zip(stack.filters, stack.strides, strict=True), start=1):
+        before = x
         x = layers.Conv2D(
             filters,
             _STEM if i == 1 else 3,
@@ -49,11 +48,19 @@ def build(name: str, shape: Shape, classes: int, l2: float = 0.0) -> Any:
             kernel_regularizer=regular,
             name=f"conv{i}",
         )(x)
-        # Keras' momentum of 0.99 needs hundreds of steps; large batches have fewer an epoch.
-        x = layers.BatchNormalization(momentum=0.9, name=f"conv{i}_bn")(x)
+        x = layers.BatchNormalization(momentum=_BN_MOMENTUM, name=f"conv{i}_bn")(x)
+        if branches and i > 1:
+            x = add_branches(before, x, f"conv{i}", _BN_MOMENTUM, regular)
         x = layers.ReLU(name=f"conv{i}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
     model = keras.Model(image, x, name=name)
     dirac_init(model)
     return model
+
+
+def merged(trained: Any) -> Any:
+    """The plain model that computes what `trained`, with branches, computes at inference."""
+    plain = build(trained.name, trained.input_shape[1:], trained.output_shape[-1])
+    merge_branches(trained, plain)
+    return plain

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.conv_stack import STACKS
 from training.models import airbench, edge, resnet, vgg16
 from training.models.baseline import Shape, baseline
 from training.models.vgg16 import ImagenetWeights
@@ -31,6 +32,8 @@ class ModelSpec:
     `frozen_base`, the shape is that of the base's features, and the model is the head."""
     initialize: Callable[[Any, FirstImages, ImagenetWeights | None], None] | None = None
     """Sets weights of a new model that are not random; not called when a run is resumed."""
+    deployed: Callable[[Recipe, Any], Any] = lambda recipe, model: model  # noqa: ARG005
+    """From a recipe and its trained model to the one that is saved, which computes the same."""
     needs_imagenet_weights: bool = False
     frozen_base: Callable[[Recipe, Shape, ImagenetWeights], Any] | None = None
     """Builds the base whose features are computed once, and on which the head is trained."""
@@ -38,7 +41,9 @@ class ModelSpec:
 
 def spec_of(model: str) -> ModelSpec:
     """The model of a name, or of any stack. Raises ValueError for what is neither."""
-    return MODELS[model] if model in MODELS else ModelSpec(recipe_of(model), _edge)
+    return (
+        MODELS[model] if model in MODELS else ModelSpec(recipe_of(model), _edge, deployed=_merged)
+    )
 
 
 def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
@@ -47,7 +52,11 @@ def build(recipe: Recipe, shape: Shape, classes: int) -> Any:
 
 
 def _edge(recipe: Recipe, shape: Shape, classes: int) -> Any:
-    return edge.build(recipe.model, shape, classes, recipe.l2)
+    return edge.build(recipe.model, shape, classes, recipe.l2, branches=recipe.branches)
+
+
+def _merged(recipe: Recipe, model: Any) -> Any:
+    return edge.merged(model) if recipe.branches else model
 
 
 def _resnet(recipe: Recipe, shape: Shape, classes: int) -> Any:
@@ -118,7 +127,7 @@ def _specs() -> dict[str, ModelSpec]:
         ),
         "airbench": ModelSpec(RECIPES["airbench"], _airbench, _whiten),
     }
-    specs |= {name: ModelSpec(RECIPES[name], _edge) for name in edge.STACKS}
+    specs |= {name: ModelSpec(RECIPES[name], _edge, deployed=_merged) for name in STACKS}
     specs |= {name: ModelSpec(RECIPES[name], _resnet) for name in resnet.BLOCKS}
     return specs
 

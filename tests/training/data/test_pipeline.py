@@ -117,6 +117,13 @@ def test_alternate_flips_mirror_each_image_in_every_second_epoch() -> None:
     np.testing.assert_array_equal(mirrored[3], mirrored[1])
 
 
+def test_mirrored_parameters_give_the_mirrored_pixels() -> None:
+    params = Augmentation(0, cutout=0.25).draw(0, IMAGES.shape, np.arange(len(IMAGES)))
+    pixels = np.asarray(params.apply(IMAGES, params.places))
+    mirrored = params.mirrored(IMAGES.shape[2])
+    np.testing.assert_array_equal(mirrored.apply(IMAGES, mirrored.places), pixels[:, :, ::-1])
+
+
 def test_triangle_rises_for_a_fifth_and_falls_to_zero() -> None:
     rate = TriangularSchedule(0.5, 100)
     values = [float(rate(step)) for step in range(101)]

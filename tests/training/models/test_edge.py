@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow")
 
-from training.conv_stack import Stack
+from training.conv_stack import STACKS, Stack
 from training.models import airbench, edge
-from training.models.edge import STACKS
 from training.tf_keras_setup import keras, tf
 
 stacks = st.lists(st.tuples(st.integers(1, 512), st.sampled_from((1, 2))), min_size=1).map(
@@ -78,3 +77,30 @@ def test_airbench_whitens_its_patches() -> None:
     assert np.diag(covariance).max() < 1.01
     assert np.diag(covariance).max() > 0.95
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-2)
+
+
+def _with_random_statistics(model: keras.Model) -> None:
+    draw = np.random.default_rng(3)
+    for layer in model.layers:
+        if type(layer) is keras.layers.BatchNormalization:
+            n = layer.gamma.shape[0]
+            layer.set_weights([draw.uniform(0.5, 2, n), *draw.normal(size=(2, n)), draw.random(n)])
+
+
+@pytest.mark.parametrize("side", [32, 28, 25])
+def test_merged_branches_compute_the_same(side: int) -> None:
+    """Strides on even and odd sides: there "same" pads differently."""
+    trained = edge.build("8s2-8-12s2-12-16s2", (side, side, 3), 10, branches=True)
+    _with_random_statistics(trained)
+    images = np.random.default_rng(0).random((4, side, side, 3), np.float32)
+    plain = edge.merged(trained)
+    expected = trained.predict(images, verbose=0)
+    np.testing.assert_allclose(plain.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-4)
+    as_before = edge.build("8s2-8-12s2-12-16s2", (side, side, 3), 10)
+    assert [layer.name for layer in plain.layers] == [layer.name for layer in as_before.layers]
+
+
+def test_branches_are_the_three_of_repvgg() -> None:
+    model = edge.build("8s2-8-12s2", (32, 32, 3), 10, branches=True)
+    sums = {layer.name: len(layer.input) for layer in model.layers if "sum" in layer.name}
+    assert sums == {"conv2_sum": 3, "conv3_sum": 2}  # no identity where the shape changes
