@@ -16,7 +16,8 @@ help:
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
 	@echo "make fuzz    hostile input to everything that reads, FUZZ_COUNT=20000 times each"
-	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
+	@echo "make browser a Chromium and onnxruntime-web, so that make test tries the pages in it"
+	@echo "             (Debian, Ubuntu; root)"
 	@echo "make emulators  other CPUs, emulated, so that make test tries bundles on them (Debian; root)"
 	@echo "make wheel-dependencies  try the wheel with its oldest and its newest dependencies"
 	@echo "make clean   remove the environment and what the demo wrote"
@@ -52,9 +53,10 @@ fuzz: $(READY)
 	  $(BIN)/python -m $$module --count $(FUZZ_COUNT) || exit 1; \
 	done
 
-browser:
+browser: $(READY)
 	apt-get update
 	apt-get install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core
+	$(BIN)/python -m export web --out build/site --overwrite
 
 emulators: $(READY)
 	apt-get update

@@ -21,6 +21,7 @@ COMMANDS = (
     "mcu",
     "emulators",
     "saturation",
+    "browser",
     "model-card",
     "readme",
     "demo",
