@@ -55,18 +55,16 @@ def decode(content: bytes, least: tuple[float, float] | None = None) -> Image.Im
     kind = formats.recognize(content)
     if kind is formats.PPM:
         return pnm.decode(content)
+    texts = _png_texts(content) if kind is formats.PNG else 0.0
+    formats.check_cost(kind, 1, len(content), texts)  # opening alone unpacks them
     stream = io.BytesIO(content) if len(content) < _SMALL_FILE else _CountedReads(content)
     image = formats.reader(kind)(stream)
     if kind is formats.JPEG:
         _reduce(image, content, least)
     else:
         pixels = image.width * image.height
-        extra = 0.0
-        if kind is formats.TIFF:
-            extra = _wide_samples(image) * pixels
-        elif kind is formats.PNG:
-            extra = _png_texts(content)
-        formats.check_cost(kind, pixels, len(content), extra)
+        wide = _wide_samples(image) * pixels if kind is formats.TIFF else 0.0
+        formats.check_cost(kind, pixels, len(content), texts + wide)
     _load_pixels(image)
     return image
 
@@ -100,7 +98,7 @@ def _is_decoded(image: Image.Image) -> bool:
 
 
 def _load_pixels(image: Image.Image) -> None:
-    """Decodes; of 16-bit colours Pillow keeps the high bytes, which may hold next to nothing."""
+    """Decodes. Of 16-bit colours Pillow keeps the high bytes, which may hold next to nothing."""
     deep = ";16" in str(getattr(image, "tile", ""))  # forgotten afterwards
     image.load()
     if deep and image.mode in ("RGB", "RGBA", "LA"):

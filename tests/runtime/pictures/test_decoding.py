@@ -141,7 +141,7 @@ def test_texts_that_unpack_to_megabytes_count_as_memory() -> None:
     check = struct.pack(">I", zlib.crc32(b"iTXt" + body))
     chunk = struct.pack(">I", len(body)) + b"iTXt" + body + check
     assert to_pixels(content[:33] + chunk * 3 + content[33:], 8, 8).shape == (8, 8, 3)
-    with pytest.raises(ImageError, match=r"could take 2.. MB"):
+    with pytest.raises(ImageError, match=r"could take \d+ MB"):
         to_pixels(content[:33] + chunk * 63 + content[33:], 8, 8)
 
 
