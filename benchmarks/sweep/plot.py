@@ -66,7 +66,7 @@ def _latency_panel(axes: Axes, result: SweepResult) -> list[Text]:
 
 def _macs_panel(axes: Axes, result: SweepResult) -> list[Text]:
     """Each accurate model by its fastest artifact, and what others have published."""
-    texts = []
+    texts: list[Text] = []
     for measurement in _fastest_of_each_model(result, result.base):
         variant = result.variant(measurement.variant)
         if variant.macs is None or variant.accuracy is None:
@@ -122,9 +122,11 @@ def _place(axes: Axes, texts: Sequence[Text]) -> None:
     """Moves names off the points and off each other, and ties each to its point."""
     from adjustText import adjust_text  # here, since it imports matplotlib, which is to be set up
 
-    bars = [bar for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
-    points = [text.get_position() for text in texts]
-    points += [(bar.lines[0].get_xdata()[0], bar.lines[0].get_ydata()[0]) for bar in bars]
+    bars = [bar.lines[0] for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
+    points = [
+        *(text.get_position() for text in texts),
+        *((float(x), float(y)) for bar in bars for x, y in bar.get_xydata()),
+    ]
     adjust_text(
         texts,
         [x for x, _ in points],
