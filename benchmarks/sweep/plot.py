@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.sweep.published import DATA, PUBLISHED
 from benchmarks.sweep.result import SweepResult, measurements_on_pareto_front
 from tinysight.benchmark.results import Measurement
@@ -123,14 +125,12 @@ def _place(axes: Axes, texts: Sequence[Text]) -> None:
     from adjustText import adjust_text  # here, since it imports matplotlib, which is to be set up
 
     bars = [bar.lines[0] for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
-    points = [
-        *(text.get_position() for text in texts),
-        *((float(x), float(y)) for bar in bars for x, y in bar.get_xydata()),
-    ]
+    measured = [np.asarray(bar.get_xydata(), np.float64) for bar in bars]
+    x, y = np.concatenate([[text.get_position() for text in texts], *measured]).T
     adjust_text(
         texts,
-        [x for x, _ in points],
-        [y for _, y in points],
+        x,
+        y,
         ax=axes,
         objects=[axes.get_legend()],
         expand=(1.2, 1.7),
