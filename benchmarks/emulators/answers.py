@@ -27,7 +27,6 @@ from benchmarks.emulators.records import (
     Cell,
     Disagreement,
     EmulatorsResult,
-    GoldenCheck,
     ImageCheck,
 )
 from tinysight import __version__
@@ -35,6 +34,7 @@ from tinysight.bundle import Artifact, Bundle
 from tinysight.device.info import cores, describe
 from tinysight.engines.registry import engine_of, open_engine, runnable
 from tinysight.errors import MissingExtraError
+from tinysight.integrity.golden import Comparison
 from tinysight.preprocess import Pixels
 from tinysight.records import from_json
 from training.progress import ProgressCallback
@@ -58,7 +58,7 @@ class Answers:
 
     logits: NDArray[np.float32]
     """(n, classes)."""
-    golden: GoldenCheck | None
+    golden: Comparison | None
     versions: dict[str, str]
 
 
@@ -135,7 +135,7 @@ def answer_on(cpu: EmulatedCpu, bundle: Bundle, artifact: Artifact, images: Pixe
         compared = printed["golden"]
         return Answers(
             logits=np.load(logits),
-            golden=None if compared is None else from_json(GoldenCheck, compared),
+            golden=None if compared is None else from_json(Comparison, compared),
             versions=printed["versions"],
         )
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Literal
 from tinysight.bundle import Bundle, check_sha256
 from tinysight.device.info import DeviceInfo
 from tinysight.errors import TinysightError
+from tinysight.integrity.golden import Comparison
 from tinysight.records import RecordError, from_json, load_json, to_json
 
 FORMAT: Final = 1
@@ -16,22 +17,6 @@ FILE = "emulators.json"
 RESULTS = Path(__file__).parents[1] / "results" / "emulators"
 """Where the result that the model cards quote is kept."""
 _MAX_BYTES = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class GoldenCheck:
-    """The bundle's golden answers, as `tinysight verify` compares them."""
-
-    inputs: int
-    same_top1: int
-    max_relative_error: float
-    """The largest difference of a logit, relative to the recorded ones' spread."""
-    tolerance: float
-    """What the bundle allows of it."""
-
-    @property
-    def ok(self) -> bool:
-        return self.max_relative_error <= self.tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +63,8 @@ class Cell:
     sha256: str
     """Of the artifact."""
     engine: str
-    golden: GoldenCheck | None
-    """None where the bundle keeps no golden answers, or where the process failed."""
+    golden: Comparison | None
+    """The golden answers; None where the bundle keeps none, or where the process failed."""
     images: ImageCheck | None
     """None where the process failed."""
     error: str | None = None

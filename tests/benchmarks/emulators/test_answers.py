@@ -20,7 +20,6 @@ from benchmarks.emulators.records import (
     RESULTS,
     Cell,
     EmulatorsResult,
-    GoldenCheck,
     ImageCheck,
     as_text,
     proven_on,
@@ -31,6 +30,7 @@ from tinysight.bundle import shipped_bundles
 from tinysight.device.info import describe
 from tinysight.errors import TinysightError
 from tinysight.integrity import golden
+from tinysight.integrity.golden import Comparison
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle_litert"
 """With an artifact for each engine."""
@@ -57,7 +57,7 @@ def make_cell(**changes: object) -> Cell:
         artifact=artifact.name,
         sha256=artifact.sha256,
         engine="onnxruntime",
-        golden=GoldenCheck(8, 8, 0.001, 0.05),
+        golden=Comparison(8, 8, 0.001, 0.05, 0),
         images=ImageCheck(4, 0.0, 1.0, 0, ()),
     )
     return replace(good, **changes)  # type: ignore[arg-type]  # each has its field's type
@@ -124,7 +124,7 @@ def test_a_cpu_counts_for_the_very_artifact_that_it_answered_for() -> None:
         make_cell(cpu="Nehalem", golden=None),
         make_cell(cpu="cortex-a53", images=None, golden=None, error="it died"),
         make_cell(cpu="cortex-a72", images=other),
-        make_cell(cpu="cortex-a76", golden=GoldenCheck(8, 8, 0.06, 0.05)),
+        make_cell(cpu="cortex-a76", golden=Comparison(8, 8, 0.06, 0.05, 0)),
         make_cell(cpu="Skylake-Client", sha256="0" * 64),
     )
     assert check.same_top1 == 0
