@@ -105,12 +105,12 @@ def test_a_long_header_is_refused_unread(kind: bytes, tmp_path: Path) -> None:
 def test_many_members_are_not_kept(tmp_path: Path) -> None:
     path = tmp_path / "bomb.tar.gz"
     with gzip.open(path, "wb", 1) as stream:
-        for _ in range(100):
-            stream.write(header(tarfile.REGTYPE, 0) * 1500)
+        for _ in range(40):
+            stream.write(header(tarfile.REGTYPE, 0) * 1000)
         stream.write(bytes(2 * tarfile.RECORDSIZE))
     error, grown = read(path)
     assert error == ""
-    assert grown < 50
+    assert grown < 15  # a header costs a kilobyte
 
 
 @pytest.mark.parametrize("version", ["1.0", "0.1", "old"])
