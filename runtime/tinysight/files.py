@@ -80,14 +80,16 @@ def exchange_folders(one: Path, other: Path) -> bool:
     """
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    if os.name != "posix":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)
     swap = ctypes.c_uint(2)  # RENAME_EXCHANGE and RENAME_SWAP are the same number
     if hasattr(libc, "renameat2"):
         here = ctypes.c_int(-100)  # AT_FDCWD
-        done = libc.renameat2(here, names[0], here, names[1], swap)  # type: ignore[union-attr]
+        done = libc.renameat2(here, names[0], here, names[1], swap)
     elif hasattr(libc, "renamex_np"):
-        done = libc.renamex_np(*names, swap)  # type: ignore[union-attr]
+        done = libc.renamex_np(*names, swap)
     else:
         return False
     if done == 0:

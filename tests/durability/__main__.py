@@ -162,7 +162,8 @@ def main() -> int:
     counts: Counter[tuple[str, str, Verdict]] = Counter(trials(args.count, args.seed))
     totals = Counter(verdict for _, _, verdict in counts.elements())
     kinds = Counter(kind for _, kind, _ in counts.elements())
-    summary = {"tried": args.count, **kinds, **{verdict: totals[verdict] for verdict in BAD}}
+    summary: dict[str, int] = {"tried": args.count, **kinds}
+    summary.update((verdict, totals[verdict]) for verdict in BAD)
     if args.json:
         print(json.dumps(summary))
     else:

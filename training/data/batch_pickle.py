@@ -37,9 +37,9 @@ def _check_opcodes(content: bytes) -> None:
         if count > MAX_OPCODES:
             raise pickle.UnpicklingError(f"more than {MAX_OPCODES:,} opcodes")
         # A pickler counts its memo up; the unpickler's table has the size of the largest index.
-        if opcode.name in _PUTS and argument > count:
+        if opcode.name in _PUTS and (argument or 0) > count:
             raise pickle.UnpicklingError(f"a memo index of {argument:,}")
-        if opcode.name == "FRAME" and argument > len(content):
+        if opcode.name == "FRAME" and (argument or 0) > len(content):
             raise pickle.UnpicklingError(f"a frame of {argument:,} bytes")
 
 

@@ -61,7 +61,8 @@ def tar_members(
             ) as archive,
         ):
             while (member := archive.next()) is not None:
-                archive.members.clear()  # tarfile keeps every header: a kilobyte of memory each
+                # tarfile keeps every header: a kilobyte of memory each.
+                archive.members.clear()  # type: ignore[attr-defined]
                 if not member.isfile() or not wanted(member):
                     yield member, None
                     continue
