@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format fuzz browser emulators wheel-dependencies clean
+.PHONY: help demo test lint format fuzz durability browser emulators wheel wheel-dependencies lock sbom audit clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
@@ -20,6 +20,11 @@ help:
 	@echo "             (Debian, Ubuntu; root)"
 	@echo "make emulators  other CPUs, emulated, so that make test tries bundles on them (Debian; root)"
 	@echo "make wheel-dependencies  try the wheel with its oldest and its newest dependencies"
+	@echo "make durability  kill writers and fill their disks, DURABILITY_COUNT=200 times (full disks: root)"
+	@echo "make wheel   dist/*.whl: the same bytes wherever and whenever it is built"
+	@echo "make sbom    dist/tinysight.cdx.json: what a device installs, as CycloneDX"
+	@echo "make audit   known vulnerabilities in what a device installs (network)"
+	@echo "make lock    renew runtime/requirements.lock by constraints.txt (network)"
 	@echo "make clean   remove the environment and what the demo wrote"
 
 $(READY): pyproject.toml constraints.txt
@@ -65,6 +70,43 @@ emulators: $(READY)
 
 wheel-dependencies: $(READY)
 	$(BIN)/python tests/wheel_dependencies.py
+
+DURABILITY_COUNT ?= 200
+durability: $(READY)
+	$(BIN)/python -m tests.durability --count $(DURABILITY_COUNT)
+
+# Times, permissions and leftovers of a checkout would be in the wheel: it is built from a copy
+# without them. 1980 is the first year that a zip archive knows.
+DIST ?= dist
+SOURCE_DATE_EPOCH ?= 315532800
+wheel: $(READY)
+	rm -rf build/wheel && mkdir -p build/wheel
+	cp -R runtime pyproject.toml README.md LICENSE build/wheel/
+	find build/wheel \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+	chmod -R u=rwX,go=rX build/wheel
+	umask 022 && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
+	  $(BIN)/python -m build --wheel --no-isolation -o '$(DIST)' build/wheel
+	rm -rf build/wheel
+
+# Tools of their own, since their dependencies would pin those of the stages.
+SUPPLY := build/supply
+$(SUPPLY)/bin/python:
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install --quiet 'cyclonedx-bom>=7.2' 'pip-audit>=2.9' 'uv>=0.8'
+
+LOCK := runtime/requirements.lock
+lock: $(SUPPLY)/bin/python
+	$(SUPPLY)/bin/uv pip compile pyproject.toml --constraints constraints.txt --upgrade \
+	  --generate-hashes --universal --python-version 3.11 \
+	  --no-annotate --no-header --no-emit-index-url --quiet -o $(LOCK)
+
+sbom: $(SUPPLY)/bin/python
+	mkdir -p '$(DIST)'
+	$(SUPPLY)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type library \
+	  --output-reproducible -o '$(DIST)/tinysight.cdx.json' $(LOCK)
+
+audit: $(SUPPLY)/bin/python
+	$(SUPPLY)/bin/pip-audit --requirement $(LOCK) --require-hashes --disable-pip
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist

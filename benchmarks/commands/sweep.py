@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.sweep.plot import draw
     from benchmarks.sweep.runner import sweep
     from tinysight.benchmark.results import BenchmarkSettings
+    from tinysight.files import sole_writer_inside
 
     out = args.out
     if (out / result_io.NAME).exists() and not args.overwrite:
@@ -111,17 +112,19 @@ def run(args: argparse.Namespace) -> int:
         from training.data import load_dataset
 
         dataset = load_dataset(args.data, size=targets[0].shape, progress=counter)
-    out.mkdir(parents=True, exist_ok=True)
-    result = sweep(
-        targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter
-    )
-    counter.clear()
-    draw(result, out / "sweep.png")
-    header, rows = _table(result)
-    markdown = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
-    (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
-    result_io.write(result, out / result_io.NAME)
-    discard(out)
+    with sole_writer_inside(out):
+        result = sweep(
+            targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter
+        )
+        counter.clear()
+        draw(result, out / "sweep.png")
+        header, rows = _table(result)
+        markdown = [
+            "| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)
+        ]
+        (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
+        result_io.write(result, out / result_io.NAME)
+        discard(out)
     print(table(header, rows))
     print(f"\nWritten to {out}/: {result_io.NAME}, sweep.md, sweep.png")
     return 0

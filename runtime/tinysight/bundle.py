@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from tinysight.errors import BundleError
-from tinysight.files import read_regular
+from tinysight.files import read_regular, recover_folder
 from tinysight.preprocess import RESAMPLE, RESAMPLING
 from tinysight.records import RecordError, from_json, parse_json, to_json
 from tinysight.stats import Accuracy
@@ -262,6 +262,8 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
     Raises BundleError, in one line, for whatever is wrong with it.
     """
     folder = Path(_SHIPPED_DEFAULT if path is None else path)
+    if path is not None:
+        recover_folder(folder)  # a killed export may have left it beside
     if path is None or (not folder.exists() and str(folder) in shipped_bundles()):
         folder = _SHIPPED / folder
     file = folder / "bundle.json"
