@@ -11,7 +11,6 @@ its SHA-256 agree with bundle.json.
 
 import hashlib
 import json
-import math
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,9 @@ from pathlib import Path
 from typing import Literal
 
 from tinysight.errors import BundleError
+from tinysight.files import read_regular
 from tinysight.preprocess import RESAMPLE, RESAMPLING
-from tinysight.records import RecordError, from_json, load_json, to_json
+from tinysight.records import RecordError, from_json, parse_json, to_json
 from tinysight.stats import Accuracy
 
 FORMAT = 2
@@ -32,9 +32,16 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
-MAX_GOLDEN_INPUTS = 4096
-MAX_GOLDEN_TOLERANCE = 1.0
-"""Of the logits' spread: beyond it, any answer would pass."""
+MAX_LABEL = 256
+"""Characters of a label."""
+MAX_TEMPERATURE = 1000.0
+"""The inverse is the smallest. A fit gives 1/20 to 20."""
+
+MAX_GOLDEN_INPUTS = 32
+MAX_GOLDEN_LOGIT = 1e6
+"""In magnitude: their differences must not overflow in float32."""
+MAX_GOLDEN_TOLERANCE = 0.1
+"""Of the logits' spread: recipes allow 0.05 at most, and far beyond it any answer would pass."""
 
 PROVENANCE = "provenance.json"
 
@@ -66,6 +73,10 @@ class Golden:
             raise ValueError(f"{len(self.logits)} golden answers, allowed are {MAX_GOLDEN_INPUTS}")
         if len({len(row) for row in self.logits}) != 1:
             raise ValueError("the golden answers are not of one length")
+        if not all(
+            -MAX_GOLDEN_LOGIT <= one <= MAX_GOLDEN_LOGIT for row in self.logits for one in row
+        ):
+            raise ValueError(f"a golden answer is not within {MAX_GOLDEN_LOGIT:,.0f} of 0")
         if not 0 <= self.tolerance <= MAX_GOLDEN_TOLERANCE:
             raise ValueError(f"the tolerance must lie in [0, {MAX_GOLDEN_TOLERANCE:g}]")
 
@@ -164,6 +175,8 @@ class Bundle:
     """Logits are divided by it before the softmax."""
     abstention: Abstention | None = None
     """The confidence below which "unknown" is recommended; None recommends none."""
+    answers_sha256: str | None = None
+    """`hash_answers` of the bundle as it was exported; None where that was not recorded."""
     provenance: FileRecord | None = None
     """Of provenance.json; None for a model of unknown origin."""
     folder: Path | None = field(default=None, metadata={"json": False})
@@ -174,14 +187,16 @@ class Bundle:
             raise ValueError(f"{self.name!r} is not a name of lower-case letters, digits, _ . -")
         if not 2 <= len(self.labels) <= MAX_LABELS or len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be at least two, and all different")
-        if not all(self.labels):
-            raise ValueError("every label must be a text that is not empty")
+        if not all(0 < len(label) <= MAX_LABEL for label in self.labels):
+            raise ValueError(f"every label must be a text of 1 to {MAX_LABEL} characters")
         if not (0 < self.height <= MAX_SIDE and 0 < self.width <= MAX_SIDE):
             raise ValueError(f"the input must be 1 to {MAX_SIDE} pixels high and wide")
         if self.resample not in RESAMPLING:
             raise ValueError(f"unknown resampling {self.resample!r}")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError("the temperature must be above 0, and finite")
+        if not 1 / MAX_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE:
+            raise ValueError(
+                f"the temperature must lie in [{1 / MAX_TEMPERATURE:g}, {MAX_TEMPERATURE:g}]"
+            )
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):
             raise ValueError("two artifacts have one name")
@@ -217,11 +232,13 @@ class Bundle:
         try:
             # Size first: a file that grew to gigabytes is not read to be refused.
             size = path.stat().st_size
-            if size != expected.bytes:
+            if size != expected.bytes and path.is_file():
                 raise BundleError(
                     f"{path}: {size:,} bytes, but bundle.json says {expected.bytes:,}"
                 )
-            content = path.read_bytes()
+            content = _read_inside(self.folder, name, expected.bytes)
+        except ValueError as error:
+            raise BundleError(f"{path}: {error}") from None
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != expected.sha256:
@@ -249,7 +266,7 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         folder = _SHIPPED / folder
     file = folder / "bundle.json"
     try:
-        content = load_json(file, MAX_DESCRIPTION_BYTES)
+        content = parse_json(_read_inside(folder, file.name, MAX_DESCRIPTION_BYTES))
         if not isinstance(content, dict) or "format" not in content:
             raise RecordError("it does not describe a bundle")
         if content.pop("format") != FORMAT:
@@ -262,11 +279,43 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         ) from None
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror or error}") from None
-    except RecordError as error:
+    except ValueError as error:  # RecordError is one
         raise BundleError(f"{file}: {error}") from None
+    if bundle.answers_sha256 not in (None, hash_answers(bundle)):
+        raise BundleError(
+            f"{file}: damaged, labels, temperature, threshold or input are not those it was "
+            "exported with"
+        )
     if bundle.provenance is not None:  # read by few, but damage is told by all
         bundle.read_checked(PROVENANCE, bundle.provenance)
     return bundle
+
+
+def hash_answers(bundle: Bundle) -> str:
+    """SHA-256 over what a bundle makes of pixels and logits: input, labels, temperature, threshold.
+
+    It shows that somebody changed one of them by hand, or swapped two labels. Who changes it too is
+    found out by a signature alone.
+    """
+    parts = (
+        bundle.labels,
+        bundle.shape,
+        bundle.resample,
+        bundle.temperature,
+        None if bundle.abstention is None else bundle.abstention.threshold,
+    )
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def _read_inside(folder: Path, name: str, max_bytes: int) -> bytes:
+    """A regular file of a folder; a link may not lead out of it. Raises ValueError and OSError."""
+    path = folder / name
+    # realpath, since Path.resolve raises RuntimeError for links in a circle.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    ):
+        raise ValueError("a link that leads out of the bundle: copy the file itself")
+    return read_regular(path, max_bytes)
 
 
 def shipped_bundles() -> list[str]:

@@ -136,7 +136,8 @@ class Classifier:
 
         Raises:
             ImageError: the image cannot be read, or the array is of another type or shape.
-            BundleError: `auto`, and the bundle recommends no threshold.
+            BundleError: `auto`, and the bundle recommends no threshold; or its model fails, or
+                gives no numbers.
             ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
         """
         # The usual case first: an array as the model takes it costs these two comparisons only.
@@ -225,6 +226,8 @@ class Classifier:
         highest = max(values)
         index = values.index(highest)
         total = sum([math.exp((value - highest) * scale) for value in values])
+        if not total >= 1.0:  # the highest alone gives 1
+            raise BundleError(f"{self.bundle.name} gives a logit that is no finite number")
         first, probability = self.bundle.labels[index], 1.0 / total
         label = first if probability >= least else None
         if top_k == 1:

@@ -19,3 +19,8 @@ class BundleError(TinysightError):
 
 class MissingExtraError(TinysightError):
     """A stage was asked for whose optional dependencies are not installed."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what another package says of its error, or the error's type."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

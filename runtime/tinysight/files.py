@@ -2,8 +2,34 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file of limited size.
+
+    A FIFO is not waited for, and a device that never ends is not read.
+
+    Raises:
+        ValueError: it is no regular file, or larger.
+        OSError: it cannot be read.
+    """
+    # Without O_NONBLOCK, opening a FIFO waits for a writer. A regular file ignores it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+        os.close(handle)
+        if stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{status.st_size:,} bytes, allowed are {max_bytes:,}")
+        raise ValueError("not a regular file")
+    with os.fdopen(handle, "rb") as stream:
+        content = stream.read(max_bytes + 1)  # not what was said before: it may grow meanwhile
+    if len(content) > max_bytes:
+        raise ValueError(f"more than {max_bytes:,} bytes")
+    return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -72,7 +72,9 @@ def changed(content: Any, at: Keys, value: object) -> Any:
     return copy
 
 
-OPTIONAL = {"accuracy", "golden", "resample", "temperature", "abstention", "provenance"}
+OPTIONAL = {
+    "accuracy", "golden", "resample", "temperature", "abstention", "provenance", "answers_sha256"
+}  # fmt: skip
 DERIVED = {"value", "interval", "top1_agreement", "difference", "p"}
 """Written for other readers, and never read."""
 FOREIGN = {"recipe", "settings", "versions", "changed", "layers_db", "letters"}
