@@ -70,6 +70,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         for file in temporary.rglob("*"):
             _sync(file)
         temporary.chmod(0o755)
+        _sync(temporary)
         if overwrite and path.exists():
             # A folder cannot replace a full one in one step: move the old one aside first.
             aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from tinysight.classifier import Classifier, Prediction
-from tinysight.cli.arguments import add_classifier_options
+from tinysight.classifier import Prediction
+from tinysight.cli.arguments import add_classifier_options, load_classifier
 from tinysight.cli.predictions import prediction_fields, prediction_text
 from tinysight.console import HelpFormatter, fail
 from tinysight.errors import ImageError
@@ -38,9 +38,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    classifier = Classifier.load(
-        args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
-    )
+    classifier = load_classifier(args)
     bundle = classifier.bundle
     names = list(expand_paths(args.paths))
     width = max((len(name) for name in names if isinstance(name, str)), default=0)
