@@ -9,13 +9,17 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format browser clean
+.PHONY: help demo test lint format fuzz browser emulators wheel-dependencies clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
-	@echo "make browser a Chromium, so that make test tries the report in it (Debian, Ubuntu; root)"
+	@echo "make fuzz    hostile input to everything that reads, FUZZ_COUNT=20000 times each"
+	@echo "make browser a Chromium and onnxruntime-web, so that make test tries the pages in it"
+	@echo "             (Debian, Ubuntu; root)"
+	@echo "make emulators  other CPUs, emulated, so that make test tries bundles on them (Debian; root)"
+	@echo "make wheel-dependencies  try the wheel with its oldest and its newest dependencies"
 	@echo "make clean   remove the environment and what the demo wrote"
 
 $(READY): pyproject.toml constraints.txt
@@ -41,9 +45,26 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-browser:
+# Each module of tests/fuzz that runs takes --count; those that need atheris say so without it.
+FUZZ_COUNT ?= 20000
+fuzz: $(READY)
+	@for file in $$(grep -l __main__ tests/fuzz/*.py); do \
+	  module=tests.fuzz.$$(basename $$file .py); echo "$$module --count $(FUZZ_COUNT)"; \
+	  $(BIN)/python -m $$module --count $(FUZZ_COUNT) || exit 1; \
+	done
+
+browser: $(READY)
 	apt-get update
 	apt-get install -y --no-install-recommends chromium-headless-shell fonts-dejavu-core
+	$(BIN)/python -m export web --out build/site --overwrite
+
+emulators: $(READY)
+	apt-get update
+	apt-get install -y --no-install-recommends qemu-user-static
+	$(BIN)/python -m benchmarks.emulators.arm64
+
+wheel-dependencies: $(READY)
+	$(BIN)/python tests/wheel_dependencies.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist

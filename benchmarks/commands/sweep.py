@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinysight.cli.arguments import thread_counts
 from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, require_extra, table
 from tinysight.errors import TinysightError
 
@@ -56,8 +57,8 @@ def add(commands: Any) -> None:
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--threads", type=numbers, default=(1,), metavar="N,…",
-        help="numbers of threads for one call, each at least 1 (default: 1)",
+        "--threads", type=thread_counts, default=(1,), metavar="N,…",
+        help="numbers of threads for one call, each 1 to 64 (default: 1)",
     )  # fmt: skip
     command.add_argument(
         "--batches", type=numbers, default=(1,), metavar="N,…",

@@ -54,3 +54,12 @@ def parse_recipe(content: JsonObject) -> Recipe:
         return from_json(Recipe, content)
     except RecordError as error:
         raise TinysightError(f"not a training recipe of this version: {error}") from None
+
+
+def sample_test_images(dataset: Dataset, count: int) -> NDArray[np.uint8]:
+    """So many of the test images, or all, uint8 (n, height, width, 3): a seeded sample.
+
+    Not the first ones: a folder's images come class by class.
+    """
+    chosen = np.random.default_rng(0).permutation(dataset.parts["test"])[:count]
+    return np.stack([dataset.images[index] for index in chosen])

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.sweep.published import DATA, PUBLISHED
 from benchmarks.sweep.result import SweepResult, measurements_on_pareto_front
 from tinysight.benchmark.results import Measurement
@@ -66,7 +68,7 @@ def _latency_panel(axes: Axes, result: SweepResult) -> list[Text]:
 
 def _macs_panel(axes: Axes, result: SweepResult) -> list[Text]:
     """Each accurate model by its fastest artifact, and what others have published."""
-    texts = []
+    texts: list[Text] = []
     for measurement in _fastest_of_each_model(result, result.base):
         variant = result.variant(measurement.variant)
         if variant.macs is None or variant.accuracy is None:
@@ -122,13 +124,13 @@ def _place(axes: Axes, texts: Sequence[Text]) -> None:
     """Moves names off the points and off each other, and ties each to its point."""
     from adjustText import adjust_text  # here, since it imports matplotlib, which is to be set up
 
-    bars = [bar for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
-    points = [text.get_position() for text in texts]
-    points += [(bar.lines[0].get_xdata()[0], bar.lines[0].get_ydata()[0]) for bar in bars]
+    bars = [bar.lines[0] for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
+    measured = [np.asarray(bar.get_xydata(), np.float64) for bar in bars]
+    x, y = np.concatenate([[text.get_position() for text in texts], *measured]).T
     adjust_text(
         texts,
-        [x for x, _ in points],
-        [y for _, y in points],
+        x,
+        y,
         ax=axes,
         objects=[axes.get_legend()],
         expand=(1.2, 1.7),

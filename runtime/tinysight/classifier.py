@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.engines.registry import Engine, engine_of, open_engine, resolve_artifact
-from tinysight.errors import BundleError, ImageError, UpdateError
+from tinysight.engines.registry import (
+    Engine,
+    check_threads,
+    engine_of,
+    open_engine,
+    resolve_artifact,
+)
+from tinysight.errors import BundleError, ImageError, TinysightError, UpdateError
 from tinysight.files import cache_folder
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
 
@@ -146,7 +152,8 @@ class Classifier:
             artifact: the name of one of its artifacts.
             engine: `onnxruntime`, or `litert`, which the extra tinysight[litert] brings. Each
                 runs artifacts of one format only.
-            threads: how many cores one call may use. A small network answers soonest with one.
+            threads: how many cores one call may use, 1 to 64. A small network answers soonest with
+                one.
             require_signature: files and folders of public keys, one of which must have signed the
                 bundle; None is as this device is configured, False asks for no signature:
                 `load_bundle`.
@@ -159,10 +166,10 @@ class Classifier:
             UpdateError: `watch`, and the folder is no store; or the store is damaged.
             MissingExtraError: the artifact's engine is not installed, or, where a signature is
                 required, cryptography.
-            ValueError: `threads` is below 1, or there is no such engine.
+            ValueError: `threads` is no number of 1 to 64, or there is no such engine.
         """
-        if threads is not None and threads < 1:
-            raise ValueError("threads must be at least 1")
+        if threads is not None:
+            threads = check_threads(threads)
         folder = None if path is None else Path(path)
         reload = _LoadArguments(folder, artifact, engine, threads, require_signature)
         if not watch:
@@ -197,14 +204,16 @@ class Classifier:
 
         Args:
             image: a path, the bytes of an image file, a PIL image, or a uint8 array
-                (height, width, 3) of any size. What does not have the model's size is cropped
-                about its centre to the model's shape and resized.
+                (height, width, 3) of any size. Files are JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or
+                binary PPM. What does not have the model's size is cropped about its centre to the
+                model's shape and resized.
             top_k: how many classes to rank in `Prediction.top`; all, where there are fewer.
             min_confidence: below this probability the label is None, "unknown"; `auto` takes
                 the threshold that the bundle's validation images chose.
 
         Raises:
-            ImageError: the image cannot be read, or the array is of another type or shape.
+            ImageError: the image cannot be read, is beyond the limits on its size, holds values
+                without a declared range, or the array is of another type or shape.
             BundleError: `auto`, and the bundle recommends no threshold; or its model fails, or
                 gives no numbers.
             ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
@@ -228,7 +237,8 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Answers for a stream of images, in its order, holding `batch_size` of them at a time.
 
-        The first image that cannot be read raises ImageError, after the answers for all before.
+        The first image that cannot be read raises ImageError, after the answers for all before; so
+        does whatever `images` itself raises.
         What `classify` raises for `top_k` and `min_confidence` is raised at once, and ValueError
         when `batch_size` is below 1.
         """
@@ -278,11 +288,11 @@ class Classifier:
         while True:
             one = self.current()  # a batch is prepared and answered by one version
             batch: list[Pixels] = []
-            failure: ImageError | None = None
+            failure: Exception | None = None
             try:
                 for image in itertools.islice(images, batch_size):
                     batch.append(to_pixels(image, *one._bundle.shape, one._bundle.resample))
-            except ImageError as error:
+            except Exception as error:  # the source's own as well: its batch is answered first
                 failure = error
             if batch:
                 least = one.confidence_threshold(min_confidence)
@@ -335,8 +345,11 @@ def _load_again(how: _LoadArguments, watch: bool) -> Classifier:
 
 def _tuned(bundle: Bundle) -> tuple[str | None, int | None]:
     """The artifact and the number of threads that `tinysight tune` found best for a bundle here."""
-    if not (cache_folder() / "profiles").is_dir():
-        return None, None  # the usual case, which must not cost the import of what reads profiles
+    try:
+        if not (cache_folder() / "profiles").is_dir():
+            return None, None  # the usual case, which must not cost the import of what reads them
+    except (TinysightError, OSError, ValueError):  # no home, or one that is no place to look into
+        return None, None
     from tinysight.device import tuned_profile
 
     tuned = tuned_profile.load(bundle)

@@ -1,8 +1,31 @@
 """Everything that tinysight raises on purpose. A command line turns each into one line."""
 
+import re
+
+# Control characters, what orders text from right to left, and what else ends a line: all that a
+# terminal would act upon instead of showing it.
+_UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what a terminal would act upon written as an escape (`\\x1b`)."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 class TinysightError(Exception):
-    """The base of all: catch this one to catch every error below."""
+    """The base of all: catch this one to catch every error below.
+
+    Its message is one line that may be printed anywhere, whatever a file's name or content is.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
+
+
+class TinysightWarning(UserWarning):
+    """What a command line prints on one line, as it goes on nevertheless."""
 
 
 class ImageError(TinysightError):

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinysight.errors import TinysightError
+
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
     """The content of a regular file of limited size.
@@ -104,8 +106,16 @@ def _sync(path: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder; it need not exist yet."""
+    """$TINYSIGHT_CACHE, or tinysight in the user's cache folder; it need not exist yet.
+
+    Raises TinysightError for a user without a home folder, as many services are.
+    """
     named = os.environ.get("TINYSIGHT_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinysight"
+    except RuntimeError:
+        raise TinysightError(
+            "there is no home folder to keep anything in: name one by TINYSIGHT_CACHE"
+        ) from None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import Decoded
-from training.data.download import download, md5_of
+from training.data.download import download, hash_of
 from training.data.errors import DataError, one_line
 from training.data.folder import class_folder_key, content_hash
 from training.data.tar import tar_members
@@ -52,7 +52,7 @@ def find_or_download(cache: Path, progress: ProgressCallback) -> Path:
     folder = cache / "downloads"
     for name, md5 in MD5.items():
         if (folder / name).is_file():
-            if md5_of(folder / name) != md5:
+            if hash_of(folder / name) != md5:
                 raise DataError(f"{folder / name} is damaged (wrong MD5): delete it")
             return folder / name
     target = folder / "cifar-10-binary.tar.gz"

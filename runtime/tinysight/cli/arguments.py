@@ -4,8 +4,21 @@ import argparse
 import math
 
 from tinysight.classifier import Classifier, Confidence
-from tinysight.console import positive
-from tinysight.engines.registry import ENGINES
+from tinysight.console import numbers, positive
+from tinysight.engines.registry import ENGINES, MAX_THREADS
+
+
+def thread_count(text: str) -> int:
+    """A whole number from 1 to `MAX_THREADS`, for argparse."""
+    return thread_counts(str(positive(text)))[0]
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """Such numbers between commas, for argparse."""
+    counts = numbers(text)
+    if max(counts) > MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_THREADS}")
+    return counts
 
 
 def add_bundle(command: argparse.ArgumentParser) -> None:
@@ -70,9 +83,9 @@ def add_classifier_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--threads",
-        type=positive,
+        type=thread_count,
         metavar="N",
-        help="threads of one inference call, from 1 (default: as `tinysight tune` chose, else 1)",
+        help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else 1)",
     )
     command.add_argument(
         "--json",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tinysight.classifier import Prediction
+from tinysight.errors import printable
 
 
 def prediction_fields(prediction: Prediction) -> dict[str, Any]:
@@ -20,6 +21,6 @@ def prediction_fields(prediction: Prediction) -> dict[str, Any]:
 
 def prediction_text(prediction: Prediction) -> str:
     """The ranked classes with their probabilities, after "unknown" where no label is given."""
-    ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
+    ranked = (f"{printable(label)} {probability:6.1%}" for label, probability in prediction.top)
     unknown = "unknown  " if prediction.label is None else ""
     return unknown + "  ".join(ranked)

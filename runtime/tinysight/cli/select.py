@@ -17,8 +17,8 @@ from tinysight.benchmark.selection import (
     select,
 )
 from tinysight.bundle import load_bundle
-from tinysight.cli.arguments import add_bundles
-from tinysight.console import HelpFormatter, numbers, positive, table
+from tinysight.cli.arguments import add_bundles, thread_counts
+from tinysight.console import HelpFormatter, positive, table
 from tinysight.device import info
 from tinysight.device.info import DeviceInfo
 from tinysight.errors import TinysightError
@@ -80,8 +80,8 @@ def add(commands: Any) -> None:
         "or of all in it (default: measure now)",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=numbers, default=(1,), metavar="N,…",
-        help="numbers of threads to try for one call, each at least 1 (default: 1)",
+        "--threads", type=thread_counts, default=(1,), metavar="N,…",
+        help="numbers of threads to try for one call, each 1 to 64 (default: 1)",
     )  # fmt: skip
     command.add_argument(
         "--runs", type=positive, default=2000, metavar="N",

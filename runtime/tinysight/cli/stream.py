@@ -131,7 +131,7 @@ def _weight(text: str) -> float:
 
 def _json_line(frame: Frame, prediction: Prediction) -> str:
     place = {"frame": frame.index, "time_s": round(frame.time_s, 3)}
-    return json.dumps({**place, **prediction_fields(prediction)}, ensure_ascii=False)
+    return json.dumps({**place, **prediction_fields(prediction)})
 
 
 def _text_line(frame: Frame, prediction: Prediction) -> str:

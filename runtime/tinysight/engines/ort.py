@@ -46,7 +46,10 @@ def make_session(
     if profile_prefix is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_prefix)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Its fallback prints a banner to stdout, then tries the same provider once more.
+    return onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
 
 
 class OnnxRuntimeEngine:

@@ -1,6 +1,7 @@
 """The engines: which there are, what each runs, and the one function that opens an artifact."""
 
 import importlib.util
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +12,21 @@ from numpy.typing import NDArray
 from tinysight.bundle import Artifact, Bundle
 from tinysight.errors import BundleError
 from tinysight.preprocess import Pixels
+
+MAX_THREADS = 64
+"""Of one call. Engines make as many at once, which wait busily for each other: hundreds on a few
+cores take seconds to start, and no network of this size is quicker on more than a handful."""
+
+
+def check_threads(threads: object) -> int:
+    """A number of threads as an int. Raises ValueError unless it is whole, 1 to `MAX_THREADS`."""
+    try:
+        count = operator.index(threads)  # type: ignore[arg-type]  # what it refuses, we refuse
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"threads must be a whole number of at least 1, at most {MAX_THREADS}")
+    return count
 
 
 class Engine(Protocol):

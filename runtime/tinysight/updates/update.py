@@ -98,7 +98,6 @@ def pull(
     description = origin.read("bundle.json", MAX_DESCRIPTION_BYTES)
     if description is None:
         raise UpdateError(f"{source}: there is no bundle.json")
-    signature = origin.read(SIGNATURE, MAX_SIGNATURE_BYTES)
     fetched = _Fetched(origin, description, origin.read(SIGNATURE, MAX_SIGNATURE_BYTES))
     version = version_id(description, fetched.signature)
     with _locked(store):

@@ -34,7 +34,10 @@ def stream(tiny: Path, capsys: pytest.CaptureFixture[str]) -> Stream:
 
 
 def start(tiny: Path, *words: object, **options: Any) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tinysight", "stream", "--bundle", str(tiny)]
+    # A shell lets what it starts in the background ignore Ctrl-C, the tests and their children too.
+    reset = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = reset + "runpy.run_module('tinysight', run_name='__main__')"
+    command = [sys.executable, "-c", code, "stream", "--bundle", str(tiny)]
     return subprocess.Popen(
         [*command, *map(str, words)], stderr=subprocess.PIPE, text=True, **options
     )
