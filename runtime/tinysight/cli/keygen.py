@@ -10,8 +10,8 @@ from tinysight.signing.keys import write_key_pair
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "keygen",
-        description="Makes an Ed25519 key pair in PEM files: NAME.key, which signs and stays on the "
-        "workstation (it is not encrypted; its owner alone can read it), and NAME.pub, which goes "
+        description="Makes an Ed25519 key pair in PEM files: NAME.key, which signs and stays on "
+        "the workstation (it is not encrypted; its owner alone can read it), and NAME.pub, which goes "
         "to the devices. No file is overwritten.",
         epilog="needs cryptography: pip install 'tinysight[sign]'",
     )

@@ -17,7 +17,8 @@ def add(commands: Any) -> None:
         description="Fetches a bundle into a store of versions and goes over to it, after its "
         "signature (where keys are trusted), every file's size and SHA-256, and this device's "
         "golden answers were checked. Whatever fails, the store stays as it was. The version "
-        "before is kept for `tinysight rollback`. Programs that watch the store take the new one at once.",
+        "before is kept for `tinysight rollback`. Programs that watch the "
+        "store take the new one at once.",
         epilog="examples:\n"
         "  tinysight pull https://models.example/doorbell /var/lib/doorbell --key fleet.pub\n"
         "  tinysight pull /media/stick/doorbell /var/lib/doorbell",
