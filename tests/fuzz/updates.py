@@ -1,10 +1,10 @@
 """Evidence for signatures and updates: `python -m tests.fuzz.updates signatures | swaps | kills`.
 
-    signatures  signed bundles changed in one place each: none may be accepted
-    swaps       versions pulled in turn while four threads classify: no answer may be missing, mixed
-                of two versions or wrong, and every version must be taken
-    kills       pull and rollback killed at each change they make to the disk: the old version or
-                the new one must be there, whole, and the next pull must succeed
+signatures  signed bundles changed in one place each: none may be accepted
+swaps       versions pulled in turn while four threads classify: no answer may be missing, mixed
+            of two versions or wrong, and every version must be taken
+kills       pull and rollback killed at each change they make to the disk: the old version or
+            the new one must be there, whole, and the next pull must succeed
 """
 
 import argparse
@@ -256,8 +256,11 @@ def kill_everywhere(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.updates", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz.updates",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("what", choices=("signatures", "swaps", "kills"))
     parser.add_argument("--n", type=int, help="changes (default: 2000), or swaps (default: 100)")
     parser.add_argument("--seed", type=int, default=1, help="of the changes (default: 1)")

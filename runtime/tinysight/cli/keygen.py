@@ -11,8 +11,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "keygen",
         description="Makes an Ed25519 key pair in PEM files: NAME.key, which signs and stays on "
-        "the workstation (it is not encrypted; its owner alone can read it), and NAME.pub, which goes "
-        "to the devices. No file is overwritten.",
+        "the workstation (it is not encrypted; its owner alone can read it), and NAME.pub, which "
+        "goes to the devices. No file is overwritten.",
         epilog="needs cryptography: pip install 'tinysight[sign]'",
     )
     command.add_argument("name", metavar="NAME", help="path of the files, without their ending")

@@ -75,7 +75,7 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str,
         headers: Any, newurl: str,
     ) -> urllib.request.Request | None:  # fmt: skip
-        if urllib.parse.urlsplit(newurl).scheme != urllib.parse.urlsplit(req.full_url).scheme:
+        if req.type == "https" and urllib.parse.urlsplit(newurl).scheme != "https":
             raise urllib.error.HTTPError(
                 newurl, code, "redirected to another protocol", headers, fp
             )
