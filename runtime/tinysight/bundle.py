@@ -279,8 +279,7 @@ def load_bundle(
         MissingExtraError: a signature is required, and cryptography is not installed.
     """
     folder = Path(_SHIPPED_DEFAULT if path is None else path)
-    shipped = path is None or (not folder.exists() and str(folder) in shipped_bundles())
-    if shipped:
+    if path is None or (not folder.exists() and str(folder) in shipped_bundles()):
         folder = _SHIPPED / folder
     elif is_store(folder):
         folder = version_folder(folder, read_current(folder).version)
@@ -296,7 +295,11 @@ def load_bundle(
         raise BundleError(f"{file}: {error.strerror or error}") from None
     except ValueError as error:
         raise BundleError(f"{file}: {error}") from None
-    keys = trusted_key_paths() if require_signature is None and not shipped else require_signature
+    keys = require_signature
+    if keys is None:
+        keys = trusted_key_paths()
+        if keys is not None and os.path.realpath(folder.parent) == os.path.realpath(_SHIPPED):
+            keys = None
     if keys is not None and keys is not False:
         # Late: a device where no signature is required need not wait for it.
         from tinysight.signing.signature import check_signature
