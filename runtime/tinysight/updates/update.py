@@ -99,30 +99,13 @@ def pull(
     if description is None:
         raise UpdateError(f"{source}: there is no bundle.json")
     fetched = _Fetched(origin, description, origin.read(SIGNATURE, MAX_SIGNATURE_BYTES))
-    version = version_id(description, fetched.signature)
     with _locked(store):
         before = read_current(store) if is_store(store) else None
-        if before is not None and before.rejected == version and not force:
+        if before is not None and before.rejected == fetched.version and not force:
             raise UpdateError(
                 f"{source}: this version was rolled back from here: publish another, or --force it"
             )
-        _remove_unfinished(store)
-        folder = version_folder(store, version)
-        known = before is not None and version in (before.version, before.previous)
-        if known and _is_whole(folder, trusted):
-            verdict = _verify(folder, trusted)
-        else:
-            with new_folder(folder, overwrite=True) as new:
-                _fetch(fetched, new, trusted, report)
-                verdict = _verify(new, trusted)
-        bundle = load_bundle(folder, require_signature=False)
-        key = None if trusted is None else check_signature(description, folder, trusted).key
-        after = _switched(before, version)
-        if after != before:
-            write_current(store, after)
-        _remove_others(store, after)
-    changed = before is None or before.version != version
-    return Update(bundle.name, version, after.previous, changed, verdict, key)
+        return _install(fetched, store, before, trusted, report)
 
 
 def rollback(store: Path) -> Update:
@@ -163,6 +146,36 @@ class _Fetched(NamedTuple):
     """bundle.json."""
     signature: bytes | None
     """signature.json."""
+
+    @property
+    def version(self) -> str:
+        return version_id(self.description, self.signature)
+
+
+def _install(
+    update: _Fetched,
+    store: Path,
+    before: Current | None,
+    trusted: KeyPaths | None,
+    report: Report | None,
+) -> Update:
+    """Puts a version into the locked store, checks it, and goes over to it."""
+    _remove_unfinished(store)
+    folder = version_folder(store, update.version)
+    known = before is not None and update.version in (before.version, before.previous)
+    if known and _is_whole(folder, trusted):
+        verdict = _verify(folder, trusted)
+    else:
+        with new_folder(folder, overwrite=True) as new:
+            _fetch(update, new, trusted, report)
+            verdict = _verify(new, trusted)
+    name = load_bundle(folder, require_signature=False).name
+    key = None if trusted is None else check_signature(update.description, folder, trusted).key
+    after = _switched(before, update.version)
+    if after != before:
+        write_current(store, after)
+    _remove_others(store, after)
+    return Update(name, after.version, after.previous, after != before, verdict, key)
 
 
 def _fetch(update: _Fetched, folder: Path, trusted: KeyPaths | None, report: Report | None) -> None:
