@@ -224,7 +224,7 @@ RECIPES = {
     ),
     "airbench": dataclasses.replace(_MUON, model="airbench", epochs=16, cutout=0.25),
     "edge_s": dataclasses.replace(_MUON, model="edge_s", epochs=60),
-    "edge_m": dataclasses.replace(_MUON, model="edge_m", epochs=120, branches=True),
+    "edge_m": dataclasses.replace(_MUON, model="edge_m", epochs=100),
     "edge_l": dataclasses.replace(_MUON, model="edge_l", epochs=50),
     "resnet8": dataclasses.replace(_BATCH_NORMALIZED, model="resnet8", epochs=30),
     "resnet20": dataclasses.replace(_BATCH_NORMALIZED, model="resnet20", epochs=40),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.studies.browser import StaticServer
 from tinysight import Classifier
@@ -117,8 +117,13 @@ def read(page: Any, files: list[Path], height: int, width: int, resample: str) -
     return answer
 
 
+def decoded_in_full(file: Path) -> Image.Image:
+    """As a browser decodes; a device takes a large JPEG at 1/2, 1/4 or 1/8 (docs/pictures.md)."""
+    return ImageOps.exif_transpose(Image.open(file))
+
+
 def largest_difference(answers: list[str], files: list[Path], *how: Any) -> int:
-    expected = np.stack([to_pixels(file, *how) for file in files]).astype(int)
+    expected = np.stack([to_pixels(decoded_in_full(file), *how) for file in files]).astype(int)
     pixels = np.frombuffer(b"".join(map(base64.b64decode, answers)), np.uint8)
     return int(np.abs(pixels.reshape(expected.shape) - expected).max())
 
@@ -128,8 +133,10 @@ def test_pixels_and_answers_of_photos_are_those_of_a_device(page: Any, photos: l
     assert largest_difference(pixels, photos, 32, 32, "lanczos") <= 1
     answers = np.array(page.evaluate(ANSWER, pixels))
     classifier = Classifier.load("edge_s", artifact="static_w8a8")
-    expected = [classifier.classify(file) for file in photos]
+    expected = [classifier.classify(decoded_in_full(file)) for file in photos]
     assert answers.argmax(axis=1).tolist() == [prediction.index for prediction in expected]
+    of_files = [classifier.classify(file).index for file in photos]
+    assert answers.argmax(axis=1).tolist() == of_files
     probabilities = [prediction.probability for prediction in expected]
     np.testing.assert_allclose(answers.max(axis=1), probabilities, atol=0.02)
 
