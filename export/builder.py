@@ -284,4 +284,6 @@ def _write(
         for one in made:
             (folder / one.artifact.file).write_bytes(one.candidate.content)
         write_description(folder, bundle, provenance)
-        read_provenance(load_bundle(folder))  # what takes its place must be what others read
+        read_provenance(
+            load_bundle(folder, require_signature=False)
+        )  # what takes its place must be what others read

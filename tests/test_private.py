@@ -1,6 +1,7 @@
 """Nothing leaves the device, and nothing is left on it: each command, in an empty home."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from tinysight.cli.main import COMMANDS
+from tinysight.signing.keys import write_key_pair
+from tinysight.updates.update import pull
 
 ROOT = Path(__file__).parents[1]
 TINY = str(ROOT / "tests" / "tiny" / "bundle")
@@ -23,6 +26,10 @@ TINYSIGHT: dict[str, tuple[str, ...]] = {
     "stream": ("--bundle", TINY, "video.avi", "--realtime"),
     "info": (TINY,),
     "verify": (TINY,),
+    "keygen": ("fleet",),
+    "sign": ("bundle", "--key", "fleet.key"),
+    "pull": (TINY, "store"),
+    "rollback": ("store",),
     "bench": (TINY, "--processes", "1", "--batches", "1", *QUICK),
     "select": (TINY, "--max-size-kb", "100", *QUICK),
 }
@@ -78,6 +85,14 @@ def test_a_command_leaves_no_file(command: str, tmp_path: Path) -> None:
         writer = cv2.VideoWriter(str(tmp_path / "video.avi"), codec, 30, (16, 16))
         writer.write(np.zeros((16, 16, 3), np.uint8))
         writer.release()
+    if command in ("keygen", "sign"):
+        pytest.importorskip("cryptography")
+    if command == "sign":
+        shutil.copytree(TINY, tmp_path / "bundle")
+        write_key_pair(tmp_path / "fleet")
+    if command == "rollback":
+        pull(TINY, tmp_path / "store")
+        pull(str(ROOT / "tests" / "tiny" / "bundle_litert"), tmp_path / "store")
     Image.new("RGB", (20, 12), "red").save(tmp_path / "picture.png")
     assert run(tmp_path, "tinysight", command, *TINYSIGHT[command]) == []
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         CameraError,
         ImageError,
         MissingExtraError,
+        SignatureError,
         TinysightError,
+        UpdateError,
     )
     from tinysight.preprocess import ImageLike
     from tinysight.stats import Accuracy
@@ -44,7 +46,9 @@ _MODULES = {
     "ImageLike": "preprocess",
     "MissingExtraError": "errors",
     "Prediction": "classifier",
+    "SignatureError": "errors",
     "TinysightError": "errors",
+    "UpdateError": "errors",
     "load_bundle": "bundle",
     "shipped_bundles": "bundle",
 }
@@ -60,7 +64,9 @@ __all__ = [
     "ImageLike",
     "MissingExtraError",
     "Prediction",
+    "SignatureError",
     "TinysightError",
+    "UpdateError",
     "__version__",
     "load_bundle",
     "shipped_bundles",

@@ -15,13 +15,18 @@ import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tinysight.errors import BundleError
 from tinysight.files import read_regular, recover_folder
 from tinysight.preprocess import RESAMPLE, RESAMPLING
 from tinysight.records import RecordError, from_json, parse_json, to_json
+from tinysight.signing.keys import trusted_key_paths
 from tinysight.stats import Accuracy
+from tinysight.store.layout import is_store, read_current, version_folder
+
+if TYPE_CHECKING:
+    from tinysight.signing.keys import KeyPaths
 
 FORMAT = 2
 """Raised when a reader of the old format would misunderstand the new one."""
@@ -252,28 +257,37 @@ class Bundle:
         return _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
 
 
-def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
+def load_bundle(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    require_signature: "KeyPaths | Literal[False] | None" = None,
+) -> Bundle:
     """Reads and checks a bundle's description.
 
     Args:
-        path: its folder; or, where there is no such folder, the name of one that came with
-            tinysight; None is the default one of these.
+        path: its folder; a store of bundles (`tinysight.store`), of which the current one is read;
+            or, where there is no such folder, the name of one that came with tinysight; None is
+            the default one of these.
+        require_signature: files and folders of public keys, one of which must have signed the
+            bundle; None takes the keys that this device trusts ($TINYSIGHT_TRUSTED_KEYS, else
+            /etc/tinysight/trusted_keys), and asks for no signature where none are named or the
+            bundle came with tinysight itself; False asks for none.
 
-    Raises BundleError, in one line, for whatever is wrong with it.
+    Raises:
+        BundleError: in one line, for whatever is wrong with it; SignatureError is one.
+        UpdateError: the store is damaged.
+        MissingExtraError: a signature is required, and cryptography is not installed.
     """
     folder = Path(_SHIPPED_DEFAULT if path is None else path)
     if path is not None:
         recover_folder(folder)  # a killed export may have left it beside
     if path is None or (not folder.exists() and str(folder) in shipped_bundles()):
         folder = _SHIPPED / folder
+    elif is_store(folder):
+        folder = version_folder(folder, read_current(folder).version)
     file = folder / "bundle.json"
     try:
-        content = parse_json(_read_inside(folder, file.name, MAX_DESCRIPTION_BYTES))
-        if not isinstance(content, dict) or "format" not in content:
-            raise RecordError("it does not describe a bundle")
-        if content.pop("format") != FORMAT:
-            raise RecordError(f"not of format {FORMAT}, which this tinysight reads: export it anew")
-        bundle = replace(from_json(Bundle, content), folder=folder)
+        content = _read_inside(folder, file.name, MAX_DESCRIPTION_BYTES)
     except FileNotFoundError:
         known = ", ".join(shipped_bundles())
         raise BundleError(
@@ -281,6 +295,36 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         ) from None
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise BundleError(f"{file}: {error}") from None
+    keys = require_signature
+    if keys is None:
+        keys = trusted_key_paths()
+        if keys is not None and os.path.realpath(folder.parent) == os.path.realpath(_SHIPPED):
+            keys = None
+    if keys is not None and keys is not False:
+        # Late: a device where no signature is required need not wait for it.
+        from tinysight.signing.signature import check_signature
+
+        check_signature(content, folder, keys)
+    bundle = replace(parse_description(content, file), folder=folder)
+    if bundle.provenance is not None:  # read by few, but damage is told by all
+        bundle.read_checked(PROVENANCE, bundle.provenance)
+    return bundle
+
+
+def parse_description(content: bytes, file: "Path | str") -> Bundle:
+    """The bundle that the bytes of a bundle.json describe; `file` names it in an error.
+
+    Raises BundleError.
+    """
+    try:
+        value = parse_json(content)
+        if not isinstance(value, dict) or "format" not in value:
+            raise RecordError("it does not describe a bundle")
+        if value.pop("format") != FORMAT:
+            raise RecordError(f"not of format {FORMAT}, which this tinysight reads: export it anew")
+        bundle = from_json(Bundle, value)
     except ValueError as error:  # RecordError is one
         raise BundleError(f"{file}: {error}") from None
     if bundle.answers_sha256 not in (None, hash_answers(bundle)):
@@ -288,8 +332,6 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
             f"{file}: damaged, labels, temperature, threshold or input are not those it was "
             "exported with"
         )
-    if bundle.provenance is not None:  # read by few, but damage is told by all
-        bundle.read_checked(PROVENANCE, bundle.provenance)
     return bundle
 
 

@@ -40,6 +40,15 @@ class BundleError(TinysightError):
     """A bundle that is missing, damaged, of another format version, or beyond the limits."""
 
 
+class SignatureError(BundleError):
+    """A bundle that no trusted key has signed, whose signature is not valid or has expired; or a
+    key that cannot be read."""
+
+
+class UpdateError(TinysightError):
+    """A store of bundles that is damaged or busy, or an update that cannot be fetched or taken."""
+
+
 class MissingExtraError(TinysightError):
     """A stage was asked for whose optional dependencies are not installed."""
 

@@ -84,6 +84,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         for file in temporary.rglob("*"):
             _sync(file)
         temporary.chmod(0o755)
+        _sync(temporary)
         if overwrite and path.exists():
             _replace_folder(temporary, path)
         else:

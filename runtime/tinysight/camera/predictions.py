@@ -39,13 +39,16 @@ def classify_frames(
 def _answers(
     classifier: Classifier, frames: Iterable[Frame], weight: float, top_k: int, threshold: float
 ) -> Iterator[tuple[Frame, Prediction]]:
-    labels = classifier.labels
+    labels: tuple[str, ...] = ()
     average: dict[str, float] = {}
     for frame in frames:
+        one = classifier.current()  # a watched store may have gone over to another version
         if not weight:
-            yield frame, classifier.classify(frame.pixels, top_k, threshold)
+            yield frame, one.classify(frame.pixels, top_k, threshold)
             continue
-        current = dict(classifier.classify(frame.pixels, top_k=len(labels)).top)
+        if one.labels != labels:  # other classes: the past says nothing of them
+            labels, average = one.labels, {}
+        current = dict(one.classify(frame.pixels, top_k=len(labels)).top)
         average = {
             label: weight * average.get(label, probability) + (1 - weight) * probability
             for label, probability in current.items()

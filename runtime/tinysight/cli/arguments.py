@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from tinysight.classifier import Confidence
+from tinysight.classifier import Classifier, Confidence
 from tinysight.console import numbers, positive
 from tinysight.engines.registry import ENGINES, MAX_THREADS
 
@@ -42,10 +42,18 @@ def add_bundles(command: argparse.ArgumentParser) -> None:
 
 def add_classifier_options(command: argparse.ArgumentParser) -> None:
     """Which artifact of which bundle answers, how, and in which form the answers are printed."""
-    command.add_argument(
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
         "--bundle",
         metavar="FOLDER",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
+        help="bundle folder, store of `tinysight pull`, or the name of a shipped one: edge_m, "
+        "edge_s (default: edge_m)",
+    )
+    which.add_argument(
+        "--watch",
+        metavar="STORE",
+        help="store of `tinysight pull`: answer with its current version, and go over to another "
+        "as soon as it is current, between two images (default: --bundle)",
     )
     command.add_argument(
         "--artifact",
@@ -83,6 +91,29 @@ def add_classifier_options(command: argparse.ArgumentParser) -> None:
         "--json",
         action="store_true",
         help="print one JSON object a line instead of text",
+    )
+
+
+def add_keys(command: argparse.ArgumentParser) -> None:
+    """`--key`: public keys, one of which must have signed a bundle."""
+    command.add_argument(
+        "--key",
+        action="append",
+        metavar="PUBLIC",
+        help="public key file, or folder of *.pub files, one of which must have signed the bundle; "
+        "may be given several times (default: the keys in $TINYSIGHT_TRUSTED_KEYS, else in "
+        "/etc/tinysight/trusted_keys; where there are none, no signature is required)",
+    )
+
+
+def load_classifier(args: argparse.Namespace) -> Classifier:
+    """The classifier that `add_classifier_options` describes."""
+    return Classifier.load(
+        args.watch or args.bundle,
+        artifact=args.artifact,
+        engine=args.engine,
+        threads=args.threads,
+        watch=args.watch is not None,
     )
 
 

@@ -4,11 +4,12 @@ import argparse
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinysight.classifier import Classifier, Prediction
-from tinysight.cli.arguments import add_classifier_options
+from tinysight.bundle import Bundle
+from tinysight.classifier import Prediction
+from tinysight.cli.arguments import add_classifier_options, load_classifier
 from tinysight.cli.predictions import prediction_fields, prediction_text
 from tinysight.console import HelpFormatter, fail
 from tinysight.errors import ImageError, printable
@@ -42,18 +43,15 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    classifier = Classifier.load(
-        args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
-    )
-    bundle = classifier.bundle
+    classifier = load_classifier(args)
     names = list(expand_paths(args.paths))
     width = max((len(printable(name)) for name in names if isinstance(name, str)), default=0)
     waiting: deque[str] = deque()  # names of images that were read and not answered yet
     failures = 0
 
-    def readable() -> Iterator[Pixels]:
+    def readable(some: Sequence[str | ImageError], bundle: Bundle) -> Iterator[Pixels]:
         nonlocal failures
-        for name in names:
+        for name in some:
             try:
                 if isinstance(name, ImageError):
                     raise name
@@ -68,11 +66,19 @@ def run(args: argparse.Namespace) -> int:
 
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else 32
-    for prediction in classifier.classify_many(
-        readable(), batch_size=batch, top_k=args.top_k, min_confidence=args.min_confidence
-    ):
-        name = waiting.popleft()
-        print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))
+    for begin in range(0, len(names), batch):
+        one = classifier.current()  # a watched store may have gone over to another version
+        for prediction in one.classify_many(
+            readable(names[begin : begin + batch], one.bundle),
+            batch_size=batch,
+            top_k=args.top_k,
+            min_confidence=args.min_confidence,
+        ):
+            name = waiting.popleft()
+            line = (
+                _json_line(name, prediction) if args.json else _text_line(name, width, prediction)
+            )
+            print(line)
     return 1 if failures else 0
 
 

@@ -1,4 +1,5 @@
-"""`tinysight classify | stream | info | verify | bench | tune | select`.
+"""`tinysight classify | stream | info | verify | bench | tune | keygen | sign | pull | rollback |
+select`.
 
 Only the module of the command that was asked for is imported: a device that classifies one image
 does not wait for what measures and compares.
@@ -19,6 +20,10 @@ COMMANDS = {
     "verify": "check a bundle on this device",
     "bench": "measure bundles on this device",
     "tune": "find the fastest way to run a bundle on this device",
+    "keygen": "make a key pair to sign bundles with",
+    "sign": "sign a bundle",
+    "pull": "update a store of bundles, whole or not at all",
+    "rollback": "go back to the version before the last update",
     "select": "name the artifact to ship on this device within a budget",
 }
 """Each is a module of `tinysight.cli`: `add` describes it, `run` does it."""

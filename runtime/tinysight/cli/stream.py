@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 from tinysight.camera import Frame, classify_frames, read_frames
-from tinysight.classifier import Classifier, Prediction
-from tinysight.cli.arguments import add_classifier_options, positive_number
+from tinysight.classifier import Prediction
+from tinysight.cli.arguments import add_classifier_options, load_classifier, positive_number
 from tinysight.cli.predictions import prediction_fields, prediction_text
 from tinysight.console import HelpFormatter, positive
 
@@ -79,9 +79,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    classifier = Classifier.load(
-        args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
-    )
+    classifier = load_classifier(args)
     with (
         _sigterm_exits(),
         contextlib.closing(
