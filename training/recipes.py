@@ -10,6 +10,7 @@ from typing import Literal
 from training.conv_stack import STACKS, Stack
 from training.recipe_options import (
     FRACTION,
+    FRACTION_ABOVE_0,
     FRACTION_BELOW_1,
     NON_NEGATIVE,
     POSITIVE,
@@ -55,6 +56,13 @@ class Recipe:
         "after every convolution; sgd and muon use a triangular schedule",
     )
     """See `training.optim.build` for the schedule and `training.optim.muon` for Muon."""
+    layer_decay: float = option(
+        1.0,
+        "factor of the learning rate from one convolution of the edge family to the one before; "
+        "below 1, early layers change less, which serves weights that are started from; needs sgd",
+        FRACTION_ABOVE_0,
+    )
+    """See `training.optim.layerwise`."""
     label_smoothing: float = option(
         0.0, "probability that is spread evenly over all classes of the label", FRACTION_BELOW_1
     )
@@ -86,6 +94,9 @@ class Recipe:
         "place of them; 0 disables it",
         FRACTION_BELOW_1,
     )
+    pretrained: str | None = None
+    """SHA-256 of the weights that the training starts from (`training.pretrained`); None is from
+    random weights."""
     teacher: str | None = None
     """SHA-256 of the teacher's model file; of several teachers, with commas between. None trains
     on the labels alone, and the distillation options have no effect."""
@@ -139,6 +150,10 @@ class Recipe:
             raise ValueError(f"split seed must be at least 0, not {self.split_seed}")
         if self.alternate_flips and not self.augment:
             raise ValueError("alternate flips must come with augmentation: they need --augment")
+        if self.layer_decay < 1 and self.optimizer != "sgd":
+            raise ValueError("a layer decay below 1 needs --optimizer sgd")
+        if self.pretrained is not None and self.branches:
+            raise ValueError("weights that are started from have no branches: omit --branches")
         if self.branches and not _is_stack(self.model):
             raise ValueError(f"{self.model} has no branches: they are for the edge family")
         if self.mixup and self.teacher_weight < 1:
