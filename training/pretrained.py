@@ -66,11 +66,16 @@ class Pretrained:
             digest.update(np.ascontiguousarray(array, "<f4").tobytes())
         return digest.hexdigest()
 
+    def check(self, model: str) -> None:
+        """Raises PretrainedError unless a model of this name can start from these weights."""
+        if _stack(model) != _stack(self.model):
+            raise PretrainedError(f"{model} cannot start from {self.model}: the layers differ")
+
     def packed(self) -> bytes:
         """As a compressed file of float16 arrays, the same bytes for the same weights."""
-        arrays = {"model": np.array(self.model)}
+        arrays: dict[str, NDArray[Any]] = {"model": np.array(self.model)}
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True), start=1):
-            arrays[f"kernel{i}"], arrays[f"bias{i}"] = np.float16(kernel), np.float16(bias)
+            arrays[f"kernel{i}"], arrays[f"bias{i}"] = kernel.astype("<f2"), bias.astype("<f2")
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         return content.getvalue()
@@ -154,8 +159,8 @@ def _unpack(file: Path) -> Pretrained:
         count = sum(name.startswith("kernel") for name in arrays)
         return Pretrained(
             str(arrays["model"]),
-            tuple(np.float32(arrays[f"kernel{i}"]) for i in range(1, count + 1)),
-            tuple(np.float32(arrays[f"bias{i}"]) for i in range(1, count + 1)),
+            tuple(arrays[f"kernel{i}"].astype(np.float32) for i in range(1, count + 1)),
+            tuple(arrays[f"bias{i}"].astype(np.float32) for i in range(1, count + 1)),
         )
 
 
@@ -196,7 +201,7 @@ def _constants(graph: Any) -> dict[str, NDArray[np.float32]]:
     from onnx import numpy_helper
 
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    values = {name: np.float32(array) for name, array in stored.items()}
+    values = {name: array.astype(np.float32) for name, array in stored.items()}
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in stored:
             quantized, scale = (stored[name] for name in node.input[:2])
@@ -204,7 +209,7 @@ def _constants(graph: Any) -> dict[str, NDArray[np.float32]]:
             axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 1)
             shape = [-1 if i == axis else 1 for i in range(quantized.ndim)] if scale.ndim else ()
             steps = quantized.astype(np.float32) - zero.astype(np.float32).reshape(shape)
-            values[node.output[0]] = np.float32(steps * scale.reshape(shape))
+            values[node.output[0]] = (steps * scale.reshape(shape)).astype(np.float32)
     return values
 
 

@@ -4,6 +4,7 @@ Needs no TensorFlow, so that `python -m training --help` answers at once.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -203,6 +204,13 @@ _MUON = dataclasses.replace(_BATCH_NORMALIZED, optimizer="muon", learning_rate=0
 """The same by Muon, where every convolution is followed by a batch normalization and nothing is
 added: it gets further in as many epochs (benchmarks/results/edge/tried.md)."""
 
+_STEPS = 30
+"""In an epoch of fine-tuning, where the batch size is between its bounds."""
+_FINETUNING_STEPS = 600
+"""In all, where the number of epochs is between its bounds."""
+_RATE_PER_IMAGE = 0.1 / 32
+"""Learning rate over batch size of fine-tuning."""
+
 _FINETUNED = Recipe(
     "vgg16_finetuned",
     epochs=14,
@@ -263,10 +271,46 @@ def recipe_of(model: str) -> Recipe:
     return dataclasses.replace(RECIPES["edge_s"], model=str(Stack.parse(model)))
 
 
-def options(recipe: Recipe) -> list[str]:
+def finetuned(recipe: Recipe, images: int, sha256: str) -> Recipe:
+    """The recipe of a training that starts from trained weights.
+
+    Batch size and epochs follow from the number of images, so that a training has enough steps
+    with few of them, and no more work than it needs with many.
+
+    Args:
+        recipe: the model's default one.
+        images: training images, to a few.
+        sha256: of the weights.
+    """
+    batch_size = min(max(2 ** round(math.log2(max(images, 1) / _STEPS)), 16), 256)
+    steps = math.ceil(max(images, 1) / batch_size)
+    return dataclasses.replace(
+        recipe,
+        pretrained=sha256,
+        optimizer="sgd",
+        layer_decay=0.8,
+        batch_size=batch_size,
+        # In proportion to the batch size: Goyal et al. (2017), arXiv 1706.02677.
+        learning_rate=_RATE_PER_IMAGE * batch_size,
+        epochs=min(max(round(_FINETUNING_STEPS / steps), 10), 40),
+        l2=5e-4,
+        cutout=0.25,
+        ema_decay=0.0,
+        branches=False,
+    )
+
+
+def options(recipe: Recipe, images: int = 0) -> list[str]:
     """The command line options by which a recipe differs from its model's default recipe.
 
     For `python -m training distill` where the recipe has a teacher, else for `run`; the split seed
-    follows from the teacher.
+    follows from the teacher, and `--from` is not among them.
+
+    Args:
+        recipe: of a run.
+        images: training images; used where the recipe starts from trained weights.
     """
-    return words(recipe, recipe_of(recipe.model), distillation=recipe.teacher is not None)
+    usual = recipe_of(recipe.model)
+    if recipe.pretrained is not None:
+        usual = finetuned(usual, images, recipe.pretrained)
+    return words(recipe, usual, distillation=recipe.teacher is not None)

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None:
         from training.data import load_dataset
 
-        dataset = load_dataset(args.data, size=targets[0].shape, progress=counter)
+        dataset = load_dataset(args.data, size=targets[0].shape, skip_broken=True, progress=counter)
     out.mkdir(parents=True, exist_ok=True)
     result = sweep(
         targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter

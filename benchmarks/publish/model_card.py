@@ -21,6 +21,7 @@ from tinysight import Bundle, Classifier
 from tinysight.provenance import Provenance, TeacherRecord, TrainingRecord, require_provenance
 from tinysight.stats import Accuracy
 from training.data import Dataset
+from training.pretrained import SHIPPED, read_pretrained
 from training.recipes import options
 
 FILE = "card.md"
@@ -61,14 +62,15 @@ def commands(bundle: Bundle) -> list[str]:
     provenance = require_provenance(bundle)
     training, export = provenance.training, provenance.export
     folders: dict[str, str] = {}
+    data = ("--data", "DATA")
     lines = [
-        _shell("training", *_training_command(teacher, folders), "--data", "DATA", "--out", folder)
+        _shell("training", *_training_command(teacher, folders, 0), *data, "--out", folder)
         for teacher, folder in _teachers(training.teachers, folders)
     ]
     run = f"runs/{bundle.name}"
-    lines.append(
-        _shell("training", *_training_command(training, folders), "--data", "DATA", "--out", run)
-    )
+    splits = provenance.data.splits
+    words = _training_command(training, folders, 0 if splits is None else splits.train.n)
+    lines.append(_shell("training", *words, *data, "--out", run))
     artifacts = ("--recipes", ",".join(export.recipes), "--formats", ",".join(export.formats))
     lines.append(_shell("export", "build", run, *artifacts, "--out", f"bundles/{bundle.name}"))
     return lines
@@ -90,15 +92,27 @@ def _teachers(
 
 
 def _training_command(
-    record: TrainingRecord | TeacherRecord, folders: Mapping[str, str]
+    record: TrainingRecord | TeacherRecord, folders: Mapping[str, str], images: int
 ) -> list[str]:
-    """How a model is trained, up to its data."""
+    """How a model is trained, on this many images, up to its data."""
     recipe = parse_recipe(record.recipe)
     teachers = [folders[teacher.sha256] for teacher in record.teachers]
     command = (
         ["distill", recipe.model, "--teacher", *teachers] if teachers else ["run", recipe.model]
     )
-    return [*command, *options(recipe)]
+    if not teachers and recipe.model in SHIPPED:
+        command += ["--from", _start(recipe.pretrained)]
+    return [*command, *options(recipe, images)]
+
+
+def _start(sha256: str | None) -> str:
+    """What `--from` is given for weights of this hash."""
+    if sha256 is None:
+        return "none"
+    for name in SHIPPED:
+        if read_pretrained(name).sha256 == sha256:
+            return name
+    return "PRETRAINED"
 
 
 def _shell(stage: str, *words: str) -> str:

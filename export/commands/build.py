@@ -111,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
 
     recorded = finished.record.data
     counter = ProgressLine()
-    dataset = load_dataset(args.data or recorded.source, size=recorded.shape[:2], progress=counter)
+    dataset = load_dataset(
+        args.data or recorded.source, size=recorded.shape[:2], skip_broken=True, progress=counter
+    )
     bounded = args.max_accuracy_drop is not None
     options = ExportOptions(
         name=bundle_name(args.name or args.out.resolve().name),

@@ -11,7 +11,7 @@ from tinysight.files import new_folder
 from training.data.dataset import Decoded
 from training.data.errors import DataError
 
-VERSION = 2
+VERSION = 3
 """Raised when a decoder gives other pixels for the same source."""
 
 
@@ -40,6 +40,8 @@ def cached(
             meta = {
                 "labels": decoded.labels,
                 "counts": dict(decoded.counts),
+                "broken": decoded.broken,
+                "others": decoded.others,
                 "fingerprint": _fingerprint(decoded),
             }
             (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -62,6 +64,8 @@ def _read(entry: Path) -> tuple[Decoded, str]:
         images=np.load(entry / "images.npy", mmap_mode="r"),
         targets=np.load(entry / "targets.npy"),
         counts=meta["counts"],
+        broken=tuple(meta["broken"]),
+        others=meta["others"],
     )
     return decoded, meta["fingerprint"]
 
