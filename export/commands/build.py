@@ -62,7 +62,8 @@ def add(commands: Any) -> None:
         type=_points,
         metavar="POINTS",
         help="largest loss of accuracy on the validation images, in percentage points, in "
-        "[0, 100]: of each format, only the cheapest artifact within it is written (default: none, "
+        "[0, 100]: of each format, only the cheapest artifact within it is written; with less than "
+        "1,000 validation images a larger loss counts where it is significant (default: none, "
         "every recipe is written)",
     )
     command.add_argument(
