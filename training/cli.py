@@ -1,4 +1,4 @@
-"""`python -m training run | distill | crossval | evaluate | compare | pack`.
+"""`python -m training run | distill | crossval | evaluate | compare | split | pack`.
 
 Imports that take seconds wait for the work.
 """
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_crossval(commands)
     _add_evaluate(commands)
     _add_compare(commands)
+    _add_split(commands)
     _add_pack(commands)
     return main
 
@@ -191,6 +192,29 @@ def _add_compare(commands: Any) -> None:
     )
     compare.add_argument("--out", type=Path, required=True, help="folder of the report (required)")
     compare.set_defaults(run=run_compare)
+
+
+def _add_split(commands: Any) -> None:
+    split = commands.add_parser(
+        "split",
+        help="write a data set as class folders, with the held-out test images",
+        description=_wrap(
+            "Writes OUT/train/<class>/*, OUT/test/<class>/* and, where the data has it, "
+            "OUT/val/<class>/*: PNG files of the size that is trained on. The test images are "
+            "those that `run` holds out of the same data."
+        ),
+        epilog="example:\n  python -m training split my_images/ --out divided\n"
+        "  python -m training run edge_m --data divided --out runs/mine\n"
+        f"  tinysight eval bundles/mine divided\n{_DATA}",
+        formatter_class=HelpFormatter,
+    )
+    split.add_argument("data", metavar="DATA", help="images, see below")
+    split.add_argument("--out", type=Path, required=True, help="folder to write (required)")
+    split.add_argument(
+        "--skip-broken", action="store_true",
+        help="leave pictures out that cannot be read (default: fail, and name all of them)",
+    )  # fmt: skip
+    split.set_defaults(run=run_split)
 
 
 def _add_pack(commands: Any) -> None:
@@ -341,6 +365,20 @@ def run_crossval(args: argparse.Namespace) -> int:
         cross_validate(_job(args, dataset, console), console, count=args.folds)
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
+    return 0
+
+
+def run_split(args: argparse.Namespace) -> int:
+    require_extra("train", "sklearn", "rich")
+    from training.console import TrainingConsole
+    from training.data import load_dataset
+    from training.data.write import write_parts
+
+    with TrainingConsole() as console:
+        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
+        console.print_dataset(dataset)
+        counts = write_parts(dataset, args.out, console.count)
+    print(f"Written to {args.out}/: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
     return 0
 
 

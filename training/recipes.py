@@ -288,7 +288,7 @@ def finetuned(recipe: Recipe, images: int, sha256: str) -> Recipe:
         recipe,
         pretrained=sha256,
         optimizer="sgd",
-        layer_decay=0.8,
+        layer_decay=0.9,
         batch_size=batch_size,
         # In proportion to the batch size: Goyal et al. (2017), arXiv 1706.02677.
         learning_rate=_RATE_PER_IMAGE * batch_size,
