@@ -205,7 +205,7 @@ def _add_split(commands: Any) -> None:
         ),
         epilog="example:\n  python -m training split my_images/ --out divided\n"
         "  python -m training run edge_m --data divided --out runs/mine\n"
-        f"  tinysight eval bundles/mine divided\n{_DATA}",
+        f"  tinysight bench bundles/mine --data divided\n{_DATA}",
         formatter_class=HelpFormatter,
     )
     split.add_argument("data", metavar="DATA", help="images, see below")
@@ -437,7 +437,8 @@ def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole
 
     base, pretrained = recipe_of(args.model), _pretrained(args, dataset, console)
     if pretrained is not None:
-        base = finetuned(base, _training_images(dataset, base), pretrained.sha256)
+        images = sum(len(dataset.parts.get(part, ())) for part in ("train", "val"))
+        base = finetuned(base, images, pretrained.sha256)
     if_exists: Literal["fail", "resume", "overwrite"] = args.if_exists
     return Job(
         recipe_from(args, base),
@@ -487,7 +488,10 @@ def _model(models: Sequence[str]) -> Callable[[str], str]:
 
 def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
     """A hint where an epoch has very few steps; the recipes were tuned on 45,000 images."""
-    images = _training_images(dataset, recipe)
+    if recipe.pretrained is not None:  # its recipe follows from the number of images
+        return None
+    own_val = "val" in dataset.parts
+    images = len(dataset.parts["train"]) * (1 if own_val else 1 - recipe.val_fraction)
     steps = math.ceil(images / recipe.batch_size)
     if steps >= _FEW_STEPS:
         return None
@@ -496,12 +500,6 @@ def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
         "so few, a smaller --batch-size with a proportionally smaller --learning-rate may be more "
         "accurate."
     )
-
-
-def _training_images(dataset: "Dataset", recipe: Recipe) -> int:
-    """How many images train by a recipe, to a few."""
-    own_val = "val" in dataset.parts
-    return round(len(dataset.parts["train"]) * (1 if own_val else 1 - recipe.val_fraction))
 
 
 def _note_on_teachers(run: "Run", teachers: Sequence["Teacher"]) -> str | None:

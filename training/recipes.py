@@ -208,6 +208,8 @@ _STEPS = 30
 """In an epoch of fine-tuning, where the batch size is between its bounds."""
 _FINETUNING_STEPS = 600
 """In all, where the number of epochs is between its bounds."""
+_FEW_IMAGES = 1000
+"""With fewer, a fifth of them validates: a tenth of ten pictures a class is none of some."""
 _RATE_PER_IMAGE = 0.1 / 32
 """Learning rate over batch size of fine-tuning."""
 
@@ -279,7 +281,7 @@ def finetuned(recipe: Recipe, images: int, sha256: str) -> Recipe:
 
     Args:
         recipe: the model's default one.
-        images: training images, to a few.
+        images: training and validation images.
         sha256: of the weights.
     """
     batch_size = min(max(2 ** round(math.log2(max(images, 1) / _STEPS)), 16), 256)
@@ -297,6 +299,7 @@ def finetuned(recipe: Recipe, images: int, sha256: str) -> Recipe:
         cutout=0.25,
         ema_decay=0.0,
         branches=False,
+        val_fraction=0.2 if images < _FEW_IMAGES else recipe.val_fraction,
     )
 
 
@@ -308,7 +311,7 @@ def options(recipe: Recipe, images: int = 0) -> list[str]:
 
     Args:
         recipe: of a run.
-        images: training images; used where the recipe starts from trained weights.
+        images: training and validation images; used where the recipe starts from trained weights.
     """
     usual = recipe_of(recipe.model)
     if recipe.pretrained is not None:

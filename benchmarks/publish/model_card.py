@@ -18,9 +18,16 @@ from benchmarks.studies.out_of_distribution import (
 )
 from benchmarks.studies.training_data import parse_recipe
 from tinysight import Bundle, Classifier
-from tinysight.provenance import Provenance, TeacherRecord, TrainingRecord, require_provenance
+from tinysight.provenance import (
+    DataRecord,
+    Provenance,
+    TeacherRecord,
+    TrainingRecord,
+    require_provenance,
+)
 from tinysight.stats import Accuracy
 from training.data import Dataset
+from training.data.dataset import OWN
 from training.pretrained import SHIPPED, read_pretrained
 from training.recipes import options
 
@@ -48,8 +55,8 @@ def model_card(bundle: Bundle, dataset: Dataset) -> str:
         _summary(bundle, provenance, Accuracy(int((answers == targets).sum()), len(targets))),
         _failures(bundle.labels, answers, targets),
         _confidence(bundle, provenance),
-        _out_of_distribution(ood),
-        _reproduction(bundle),
+        _out_of_distribution(ood, provenance.data),
+        _reproduction(bundle, provenance.data),
     )
     return "\n".join(line for section in sections for line in section) + "\n"
 
@@ -62,14 +69,16 @@ def commands(bundle: Bundle) -> list[str]:
     provenance = require_provenance(bundle)
     training, export = provenance.training, provenance.export
     folders: dict[str, str] = {}
-    data = ("--data", "DATA")
+    data = ("--data", _data_word(provenance.data))
     lines = [
         _shell("training", *_training_command(teacher, folders, 0), *data, "--out", folder)
         for teacher, folder in _teachers(training.teachers, folders)
     ]
     run = f"runs/{bundle.name}"
     splits = provenance.data.splits
-    words = _training_command(training, folders, 0 if splits is None else splits.train.n)
+    words = _training_command(
+        training, folders, 0 if splits is None else splits.train.n + splits.val.n
+    )
     lines.append(_shell("training", *words, *data, "--out", run))
     artifacts = ("--recipes", ",".join(export.recipes), "--formats", ",".join(export.formats))
     lines.append(_shell("export", "build", run, *artifacts, "--out", f"bundles/{bundle.name}"))
@@ -199,7 +208,7 @@ def _confidence(bundle: Bundle, provenance: Provenance) -> Iterator[str]:
     )
 
 
-def _out_of_distribution(ood: Mapping[str, ConfidenceSummary]) -> Iterator[str]:
+def _out_of_distribution(ood: Mapping[str, ConfidenceSummary], data: DataRecord) -> Iterator[str]:
     yield from (
         "",
         f"Out-of-distribution images (at most {IMAGES} of each kind; `python -m benchmarks ood`):",
@@ -213,12 +222,28 @@ def _out_of_distribution(ood: Mapping[str, ConfidenceSummary]) -> Iterator[str]:
     yield from (
         "",
         "It has no class for what it was not shown, and names one all the same: a threshold guards "
-        "against its own mistakes, not against out-of-distribution images. It knows whole objects "
-        "in the middle of a picture, as photos of these classes have them.",
+        f"against its own mistakes, not against out-of-distribution images. {_known(data)}",
     )
 
 
-def _reproduction(bundle: Bundle) -> Iterator[str]:
+def _known(data: DataRecord) -> str:
+    if data.attribution == OWN:
+        return (
+            f"It knows pictures such as those of {data.title}: of the same kind, light and place."
+        )
+    return (
+        "It knows whole objects in the middle of a picture, as photos of these classes have them."
+    )
+
+
+def _data_word(data: DataRecord) -> str:
+    """What stands for the data on a command line: a user's own by its name."""
+    return data.title if data.attribution == OWN else "DATA"
+
+
+def _reproduction(bundle: Bundle, data: DataRecord) -> Iterator[str]:
+    own = data.attribution == OWN
+    source = f"`{data.title}` is your own data." if own else "DATA is the archive or `cifar10`."
     yield from (
         "",
         "## How to reproduce it",
@@ -227,6 +252,6 @@ def _reproduction(bundle: Bundle) -> Iterator[str]:
         *commands(bundle),
         "```",
         "",
-        "DATA is the archive or `cifar10`. A repetition lands within the interval above, not on "
-        "the same digits: threads sum in another order.",
+        f"{source} A repetition lands within the interval above, not on the same digits: threads "
+        "sum in another order.",
     )

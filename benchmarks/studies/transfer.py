@@ -62,7 +62,7 @@ class Row:
         if n < 2:
             return None
         half = float(t.ppf(0.975, n - 1) * np.std(self.accuracies, ddof=1) / np.sqrt(n))
-        return self.mean - half, self.mean + half
+        return max(0.0, self.mean - half), min(1.0, self.mean + half)
 
 
 def compare_starts(
@@ -91,12 +91,11 @@ def train_setting(
     Raises TinysightError where a class has too few images.
     """
     splits = draw(dataset, setting.images, seed)
+    images = len(splits.train) + len(splits.val)
     base = recipe_of("vgg16_frozen" if setting.start == "vgg16_frozen" else model)
     pretrained = read_pretrained(model) if setting.start == "pretrained" else None
     recipe = (
-        scratch(base, len(splits.train))
-        if pretrained is None
-        else finetuned(base, len(splits.train), pretrained.sha256)
+        scratch(base, images) if pretrained is None else finetuned(base, images, pretrained.sha256)
     )
     recipe = dataclasses.replace(recipe, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
