@@ -12,6 +12,7 @@ import numpy as np
 from export.candidates import Plan, evaluate_candidates
 from export.converter import Candidate, Converter
 from export.evaluator import Evaluator
+from export.mcu.memory import measure_memory
 from export.passes import ExportError
 from export.recipes import FORMATS, Arithmetic, Format
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Trial
@@ -21,7 +22,7 @@ from export.validation.artifact_checks import LAYER_IMAGES, ArtifactChecker
 from export.validation.provenance import data_record, training_record
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.engines.registry import Engine
-from tinysight.files import new_folder
+from tinysight.files import new_folder, recover_folder, sole_writer_beside
 from tinysight.integrity import golden
 from tinysight.provenance import (
     ArtifactChecks,
@@ -34,6 +35,7 @@ from tinysight.provenance import (
 from tinysight.records import to_json
 from training.calibration import Confidence, fit_confidence
 from training.data import Dataset
+from training.disk_errors import clear_disk_errors
 from training.models.macs import multiply_accumulates
 from training.progress import ProgressCallback
 from training.run_folder import Run
@@ -102,10 +104,22 @@ def build(
     whether it is written, and on the test images, which are only reported.
 
     Raises:
+        BusyError: another process is exporting to `out`.
         ExportError: the data is not what the run was trained on, `out` exists, the model cannot
             be converted, or no ONNX artifact was accepted.
+        TinysightError: the disk is full.
     """
-    _check_target(out, options)
+    with (
+        sole_writer_beside(out),
+        clear_disk_errors(out, "nothing was changed; free some and try again"),
+    ):
+        _check_target(out, options)
+        return _build(run, dataset, out, options, count)
+
+
+def _build(
+    run: Run, dataset: Dataset, out: Path, options: ExportOptions, count: ProgressCallback
+) -> list[CandidateReport]:
     source = open_source(run, dataset)
     data = data_record(dataset, source.splits, source.calibration)  # first: it refuses leaks
     model = keras.models.load_model(run.model_file)
@@ -146,6 +160,7 @@ def build(
 
 
 def _check_target(out: Path, options: ExportOptions) -> None:
+    recover_folder(out)
     if out.exists() and not options.overwrite:
         raise ExportError(f"{out} exists: --overwrite replaces it")
     if out.exists() and not (out / "bundle.json").is_file():
@@ -197,6 +212,7 @@ def make_artifact(candidate: Candidate, source: ExportSource, evaluator: Evaluat
         bytes=len(content),
         accuracy=evaluator.parity(candidate, "test").accuracy,
         golden=golden.record(logits, recipe.tolerance.golden),
+        microcontroller=measure_memory(content) if candidate.format == "tflite" else None,
     )
 
 
@@ -268,4 +284,6 @@ def _write(
         for one in made:
             (folder / one.artifact.file).write_bytes(one.candidate.content)
         write_description(folder, bundle, provenance)
-        read_provenance(load_bundle(folder))  # what takes its place must be what others read
+        read_provenance(
+            load_bundle(folder, require_signature=False)
+        )  # what takes its place must be what others read

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import tinysight as tinysight  # turns onnxruntime's telemetry off, before any test imports it
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -29,6 +29,12 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(
     from training.data import load_dataset
 
     monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path / "cache"))
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    places = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "KERAS_HOME", "MPLCONFIGDIR")
+    for variable in (*places, "ORT_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(variable, raising=False)
     digits = load_dataset("digits")
     for part, begin, end in (("train", 0, 400), ("test", 400, 500)):
         for number in range(begin, end):
@@ -53,6 +59,7 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(
     for step in ("1. Train", "2. Export", "3. Classify", "4. Measure", "Done in"):
         assert step in printed
     assert Path(out / "sweep" / "sweep.png").stat().st_size > 10_000
+    assert list(home.rglob("*")) == []  # neither Keras, matplotlib nor onnxruntime left a file
 
 
 @pytest.mark.parametrize("stage", ["training", "export", "benchmarks"])

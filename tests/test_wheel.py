@@ -90,6 +90,22 @@ def test_it_is_small_and_holds_the_runtime_alone(wheel: Path) -> None:
     assert {name for name in tops if not name.endswith(".dist-info")} == {"tinysight"}
 
 
+def test_it_excludes_the_onnxruntime_that_dies_on_a_raspberry_pi_4(wheel: Path) -> None:
+    import zipfile
+
+    from packaging.requirements import Requirement
+
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().splitlines()
+    needs = [Requirement(line.partition(": ")[2]) for line in lines if "Requires-Dist" in line]
+    (onnxruntime,) = (need for need in needs if need.name == "onnxruntime" and not need.marker)
+    assert "1.21.0" not in onnxruntime.specifier
+    assert {"1.20.0", "1.21.1", "1.32.0"} == set(
+        onnxruntime.specifier.filter(["1.19.2", "1.20.0", "1.21.0", "1.21.1", "1.32.0"])
+    )
+
+
 def test_it_brings_three_packages_and_their_own_needs(device: Path) -> None:
     listed = run(str(device / "python"), "-m", "pip", "list", "--format", "json").stdout
     names = {entry["name"].lower() for entry in json.loads(listed)} - {"pip", "setuptools"}

@@ -1,5 +1,6 @@
 """Stratified cross-validation: a run for each fold, none of which uses the test images."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,12 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from tinysight.files import write_bytes
+from tinysight.files import sole_writer_inside, write_bytes
 from tinysight.records import to_json
 from tinysight.stats import Accuracy
 from training.data import Dataset, Splits
+from training.distribute import is_chief
+from training.matplotlib_setup import Figure
 from training.progress import Progress
 from training.train import Job, train
 
@@ -78,6 +80,12 @@ def cross_validate(job: Job, progress: Progress, *, count: int) -> Summary:
     With `resume`, finished folds are kept and an interrupted one continues. Errors are those of
     `train`.
     """
+    lock = sole_writer_inside(job.out) if is_chief() else contextlib.nullcontext()
+    with lock:
+        return _cross_validate(job, progress, count)
+
+
+def _cross_validate(job: Job, progress: Progress, count: int) -> Summary:
     rows: list[Fold] = []
     for number, splits in enumerate(folds(job.dataset, count, job.recipe.seed), start=1):
         run = train(replace(job, out=job.out / f"fold-{number}", splits=splits), progress)

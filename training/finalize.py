@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.files import move_into_place
 from tinysight.provenance import TrainingDevice, TrainingSeconds
 from tinysight.stats import Accuracy
 from training.calibration import fit_confidence
@@ -71,7 +72,7 @@ def finalize(
     np.save(out / f"{name}_logits.npy", plotted.logits)
     write_history(out, trained.history)
     trained.model.save(out / ".part.keras")  # Keras requires the suffix
-    (out / ".part.keras").replace(out / "model.keras")
+    move_into_place(out / ".part.keras", out / "model.keras")
     record = replace(record, result=_result(trained, validation, test))
     write_record(out, record)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from training.matplotlib_setup import Figure
 from training.run_folder import History
 
 

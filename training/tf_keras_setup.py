@@ -12,6 +12,9 @@ from tinysight.console import captured_native_stderr
 # Read by TensorFlow when it is imported, so they must be set before.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Else tf_keras writes its default settings into ~/.keras, and obeys those that it finds there.
+# Pretrained weights are kept in ~/.keras/models all the same.
+os.environ.setdefault("KERAS_HOME", os.devnull)
 
 
 with captured_native_stderr():

@@ -1,5 +1,6 @@
 """Trains one model into a run folder."""
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.files import sole_writer_inside
 from tinysight.provenance import IndexSet
 from training.data import Dataset, Indices, Splits, split
+from training.disk_errors import clear_disk_errors
 from training.distillation.teacher import Teacher, TeacherLogits, teacher_logits
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
@@ -68,12 +71,23 @@ def train(job: Job, progress: Progress) -> Run | None:
         WeightsError: the model needs VGG16's weights, and they cannot be read or downloaded.
     """
     devices = strategy()  # first: with several hosts, TensorFlow insists on it
-    recipe, dataset = job.recipe, job.dataset
-    splits = job.splits or split(dataset, recipe.data_seed, recipe.val_fraction)
+    splits = job.splits or split(job.dataset, job.recipe.data_seed, job.recipe.val_fraction)
     for teacher in job.teachers:
-        teacher.check(dataset, splits)
+        teacher.check(job.dataset, splits)
     record = _new_record(job, splits)
-    resumed = _record_to_resume(job.out, record) if job.if_exists == "resume" else None
+    resumed = _record_to_resume(job, record)
+    if resumed is not None and resumed.result is not None:  # also where nothing can be written
+        return Run(job.out, resumed) if is_chief() else None
+    lock = sole_writer_inside(job.out) if is_chief() else contextlib.nullcontext()
+    with lock, clear_disk_errors(job.out, "free some, and the same command with --resume goes on"):
+        return _train(job, splits, record, devices, progress)
+
+
+def _train(
+    job: Job, splits: Splits, record: RunRecord, devices: Any, progress: Progress
+) -> Run | None:
+    recipe, dataset = job.recipe, job.dataset
+    resumed = _record_to_resume(job, record)  # again: until now another process had the lock
     if resumed is not None and resumed.result is not None:
         return Run(job.out, resumed) if is_chief() else None
     from_checkpoint = resumed is not None and newest_checkpoint(job.out / "checkpoints") is not None
@@ -83,8 +97,7 @@ def train(job: Job, progress: Progress) -> Run | None:
     if spec.needs_imagenet_weights and (spec.frozen_base is not None or not from_checkpoint):
         imagenet = vgg16.read_weights(job.weights)
     if is_chief() and resumed is None:
-        _create_folder(job)
-        write_record(job.out, record)  # now, so that an interrupted run knows what it is
+        _start_folder(job, record)
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -224,9 +237,10 @@ def _new_record(job: Job, splits: Splits) -> RunRecord:
     )
 
 
-def _record_to_resume(out: Path, record: RunRecord) -> RunRecord | None:
-    """The record of the run in `out`, or None where there is none; RunError for another run's."""
-    if not (out / "run.json").exists():
+def _record_to_resume(job: Job, record: RunRecord) -> RunRecord | None:
+    """The record of the run to resume, or None where there is none; RunError for another run's."""
+    out = job.out
+    if job.if_exists != "resume" or not (out / "run.json").exists():
         return None
     old = read_record(out)
     difference = old.difference(record)
@@ -238,14 +252,25 @@ def _record_to_resume(out: Path, record: RunRecord) -> RunRecord | None:
     return old
 
 
-def _create_folder(job: Job) -> None:
-    """Makes the run folder; replaces an older run only where the job says so."""
+def _start_folder(job: Job, record: RunRecord) -> None:
+    """Makes the run folder, with its record; replaces an older run only where the job says so.
+
+    A kill in between leaves the old run, or a new one without an epoch, and no checkpoint of the
+    old one that could be taken for the new one's.
+    """
     out = job.out
     # A process that was killed may have left a temporary file.
-    if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+    old = [path for path in out.iterdir() if not path.name.startswith(".")]
+    if old:
         if not (out / "run.json").exists():
             raise RunError(f"{out} is not a run folder: choose another --out")
         if job.if_exists != "overwrite":
             raise RunError(f"{out} exists: --resume continues it, --overwrite replaces it")
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
+    removed = out / ".checkpoints.old"
+    shutil.rmtree(removed, ignore_errors=True)
+    if (out / "checkpoints").exists():
+        (out / "checkpoints").rename(removed)
+    write_record(out, record)  # now, so that an interrupted run knows what it is
+    for path in out.iterdir():
+        if path.name not in ("run.json", ".lock"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from benchmarks.emulators.records import RESULTS, read
 from tinysight.console import ProgressLine, require_extra
 
 
@@ -22,6 +23,14 @@ def add(commands: Any) -> None:
         help="dataset that the bundle was trained on: digits, cifar10, a folder or a tar archive "
         "(default: cifar10)",
     )
+    command.add_argument(
+        "--emulators",
+        type=Path,
+        default=RESULTS,
+        metavar="FOLDER",
+        help="what `python -m benchmarks emulators --out` wrote; the card names the CPUs on which "
+        "it has these artifacts proven (default: benchmarks/results/emulators of the checkout)",
+    )
     command.set_defaults(run=run)
 
 
@@ -33,9 +42,10 @@ def run(args: argparse.Namespace) -> int:
     from tinysight.files import write_bytes
 
     bundle = load_bundle(args.bundle)
+    emulators = read(args.emulators)
     progress = ProgressLine()
     dataset = load_training_data(bundle, args.data, progress)
     progress.clear()
-    write_bytes(args.bundle / FILE, model_card(bundle, dataset).encode())
+    write_bytes(args.bundle / FILE, model_card(bundle, dataset, emulators).encode())
     print(f"Written to {args.bundle / FILE}")
     return 0

@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "matplotlib", "jinja2")
+    require_extra("bench", "adjustText", "matplotlib", "jinja2")
     from benchmarks.report.html_page import page
     from benchmarks.report.markdown import PARETO_FRONT, markdown
     from benchmarks.sweep.plot import draw

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinysight.cli.arguments import thread_counts
 from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, require_extra, table
 from tinysight.errors import TinysightError
 
@@ -56,8 +57,8 @@ def add(commands: Any) -> None:
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--threads", type=numbers, default=(1,), metavar="N,…",
-        help="numbers of threads for one call, each at least 1 (default: 1)",
+        "--threads", type=thread_counts, default=(1,), metavar="N,…",
+        help="numbers of threads for one call, each 1 to 64 (default: 1)",
     )  # fmt: skip
     command.add_argument(
         "--batches", type=numbers, default=(1,), metavar="N,…",
@@ -86,12 +87,13 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    require_extra("bench", "matplotlib", "ai_edge_litert")
+    require_extra("bench", "adjustText", "matplotlib", "ai_edge_litert")
     from benchmarks.sweep import result_io
     from benchmarks.sweep.checkpoint import discard
     from benchmarks.sweep.plot import draw
     from benchmarks.sweep.runner import sweep
     from tinysight.benchmark.results import BenchmarkSettings
+    from tinysight.files import sole_writer_inside
 
     out = args.out
     if (out / result_io.NAME).exists() and not args.overwrite:
@@ -110,17 +112,19 @@ def run(args: argparse.Namespace) -> int:
         from training.data import load_dataset
 
         dataset = load_dataset(args.data, size=targets[0].shape, skip_broken=True, progress=counter)
-    out.mkdir(parents=True, exist_ok=True)
-    result = sweep(
-        targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter
-    )
-    counter.clear()
-    draw(result, out / "sweep.png")
-    header, rows = _table(result)
-    markdown = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
-    (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
-    result_io.write(result, out / result_io.NAME)
-    discard(out)
+    with sole_writer_inside(out):
+        result = sweep(
+            targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter
+        )
+        counter.clear()
+        draw(result, out / "sweep.png")
+        header, rows = _table(result)
+        markdown = [
+            "| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)
+        ]
+        (out / "sweep.md").write_text("\n".join(markdown) + "\n", encoding="utf-8")
+        result_io.write(result, out / result_io.NAME)
+        discard(out)
     print(table(header, rows))
     print(f"\nWritten to {out}/: {result_io.NAME}, sweep.md, sweep.png")
     return 0

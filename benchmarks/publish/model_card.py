@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.emulators.cpus import display_name
+from benchmarks.emulators.records import EmulatorsResult, proven_on
 from benchmarks.studies.out_of_distribution import (
     IMAGES,
     ConfidenceSummary,
@@ -35,8 +37,12 @@ FILE = "card.md"
 _BATCH = 100
 
 
-def model_card(bundle: Bundle, dataset: Dataset) -> str:
+def model_card(bundle: Bundle, dataset: Dataset, emulators: EmulatorsResult | None) -> str:
     """The card; classifies the test images once more with the default artifact.
+
+    Args:
+        dataset: what the bundle was trained on.
+        emulators: what emulated CPUs answered; of this bundle, if it is of the same artifacts.
 
     Raises BundleError where the bundle does not record how it was made.
     """
@@ -56,6 +62,7 @@ def model_card(bundle: Bundle, dataset: Dataset) -> str:
         _failures(bundle.labels, answers, targets),
         _confidence(bundle, provenance),
         _out_of_distribution(ood, provenance.data),
+        _other_cpus(bundle, emulators),
         _reproduction(bundle, provenance.data),
     )
     return "\n".join(line for section in sections for line in section) + "\n"
@@ -224,6 +231,24 @@ def _out_of_distribution(ood: Mapping[str, ConfidenceSummary], data: DataRecord)
         "It has no class for what it was not shown, and names one all the same: a threshold guards "
         f"against its own mistakes, not against out-of-distribution images. {_known(data)}",
     )
+
+
+def _other_cpus(bundle: Bundle, emulators: EmulatorsResult | None) -> Iterator[str]:
+    """The CPUs on which each artifact was proven; nothing where none of them was."""
+    proven = {} if emulators is None else proven_on(emulators, bundle)
+    if emulators is None or not proven:
+        return
+    versions = ", ".join(f"{name} {version}" for name, version in emulators.versions.items())
+    yield from (
+        "",
+        "## Other CPUs",
+        "",
+        "Emulated by qemu, these give the golden answers, and the same top-1 as the workstation on "
+        f"{emulators.images} (`python -m benchmarks emulators`; {versions}):",
+        "",
+    )
+    for artifact, cpus in proven.items():
+        yield f"- `{artifact}`: {', '.join(map(display_name, cpus))}"
 
 
 def _known(data: DataRecord) -> str:

@@ -10,6 +10,7 @@ from tinysight import Bundle, Classifier
 from tinysight.benchmark.timing import time_interleaved
 from tinysight.bundle import load_bundle
 from tinysight.engines.ort import make_session
+from tinysight.engines.registry import read_model
 from tinysight.preprocess import Pixels
 
 MAX_SECONDS = 10.0
@@ -61,7 +62,7 @@ def measure_overhead(bundle: Path | None, runs: int) -> Overhead:
 
 def _session_run(bundle: Bundle, image: Pixels) -> Callable[[], object]:
     """A call of onnxruntime and nothing else, on one image (height, width, 3)."""
-    session = make_session(bundle.read(bundle.artifact()))
+    session = make_session(read_model(bundle, bundle.artifact()))
     outputs = [session.get_outputs()[0].name]
     inputs = {session.get_inputs()[0].name: image[None]}
     return lambda: session.run(outputs, inputs)

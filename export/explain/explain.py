@@ -20,7 +20,7 @@ from tinysight.benchmark.timing import time_interleaved
 from tinysight.bundle import Artifact, Bundle, load_bundle
 from tinysight.device.info import describe
 from tinysight.engines.ort import OnnxRuntimeEngine
-from tinysight.engines.registry import Engine, open_engine
+from tinysight.engines.registry import Engine, open_engine, read_model
 from tinysight.integrity import golden
 from tinysight.provenance import ArtifactChecks, read_provenance
 from tinysight.records import JsonObject, to_json
@@ -81,7 +81,7 @@ def explain(
     bundle = load_bundle(path)
     provenance = read_provenance(bundle)  # early: what is damaged need not be measured
     artifact = _quantized(bundle)
-    content = bundle.read(artifact)
+    content = read_model(bundle, artifact)
     engine = open_engine(bundle, artifact)  # first: it refuses what is no model
     graph = onnx.load_from_string(content)
     reference, float_content = _float32(bundle, artifact, graph)
@@ -141,7 +141,7 @@ def _float32(bundle: Bundle, artifact: Artifact, graph: onnx.ModelProto) -> tupl
     """The bundle's own float32, or the quantized graph with its quantization stripped."""
     for other in bundle.artifacts:
         if other.name == "float32":
-            return "float32", bundle.read(other)
+            return "float32", read_model(bundle, other)
     stripped = strip_quantization(graph).SerializeToString()
     return f"{artifact.name} without its quantization", stripped
 

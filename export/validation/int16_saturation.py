@@ -4,11 +4,12 @@ x86 with VNNI multiplies unsigned activations by signed weights exactly. Without
 before Cascade Lake), onnxruntime's kernels use VPMADDUBSW: it adds two neighbouring products
 into **16 bits, and saturates**. Two large weights of one sign, times two large activations, then
 give 32,767 instead of their sum, and logits change silently. ARM's dot products sum in 32 bits,
-and so do XNNPACK's kernels, which LiteRT runs.
+and so do onnxruntime's kernels for SSE4.1, and XNNPACK's, which LiteRT runs.
+`benchmarks.emulators.saturation` compares all this with what emulated CPUs answer.
 
 The worst case (`export.validation.pair_bounds`) exceeds 16 bits in nearly every layer, while few
-activations are that large: `emulate_int16_saturation` counts what really saturates. Pixels are
-large: it is the first layer.
+activations are that large: `predict_saturation` computes what really saturates. Pixels are large:
+it is the first layer.
 
 Source: the Intel 64 manual, PMADDUBSW; onnxruntime's documentation of quantization, "when to use
 reduce-range"; the kernels sum with the input channels innermost.
@@ -33,13 +34,26 @@ _TOLERATED = 1e-3
 """The fraction of a layer's results that may saturate before it counts as a saturating layer."""
 
 
-def emulate_int16_saturation(
+@dataclass(frozen=True, slots=True)
+class SaturatedAnswers:
+    """The logits of some images, computed exactly and with sums of pairs that saturate."""
+
+    exact: NDArray[np.float32]
+    """(n, classes)."""
+    saturated: NDArray[np.float32]
+    """(n, classes)."""
+    changed: dict[str, float]
+    """By layer that could saturate, the fraction of its results that saturation changes."""
+
+
+def predict_saturation(
     model: onnx.ModelProto, images: NDArray[np.uint8]
-) -> SaturationRecord | None:
+) -> SaturatedAnswers | None:
     """What x86 without VNNI would answer, found on any CPU.
 
     The graph runs as it is, except for a number that is added to each layer's results: what its
     saturating pairs lose. It follows from the bytes that reach the layer, and so layer by layer.
+    `python -m benchmarks saturation` compares the prediction with an emulated Haswell.
 
     Args:
         model: an artifact in 8 bits, uint8 (n, h, w, 3) to logits.
@@ -60,15 +74,28 @@ def emulate_int16_saturation(
     for layer in layers:
         given = session.run([layer.bytes_in], feeds)[0]
         lost = layer.lost(given)
-        changed[layer.name] = float(f"{(lost != 0).mean():.3g}")
+        changed[layer.name] = float((lost != 0).mean())
         feeds[layer.correction] = (lost * layer.unit).astype(np.float32)
-    saturated = session.run(["logits"], feeds)[0]
+    return SaturatedAnswers(exact, session.run(["logits"], feeds)[0], changed)
+
+
+def emulate_int16_saturation(
+    model: onnx.ModelProto, images: NDArray[np.uint8]
+) -> SaturationRecord | None:
+    """How far the answers of x86 without VNNI would lie from the exact ones.
+
+    Arguments and None are those of `predict_saturation`.
+    """
+    found = predict_saturation(model, images)
+    if found is None:
+        return None
+    exact, saturated = found.exact, found.saturated
     error = float(np.abs(saturated - exact).max() / max(float(np.ptp(exact)), 1e-12))
     return SaturationRecord(
         images=len(images),
         same_top1=int((saturated.argmax(axis=1) == exact.argmax(axis=1)).sum()),
         max_relative=float(f"{error:.4g}"),
-        changed=changed,
+        changed={name: float(f"{fraction:.3g}") for name, fraction in found.changed.items()},
     )
 
 

@@ -11,17 +11,22 @@ its SHA-256 agree with bundle.json.
 
 import hashlib
 import json
-import math
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tinysight.errors import BundleError
+from tinysight.files import read_regular, recover_folder
 from tinysight.preprocess import RESAMPLE, RESAMPLING
-from tinysight.records import RecordError, from_json, load_json, to_json
+from tinysight.records import RecordError, from_json, parse_json, to_json
+from tinysight.signing.keys import trusted_key_paths
 from tinysight.stats import Accuracy
+from tinysight.store.layout import is_store, read_current, version_folder
+
+if TYPE_CHECKING:
+    from tinysight.signing.keys import KeyPaths
 
 FORMAT = 2
 """Raised when a reader of the old format would misunderstand the new one."""
@@ -32,9 +37,16 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
-MAX_GOLDEN_INPUTS = 4096
-MAX_GOLDEN_TOLERANCE = 1.0
-"""Of the logits' spread: beyond it, any answer would pass."""
+MAX_LABEL = 256
+"""Characters of a label."""
+MAX_TEMPERATURE = 1000.0
+"""The inverse is the smallest. A fit gives 1/20 to 20."""
+
+MAX_GOLDEN_INPUTS = 32
+MAX_GOLDEN_LOGIT = 1e6
+"""In magnitude: their differences must not overflow in float32."""
+MAX_GOLDEN_TOLERANCE = 0.1
+"""Of the logits' spread: recipes allow 0.05 at most, and far beyond it any answer would pass."""
 
 PROVENANCE = "provenance.json"
 
@@ -66,6 +78,10 @@ class Golden:
             raise ValueError(f"{len(self.logits)} golden answers, allowed are {MAX_GOLDEN_INPUTS}")
         if len({len(row) for row in self.logits}) != 1:
             raise ValueError("the golden answers are not of one length")
+        if not all(
+            -MAX_GOLDEN_LOGIT <= one <= MAX_GOLDEN_LOGIT for row in self.logits for one in row
+        ):
+            raise ValueError(f"a golden answer is not within {MAX_GOLDEN_LOGIT:,.0f} of 0")
         if not 0 <= self.tolerance <= MAX_GOLDEN_TOLERANCE:
             raise ValueError(f"the tolerance must lie in [0, {MAX_GOLDEN_TOLERANCE:g}]")
 
@@ -101,6 +117,21 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MicrocontrollerMemory:
+    """What an int8 artifact takes in TensorFlow Lite Micro, beside the interpreter's own code."""
+
+    flash_bytes: int
+    """The model as `python -m export mcu` writes it, a constant array."""
+    arena_bytes: int
+    """The smallest tensor arena in which the reference kernels run it; faster kernels may want
+    more."""
+
+    def __post_init__(self) -> None:
+        if self.flash_bytes < 1 or self.arena_bytes < 1:
+            raise ValueError("flash and arena must be at least 1 byte")
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """One model file of a bundle."""
 
@@ -114,6 +145,8 @@ class Artifact:
     """On the test images."""
     golden: Golden | None = None
     """Its answers on seeded inputs, which a device must reproduce."""
+    microcontroller: MicrocontrollerMemory | None = None
+    """Of a .tflite artifact that computes in int8; None where it was not measured."""
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.recipe):
@@ -147,6 +180,8 @@ class Bundle:
     """Logits are divided by it before the softmax."""
     abstention: Abstention | None = None
     """The confidence below which "unknown" is recommended; None recommends none."""
+    answers_sha256: str | None = None
+    """`hash_answers` of the bundle as it was exported; None where that was not recorded."""
     provenance: FileRecord | None = None
     """Of provenance.json; None for a model of unknown origin."""
     folder: Path | None = field(default=None, metadata={"json": False})
@@ -157,14 +192,16 @@ class Bundle:
             raise ValueError(f"{self.name!r} is not a name of lower-case letters, digits, _ . -")
         if not 2 <= len(self.labels) <= MAX_LABELS or len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be at least two, and all different")
-        if not all(self.labels):
-            raise ValueError("every label must be a text that is not empty")
+        if not all(0 < len(label) <= MAX_LABEL for label in self.labels):
+            raise ValueError(f"every label must be a text of 1 to {MAX_LABEL} characters")
         if not (0 < self.height <= MAX_SIDE and 0 < self.width <= MAX_SIDE):
             raise ValueError(f"the input must be 1 to {MAX_SIDE} pixels high and wide")
         if self.resample not in RESAMPLING:
             raise ValueError(f"unknown resampling {self.resample!r}")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError("the temperature must be above 0, and finite")
+        if not 1 / MAX_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE:
+            raise ValueError(
+                f"the temperature must lie in [{1 / MAX_TEMPERATURE:g}, {MAX_TEMPERATURE:g}]"
+            )
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):
             raise ValueError("two artifacts have one name")
@@ -200,11 +237,13 @@ class Bundle:
         try:
             # Size first: a file that grew to gigabytes is not read to be refused.
             size = path.stat().st_size
-            if size != expected.bytes:
+            if size != expected.bytes and path.is_file():
                 raise BundleError(
                     f"{path}: {size:,} bytes, but bundle.json says {expected.bytes:,}"
                 )
-            content = path.read_bytes()
+            content = _read_inside(self.folder, name, expected.bytes)
+        except ValueError as error:
+            raise BundleError(f"{path}: {error}") from None
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != expected.sha256:
@@ -218,26 +257,37 @@ class Bundle:
         return _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
 
 
-def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
+def load_bundle(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    require_signature: "KeyPaths | Literal[False] | None" = None,
+) -> Bundle:
     """Reads and checks a bundle's description.
 
     Args:
-        path: its folder; or, where there is no such folder, the name of one that came with
-            tinysight; None is the default one of these.
+        path: its folder; a store of bundles (`tinysight.store`), of which the current one is read;
+            or, where there is no such folder, the name of one that came with tinysight; None is
+            the default one of these.
+        require_signature: files and folders of public keys, one of which must have signed the
+            bundle; None takes the keys that this device trusts ($TINYSIGHT_TRUSTED_KEYS, else
+            /etc/tinysight/trusted_keys), and asks for no signature where none are named or the
+            bundle came with tinysight itself; False asks for none.
 
-    Raises BundleError, in one line, for whatever is wrong with it.
+    Raises:
+        BundleError: in one line, for whatever is wrong with it; SignatureError is one.
+        UpdateError: the store is damaged.
+        MissingExtraError: a signature is required, and cryptography is not installed.
     """
     folder = Path(_SHIPPED_DEFAULT if path is None else path)
+    if path is not None:
+        recover_folder(folder)  # a killed export may have left it beside
     if path is None or (not folder.exists() and str(folder) in shipped_bundles()):
         folder = _SHIPPED / folder
+    elif is_store(folder):
+        folder = version_folder(folder, read_current(folder).version)
     file = folder / "bundle.json"
     try:
-        content = load_json(file, MAX_DESCRIPTION_BYTES)
-        if not isinstance(content, dict) or "format" not in content:
-            raise RecordError("it does not describe a bundle")
-        if content.pop("format") != FORMAT:
-            raise RecordError(f"not of format {FORMAT}, which this tinysight reads: export it anew")
-        bundle = replace(from_json(Bundle, content), folder=folder)
+        content = _read_inside(folder, file.name, MAX_DESCRIPTION_BYTES)
     except FileNotFoundError:
         known = ", ".join(shipped_bundles())
         raise BundleError(
@@ -245,11 +295,71 @@ def load_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
         ) from None
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror or error}") from None
-    except RecordError as error:
+    except ValueError as error:
         raise BundleError(f"{file}: {error}") from None
+    keys = require_signature
+    if keys is None:
+        keys = trusted_key_paths()
+        if keys is not None and os.path.realpath(folder.parent) == os.path.realpath(_SHIPPED):
+            keys = None
+    if keys is not None and keys is not False:
+        # Late: a device where no signature is required need not wait for it.
+        from tinysight.signing.signature import check_signature
+
+        check_signature(content, folder, keys)
+    bundle = replace(parse_description(content, file), folder=folder)
     if bundle.provenance is not None:  # read by few, but damage is told by all
         bundle.read_checked(PROVENANCE, bundle.provenance)
     return bundle
+
+
+def parse_description(content: bytes, file: "Path | str") -> Bundle:
+    """The bundle that the bytes of a bundle.json describe; `file` names it in an error.
+
+    Raises BundleError.
+    """
+    try:
+        value = parse_json(content)
+        if not isinstance(value, dict) or "format" not in value:
+            raise RecordError("it does not describe a bundle")
+        if value.pop("format") != FORMAT:
+            raise RecordError(f"not of format {FORMAT}, which this tinysight reads: export it anew")
+        bundle = from_json(Bundle, value)
+    except ValueError as error:  # RecordError is one
+        raise BundleError(f"{file}: {error}") from None
+    if bundle.answers_sha256 not in (None, hash_answers(bundle)):
+        raise BundleError(
+            f"{file}: damaged, labels, temperature, threshold or input are not those it was "
+            "exported with"
+        )
+    return bundle
+
+
+def hash_answers(bundle: Bundle) -> str:
+    """SHA-256 over what a bundle makes of pixels and logits: input, labels, temperature, threshold.
+
+    It shows that somebody changed one of them by hand, or swapped two labels. Who changes it too is
+    found out by a signature alone.
+    """
+    parts = (
+        bundle.labels,
+        bundle.shape,
+        bundle.resample,
+        bundle.temperature,
+        None if bundle.abstention is None else bundle.abstention.threshold,
+    )
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def _read_inside(folder: Path, name: str, max_bytes: int) -> bytes:
+    """A regular file of a folder; a link may not lead out of it. Raises ValueError and OSError."""
+    path = folder / name
+    # realpath, since Path.resolve raises RuntimeError for links in a circle.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    ):
+        raise ValueError("a link that leads out of the bundle: copy the file itself")
+    return read_regular(path, max_bytes)
 
 
 def shipped_bundles() -> list[str]:

@@ -8,16 +8,26 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.engines.registry import Engine, engine_of, open_engine, resolve_artifact
-from tinysight.errors import BundleError, ImageError
+from tinysight.engines.registry import (
+    Engine,
+    check_threads,
+    engine_of,
+    open_engine,
+    resolve_artifact,
+)
+from tinysight.errors import BundleError, ImageError, TinysightError, UpdateError
 from tinysight.files import cache_folder
 from tinysight.preprocess import ImageLike, Pixels, to_pixels
+
+if TYPE_CHECKING:
+    from tinysight.signing.keys import KeyPaths
+    from tinysight.store.watch import StoreWatcher
 
 Confidence = float | Literal["auto"]
 """A probability, or the one that the bundle recommends."""
@@ -51,17 +61,46 @@ class Classifier:
     """
 
     def __init__(
-        self, bundle: Bundle, artifact: Artifact, engine: Engine, threads: int = 1
+        self,
+        bundle: Bundle,
+        artifact: Artifact,
+        engine: Engine,
+        threads: int = 1,
+        *,
+        reload: "_LoadArguments | None" = None,
+        watcher: "StoreWatcher[Classifier] | None" = None,
     ) -> None:
         """Takes what `Classifier.load`, the usual way, finds and opens by name."""
-        self.bundle = bundle
-        self.artifact = artifact
-        self.threads = threads
-        """How many cores one call may use."""
+        self._bundle = bundle
+        self._artifact = artifact
+        self._threads = threads
+        self._reload = reload
+        self._watcher = watcher
         self._shape = (*bundle.shape, 3)
         self._scale = 1.0 / bundle.temperature
+        self._engine = engine
         self._run = engine.run
         _log("loaded %r", self)
+
+    def current(self) -> "Classifier":
+        """The classifier of the version that is current now, which stays with that version: for
+        several calls that belong together. Itself, unless it watches a store."""
+        return self if self._watcher is None else self._watcher()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that answers."""
+        return self.current()._bundle
+
+    @property
+    def artifact(self) -> Artifact:
+        """The artifact of the bundle that answers."""
+        return self.current()._artifact
+
+    @property
+    def threads(self) -> int:
+        """How many cores one call may use."""
+        return self.current()._threads
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -74,17 +113,22 @@ class Classifier:
         return engine_of(self.artifact)
 
     def __repr__(self) -> str:
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        one = self.current()
+        threads = "1 thread" if one.threads == 1 else f"{one.threads} threads"
         return (
-            f"Classifier({self.bundle.name}/{self.artifact.name}, {self.engine}, {threads}, "
-            f"{len(self.labels)} classes, {self.bundle.height}x{self.bundle.width})"
+            f"Classifier({one.bundle.name}/{one.artifact.name}, {one.engine}, {threads}, "
+            f"{len(one.labels)} classes, {one.bundle.height}x{one.bundle.width})"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A session does not pickle: what is unpickled opens the bundle in its folder again."""
-        if self.bundle.folder is None:
-            raise BundleError(f"{self.bundle.name} was not read from a folder: it does not pickle")
-        return _load_again, (self.bundle.folder.resolve(), self.artifact.name, self.threads)
+        if self._bundle.folder is None:
+            raise BundleError(f"{self._bundle.name} was not read from a folder: it does not pickle")
+        if self._watcher is not None and self._reload is not None:
+            return _load_again, (self._reload, True)
+        keys = None if self._reload is None else self._reload.require_signature
+        folder, artifact = self._bundle.folder.resolve(), self._artifact.name
+        return _load_again, (_LoadArguments(folder, artifact, None, self._threads, keys), False)
 
     @classmethod
     def load(
@@ -94,6 +138,8 @@ class Classifier:
         artifact: str | None = None,
         engine: str | None = None,
         threads: int | None = None,
+        require_signature: "KeyPaths | Literal[False] | None" = None,
+        watch: bool = False,
     ) -> "Classifier":
         """Loads a bundle.
 
@@ -101,25 +147,55 @@ class Classifier:
         on this device; where nothing was tuned, it takes the bundle's default on one thread.
 
         Args:
-            path: the bundle's folder; None is the CIFAR-10 model that comes with tinysight.
+            path: the bundle's folder, or a store of bundles, of which the current one is loaded;
+                None is the CIFAR-10 model that comes with tinysight.
             artifact: the name of one of its artifacts.
             engine: `onnxruntime`, or `litert`, which the extra tinysight[litert] brings. Each
                 runs artifacts of one format only.
-            threads: how many cores one call may use. A small network answers soonest with one.
+            threads: how many cores one call may use, 1 to 64. A small network answers soonest with
+                one.
+            require_signature: files and folders of public keys, one of which must have signed the
+                bundle; None is as this device is configured, False asks for no signature:
+                `load_bundle`.
+            watch: go over to a new version of the store as soon as `tinysight pull` or `rollback`
+                made it current. Calls never wait for it, and each is answered by one version.
 
         Raises:
-            BundleError: the bundle is missing, damaged, or not what its description says; or it
-                has no such artifact.
-            MissingExtraError: the artifact's engine is not installed.
-            ValueError: `threads` is below 1, or there is no such engine.
+            BundleError: the bundle is missing, damaged, or not what its description says; it has
+                no such artifact; or no trusted key has signed it (SignatureError).
+            UpdateError: `watch`, and the folder is no store; or the store is damaged.
+            MissingExtraError: the artifact's engine is not installed, or, where a signature is
+                required, cryptography.
+            ValueError: `threads` is no number of 1 to 64, or there is no such engine.
         """
-        if threads is not None and threads < 1:
-            raise ValueError("threads must be at least 1")
-        bundle = load_bundle(path)
-        if artifact is None and engine is None and threads is None:
+        if threads is not None:
+            threads = check_threads(threads)
+        folder = None if path is None else Path(path)
+        reload = _LoadArguments(folder, artifact, engine, threads, require_signature)
+        if not watch:
+            return cls._open(reload)
+        if folder is None:
+            raise UpdateError("a watched bundle needs a store: `tinysight pull` makes one")
+        from tinysight.store.watch import CHECK_INTERVAL_S, StoreWatcher
+
+        store = folder.resolve()
+        reload = reload._replace(path=store)
+        watcher = StoreWatcher(store, lambda _: cls._open(reload), CHECK_INTERVAL_S)
+        first = watcher()
+        return cls(
+            first._bundle, first._artifact, first._engine, first._threads,
+            reload=reload, watcher=watcher,
+        )  # fmt: skip
+
+    @classmethod
+    def _open(cls, how: "_LoadArguments") -> "Classifier":
+        """Loads the bundle, or the store's version that is current now."""
+        bundle = load_bundle(how.path, require_signature=how.require_signature)
+        artifact, threads = how.artifact, how.threads
+        if artifact is None and how.engine is None and threads is None:
             artifact, threads = _tuned(bundle)
-        chosen, cores = resolve_artifact(bundle, artifact, engine), threads or 1
-        return cls(bundle, chosen, open_engine(bundle, chosen, cores), cores)
+        chosen, cores = resolve_artifact(bundle, artifact, how.engine), threads or 1
+        return cls(bundle, chosen, open_engine(bundle, chosen, cores), cores, reload=how)
 
     def classify(
         self, image: ImageLike, top_k: int = 1, min_confidence: Confidence = 0.0
@@ -128,23 +204,28 @@ class Classifier:
 
         Args:
             image: a path, the bytes of an image file, a PIL image, or a uint8 array
-                (height, width, 3) of any size. What does not have the model's size is cropped
-                about its centre to the model's shape and resized.
+                (height, width, 3) of any size. Files are JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or
+                binary PPM. What does not have the model's size is cropped about its centre to the
+                model's shape and resized.
             top_k: how many classes to rank in `Prediction.top`; all, where there are fewer.
             min_confidence: below this probability the label is None, "unknown"; `auto` takes
                 the threshold that the bundle's validation images chose.
 
         Raises:
-            ImageError: the image cannot be read, or the array is of another type or shape.
-            BundleError: `auto`, and the bundle recommends no threshold.
+            ImageError: the image cannot be read, is beyond the limits on its size, holds values
+                without a declared range, or the array is of another type or shape.
+            BundleError: `auto`, and the bundle recommends no threshold; or its model fails, or
+                gives no numbers.
             ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
         """
+        if self._watcher is not None:
+            return self._watcher().classify(image, top_k, min_confidence)
         # The usual case first: an array as the model takes it costs these two comparisons only.
         if not (
             isinstance(image, np.ndarray) and image.shape == self._shape and image.dtype == np.uint8
         ):
-            image = to_pixels(image, self._shape[0], self._shape[1], self.bundle.resample)
-        least = self._least(min_confidence) if min_confidence else 0.0
+            image = to_pixels(image, self._shape[0], self._shape[1], self._bundle.resample)
+        least = self.confidence_threshold(min_confidence) if min_confidence else 0.0
         return self._answer(self._run(image[None])[0], top_k, least)
 
     def classify_many(
@@ -156,20 +237,24 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Answers for a stream of images, in its order, holding `batch_size` of them at a time.
 
-        The first image that cannot be read raises ImageError, after the answers for all before.
+        The first image that cannot be read raises ImageError, after the answers for all before; so
+        does whatever `images` itself raises.
         What `classify` raises for `top_k` and `min_confidence` is raised at once, and ValueError
         when `batch_size` is below 1.
         """
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         _check_top_k(top_k)
-        return self._stream(iter(images), batch_size, top_k, self._least(min_confidence))
+        self.confidence_threshold(min_confidence)
+        return self._stream(iter(images), batch_size, top_k, min_confidence)
 
     def logits(self, images: Pixels) -> NDArray[np.float32]:
         """The raw outputs, float32 (n, classes), for uint8 images (n, height, width, 3), n >= 1.
 
         Raises ImageError for an array of another type or shape.
         """
+        if self._watcher is not None:
+            return self._watcher().logits(images)
         if (
             not isinstance(images, np.ndarray)
             or images.dtype != np.uint8
@@ -181,37 +266,42 @@ class Classifier:
             )
         return self._run(images)
 
+    def confidence_threshold(self, min_confidence: Confidence) -> float:
+        """The probability in [0, 1] from which on a label is given, of a number or `auto`.
+
+        Raises BundleError for `auto` where the bundle recommends none, ValueError outside [0, 1].
+        """
+        if min_confidence == "auto":
+            bundle = self.bundle
+            if bundle.abstention is None:
+                raise BundleError(
+                    f"{bundle.name} recommends no confidence: name one between 0 and 1"
+                )
+            return bundle.abstention.threshold
+        if not 0 <= min_confidence <= 1:
+            raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
+        return min_confidence
+
     def _stream(
-        self, images: Iterator[ImageLike], batch_size: int, top_k: int, least: float
+        self, images: Iterator[ImageLike], batch_size: int, top_k: int, min_confidence: Confidence
     ) -> Iterator[Prediction]:
-        height, width, _ = self._shape
         while True:
+            one = self.current()  # a batch is prepared and answered by one version
             batch: list[Pixels] = []
-            failure: ImageError | None = None
+            failure: Exception | None = None
             try:
                 for image in itertools.islice(images, batch_size):
-                    batch.append(to_pixels(image, height, width, self.bundle.resample))
-            except ImageError as error:
+                    batch.append(to_pixels(image, *one._bundle.shape, one._bundle.resample))
+            except Exception as error:  # the source's own as well: its batch is answered first
                 failure = error
             if batch:
-                for row in self._run(np.stack(batch)):
-                    yield self._answer(row, top_k, least)
+                least = one.confidence_threshold(min_confidence)
+                for row in one._run(np.stack(batch)):
+                    yield one._answer(row, top_k, least)
             if failure is not None:
                 raise failure
             if len(batch) < batch_size:
                 return
-
-    def _least(self, min_confidence: Confidence) -> float:
-        """The probability from which on a label is given."""
-        if min_confidence == "auto":
-            if self.bundle.abstention is None:
-                raise BundleError(
-                    f"{self.bundle.name} recommends no confidence: name one between 0 and 1"
-                )
-            return self.bundle.abstention.threshold
-        if not 0 <= min_confidence <= 1:
-            raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
-        return min_confidence
 
     def _answer(self, logits: NDArray[np.float32], top_k: int, least: float) -> Prediction:
         """Softmax and ranking in plain Python: for ten classes numpy costs three times as much."""
@@ -220,14 +310,16 @@ class Classifier:
         highest = max(values)
         index = values.index(highest)
         total = sum([math.exp((value - highest) * scale) for value in values])
-        first, probability = self.bundle.labels[index], 1.0 / total
+        if not total >= 1.0:  # the highest alone gives 1
+            raise BundleError(f"{self._bundle.name} gives a logit that is no finite number")
+        first, probability = self._bundle.labels[index], 1.0 / total
         label = first if probability >= least else None
         if top_k == 1:
             return Prediction(label, index, probability, ((first, probability),))
         _check_top_k(top_k)
         best = heapq.nlargest(top_k, range(len(values)), key=values.__getitem__)
         ranked = tuple(
-            (self.bundle.labels[i], math.exp((values[i] - highest) * scale) / total) for i in best
+            (self._bundle.labels[i], math.exp((values[i] - highest) * scale) / total) for i in best
         )
         return Prediction(label, index, probability, ranked)
 
@@ -237,14 +329,27 @@ def _check_top_k(top_k: int) -> None:
         raise ValueError("top_k must be at least 1")
 
 
-def _load_again(folder: Path, artifact: str, threads: int) -> Classifier:
-    return Classifier.load(folder, artifact=artifact, threads=threads)
+class _LoadArguments(NamedTuple):
+    """What `Classifier.load` was asked for, kept to load again."""
+
+    path: Path | None
+    artifact: str | None
+    engine: str | None
+    threads: int | None
+    require_signature: "KeyPaths | Literal[False] | None"
+
+
+def _load_again(how: _LoadArguments, watch: bool) -> Classifier:
+    return Classifier.load(**how._asdict(), watch=watch)
 
 
 def _tuned(bundle: Bundle) -> tuple[str | None, int | None]:
     """The artifact and the number of threads that `tinysight tune` found best for a bundle here."""
-    if not (cache_folder() / "profiles").is_dir():
-        return None, None  # the usual case, which must not cost the import of what reads profiles
+    try:
+        if not (cache_folder() / "profiles").is_dir():
+            return None, None  # the usual case, which must not cost the import of what reads them
+    except (TinysightError, OSError, ValueError):  # no home, or one that is no place to look into
+        return None, None
     from tinysight.device import tuned_profile
 
     tuned = tuned_profile.load(bundle)

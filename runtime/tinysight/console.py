@@ -6,9 +6,11 @@ import importlib.util
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO, NoReturn, TextIO
 
-from tinysight.errors import MissingExtraError, TinysightError
+from tinysight.errors import MissingExtraError, TinysightError, TinysightWarning, printable
 
 INTERRUPTED = 130
 """What a shell expects after Ctrl-C: 128 + SIGINT."""
@@ -16,6 +18,9 @@ INTERRUPTED = 130
 
 def run_cli(program: str, command: Callable[[], int]) -> int:
     """Runs a command; a mistake of the user's becomes one line on stderr and exit code 1."""
+    _open_closed_streams()
+    if sys.stdout is None:
+        return fail(program, "standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name may hold bytes that are no text, and a terminal may lack a character.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -26,20 +31,97 @@ def run_cli(program: str, command: Callable[[], int]) -> int:
     except TinysightError as error:
         return fail(program, str(error))
     except BrokenPipeError:
-        # The reader (head, say) has had enough. Python would complain again at its own exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)  # the reader (head, say) has had enough
         return 0
     except KeyboardInterrupt:
-        print(f"{program}: stopped", file=sys.stderr)
+        fail(program, "stopped")
         return INTERRUPTED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return fail(program, f"{where}{error.strerror or error}")
+        code = fail(program, f"{where}{error.strerror or error}")
+        _discard(sys.stdout)  # a full disk, say, to which it cannot be written at exit either
+        return code
 
 
 def fail(program: str, message: str) -> int:
-    print(f"{program}: {message}", file=sys.stderr)
+    """Prints an error on one line of stderr, and returns the exit code 1."""
+    try:
+        print(f"{program}: {printable(message)}", file=sys.stderr)
+    except (OSError, ValueError):  # nobody reads it any more
+        _discard(sys.stderr)
     return 1
+
+
+def _discard(stream: TextIO) -> None:
+    """Ends a stream that cannot be written to. Python would complain again at its own exit."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Puts /dev/null in the place of a standard stream that the caller closed.
+
+    The next file that is opened would take its number else, and become what is read or written as
+    that stream. Python then has None for it: with `file=None`, print() would write to stdout.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            handle = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            if handle != number:
+                os.close(handle)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+
+
+@contextlib.contextmanager
+def library_noise_dropped(program: str) -> Iterator[None]:
+    """Lets through what we print alone: no Python warnings of others, no stderr of C libraries.
+
+    libtiff, for one, reports each damaged line of a picture. Our own warnings get a line each.
+    """
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        fail(program, f"warning: {message}")
+
+    with warnings.catch_warnings(), _native_stderr_dropped():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", TinysightWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
+def _native_stderr_dropped() -> Iterator[None]:
+    """Leaves descriptor 2 to /dev/null, and gives sys.stderr one of its own."""
+    previous = sys.stderr
+    try:
+        native = previous.fileno() == 2
+    except (OSError, ValueError):  # somebody's own stream, in memory
+        native = False
+    if not native:
+        yield
+        return
+    previous.flush()
+    with open(os.dup(2), "w", buffering=1, errors="backslashreplace") as own:  # noqa: PTH123
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        sys.stderr = own
+        try:
+            yield
+        finally:
+            sys.stderr = previous
+            os.dup2(own.fileno(), 2)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """One whose complaints, which repeat what was typed, stay on one line of a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def require_extra(extra: str, *modules: str) -> None:
@@ -73,7 +155,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned text: the first column to the left, the others to the right."""
-    lines = [header, *rows]
+    lines = [[printable(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
         "  ".join(
@@ -85,8 +167,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 @contextlib.contextmanager
-def captured_native_stderr() -> Iterator[None]:
+def captured_native_stderr() -> Iterator[BinaryIO]:
     """Holds back what C++ code writes to stderr, and lets it out when the block fails.
+
+    Yields the file that holds it.
 
     TensorFlow and LiteRT greet every process with notes on drivers and instruction sets that
     none of their log levels stops; on a terminal they bury our own lines.
@@ -98,7 +182,7 @@ def captured_native_stderr() -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            yield held
         except BaseException:
             held.seek(0)
             os.write(saved, held.read())

@@ -1,52 +1,73 @@
 """Which files a person means who names files, folders and patterns."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tinysight.bundle import Bundle
 from tinysight.errors import ImageError
+from tinysight.pictures.formats import ENDINGS
 from tinysight.preprocess import Pixels, to_pixels
 
 STDIN = "-"
 
 
-def image_files(folder: Path) -> list[Path]:
-    """All files below `folder` whose ending Pillow knows, sorted; hidden ones are left out."""
-    endings = Image.registered_extensions()
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in endings
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def image_files(folder: Path) -> list[Path | ImageError]:
+    """All files below `folder` with the ending of a format that is read, sorted; no hidden ones.
+
+    An ImageError stands for each folder that could not be looked into.
+    """
+    found: list[Path | ImageError] = []
+
+    def refused(error: OSError) -> None:
+        found.append(ImageError(f"{error.filename}: {error.strerror or error}"))
+
+    for place, folders, files in os.walk(folder, onerror=refused):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(place, name) for name in files if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in ENDINGS and _is_file(path)]
+    return sorted(found, key=lambda one: (isinstance(one, ImageError), str(one)))
 
 
 def expand_paths(names: Iterable[str]) -> Iterator[str | ImageError]:
     """The files that `names` stand for, in order; an ImageError for a name without any.
 
     A folder stands for the images below it; a pattern, where no such file exists, for what it
-    matches (the shell left it to us); `-` for standard input.
+    matches (the shell left it to us); `-` for standard input. What is neither a file nor a folder,
+    such as a pipe, stands for itself.
     """
     for name in names:
         path = Path(name)
-        if name == STDIN or path.is_file():
-            yield name
-        elif path.is_dir():
-            found = [str(file) for file in image_files(path)]
-            yield from found if found else [ImageError(f"{name}: no image in this folder")]
-        elif any(character in name for character in "*?["):
-            import glob  # late: no file or folder needs it
+        try:
+            if not name:  # which would be the current folder
+                yield ImageError("an empty name")
+            elif name == STDIN or (path.exists() and not path.is_dir()):
+                yield name
+            elif path.is_dir():
+                found = image_files(path)
+                yield from (one if isinstance(one, ImageError) else str(one) for one in found)
+                if not found:
+                    yield ImageError(f"{name}: no image in this folder")
+            elif any(character in name for character in "*?["):
+                import glob  # late: no file or folder needs it
 
-            # Not Path.glob: that takes no absolute pattern.
-            found = sorted(m for m in glob.glob(name, recursive=True) if Path(m).is_file())  # noqa: PTH207
-            yield from found if found else [ImageError(f"{name}: matches no file")]
-        else:
-            yield ImageError(f"{name}: no such file or folder")
+                # Not Path.glob: that takes no absolute pattern.
+                matches = sorted(m for m in glob.glob(name, recursive=True) if _is_file(Path(m)))  # noqa: PTH207
+                yield from matches if matches else [ImageError(f"{name}: matches no file")]
+            else:
+                yield ImageError(f"{name}: no such file or folder")
+        except (OSError, ValueError) as error:  # too long, not to be looked at, no name at all
+            yield ImageError(f"{name}: {getattr(error, 'strerror', None) or error}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def labelled_batches(
@@ -65,9 +86,12 @@ def labelled_batches(
     if unknown or not classes:
         what = f"{unknown[0]!r} is none of the bundle's labels" if unknown else "no class folders"
         raise ImageError(f"{root}: {what}; expected are {', '.join(bundle.labels[:10])}")
-    files = [
-        (path, bundle.labels.index(name)) for name in classes for path in image_files(root / name)
-    ]
+    files = []
+    for name in classes:
+        for path in image_files(root / name):
+            if isinstance(path, ImageError):
+                raise path
+            files.append((path, bundle.labels.index(name)))
     if not files:
         raise ImageError(f"{root}: its class folders hold no image")
     for start in range(0, len(files), batch):

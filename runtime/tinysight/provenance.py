@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from tinysight.bundle import PROVENANCE, Bundle, FileRecord, check_sha256
+from tinysight.bundle import PROVENANCE, Bundle, FileRecord, check_sha256, hash_answers
 from tinysight.errors import BundleError
 from tinysight.records import JsonObject, RecordError, from_json, parse_json, to_json
 from tinysight.stats import Accuracy, McNemar
 
 FORMAT = 1
 """Of provenance.json."""
-MAX_IMAGES = 100_000_000
+MAX_IMAGES = 20_000_000
 """No more are unpacked from a split record, which may come from anywhere."""
 
 
@@ -337,5 +337,5 @@ def write_description(folder: Path, bundle: Bundle, provenance: Provenance) -> N
     content = (text + "\n").encode()
     (folder / PROVENANCE).write_bytes(content)
     record = FileRecord(hashlib.sha256(content).hexdigest(), len(content))
-    complete = dataclasses.replace(bundle, provenance=record)
+    complete = dataclasses.replace(bundle, provenance=record, answers_sha256=hash_answers(bundle))
     (folder / "bundle.json").write_text(complete.as_text(), encoding="utf-8")

@@ -12,6 +12,7 @@ for what belongs to somebody else and is only carried along.
 import dataclasses
 import json
 import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -23,7 +24,14 @@ import numpy as np
 JsonObject: TypeAlias = Mapping[str, Any]
 """An object whose content another package defines."""
 
+MAX_DEPTH = 64
+"""Of lists and objects in each other: what walks through them may recurse."""
+
 T = TypeVar("T")
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move a terminal's cursor, change the direction of text or are none: a text that
+holds one can look like another."""
 
 _DERIVED = "DERIVED"
 """A class attribute of a record: the names of properties that are written beside its fields, for
@@ -49,13 +57,15 @@ def load_json(path: Path, max_bytes: int) -> Any:
 
 
 def parse_json(content: bytes) -> Any:
-    """The JSON value of UTF-8 bytes. Raises RecordError."""
+    """The JSON value of UTF-8 bytes, no deeper than `MAX_DEPTH`. Raises RecordError."""
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        value = json.loads(content, parse_constant=_refuse_constant)
     except RecordError:
         raise
     except (ValueError, RecursionError) as error:
         raise RecordError(f"not JSON ({error!s:.100})") from None
+    _check_depth(value)
+    return value
 
 
 def from_json(kind: type[T], content: object, where: str = "") -> T:
@@ -136,6 +146,10 @@ def _convert(type_: Any, value: Any, where: str) -> Any:
     if type_ in (bool, int, str):
         if type(value) is not type_:
             raise RecordError(f"{where}: {_show(value)} is not of type {type_.__name__}")
+        if type_ is int and not -(1 << 63) <= value < 1 << 63:
+            raise RecordError(f"{where}: an integer of more than 64 bits")
+        if type_ is str and _CONTROL.search(value):
+            raise RecordError(f"{where}: {_show(value)} holds a character that is not printed")
         return value
     origin, arguments = get_origin(type_), get_args(type_)
     if origin is Literal:
@@ -155,7 +169,7 @@ def _convert(type_: Any, value: Any, where: str) -> Any:
         if arguments[1] is Any:
             return value
         return {
-            name: _convert(arguments[1], item, f"{where}.{name:.60}")
+            name: _convert(arguments[1], item, f"{where}.{_printable(name)}")
             for name, item in value.items()
         }
     return from_json(type_, value, where)
@@ -193,11 +207,26 @@ def _convert_array(value: Any, where: str) -> Any:
         raise RecordError(f"{where}: an integer of more than 64 bits") from None
 
 
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [x for x in level if isinstance(x, (dict, list))]
+        if not inner:
+            return
+        level = [x for one in inner for x in (one.values() if isinstance(one, dict) else one)]
+    raise RecordError(f"lists and objects are nested deeper than {MAX_DEPTH}")
+
+
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond what a float holds
         return False
+
+
+def _printable(name: str) -> str:
+    """A key as part of a place, for a message."""
+    return f"{name:.60}" if name.isprintable() else f"{name!r:.60}"
 
 
 def _show(value: object) -> str:

@@ -5,10 +5,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from training.data import Dataset
 from training.run_folder import Run
+
+# No deadline: how long an example takes says more of the machine than of the code.
+settings.register_profile("tinysight", deadline=None)
+settings.load_profile("tinysight")
 
 
 @pytest.fixture(scope="session")

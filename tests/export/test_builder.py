@@ -69,6 +69,16 @@ def test_it_holds_every_recipe_in_every_format(bundle: Bundle, folder: Path) -> 
         assert artifact.bytes == len(content)
 
 
+def test_int8_tflite_says_what_it_takes_of_a_microcontroller(bundle: Bundle) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (extra mcu)")
+    memory = {artifact.name: artifact.microcontroller for artifact in bundle.artifacts}
+    measured = memory.pop("static_w8a8.tflite")
+    assert set(memory.values()) == {None}
+    assert measured is not None
+    assert measured.flash_bytes < bundle.artifact("static_w8a8.tflite").bytes
+    assert 30_000 < measured.arena_bytes < 40_000  # 28 x 28 x 32 and its pooled quarter
+
+
 def test_the_runtime_answers_as_keras(folder: Path, run: Run, dataset: Dataset) -> None:
     model = keras.models.load_model(run.model_file)
     test = dataset.images[dataset.parts["test"][:50]]

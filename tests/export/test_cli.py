@@ -12,7 +12,16 @@ from export.recipes import RECIPES
 from tinysight.errors import TinysightError
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("tensorflow", "tf_keras", "onnx", "tf2onnx", "onnxruntime", "sklearn", "ai_edge_litert")
+HEAVY = (
+    "tensorflow",
+    "tf_keras",
+    "onnx",
+    "tf2onnx",
+    "onnxruntime",
+    "sklearn",
+    "ai_edge_litert",
+    "tflite_micro",
+)
 
 
 def export(*words: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -31,9 +40,10 @@ def export(*words: str, without: tuple[str, ...] = ()) -> subprocess.CompletedPr
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--help",), ("build", "explain")),
+        (("--help",), ("build", "explain", "mcu")),
         (("build", "--help"), ("--overwrite", "--max-accuracy-drop", "static_w8a8")),
         (("explain", "--help"), ("--json", "--runs")),
+        (("mcu", "--help"), ("--artifact", "--overwrite")),
     ],
 )
 def test_help_needs_no_heavy_package(words: tuple[str, ...], expected: tuple[str, ...]) -> None:
@@ -74,6 +84,13 @@ def test_a_missing_extra_is_one_line_that_says_what_to_do(package: str, tmp_path
     assert "pip install -e '.[export]'" in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_without_tflite_micro_firmware_is_one_line(tmp_path: Path) -> None:
+    done = export("mcu", "edge_s", "--out", str(tmp_path / "firmware"), without=("tflite_micro",))
+    assert done.returncode == 1
+    assert "pip install -e '.[mcu]'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_unknown_recipe_reaches_the_shell_as_a_usage_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,11 @@ from PIL import Image
 
 from tinysight import BundleError, Classifier, ImageError, Prediction, load_bundle
 from tinysight.bundle import Abstention
+from tinysight.device import tuned_profile
 from tinysight.engines.registry import installed, open_engine
+from tinysight.errors import TinysightWarning
 from tinysight.integrity import golden
+from tinysight.stats import PairedRatio
 
 
 class FixedLogits:
@@ -366,3 +370,94 @@ def test_what_was_loaded_is_logged(tiny: Path, caplog: pytest.LogCaptureFixture)
     assert caplog.messages == [
         "loaded Classifier(tiny/float32, onnxruntime, 1 thread, 3 classes, 8x8)"
     ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 100])
+@pytest.mark.parametrize("raised", [RuntimeError("the camera is gone"), OSError(5, "I/O error")])
+def test_what_the_source_raises_comes_after_the_answers_for_all_before(
+    raised: Exception, batch_size: int, classifier: Classifier, noise: np.ndarray
+) -> None:
+    def source() -> Iterator[np.ndarray]:
+        yield from noise[:25]
+        raise raised
+
+    answers: list[Prediction] = []
+    with pytest.raises(type(raised)) as caught:
+        answers.extend(classifier.classify_many(source(), batch_size))
+    assert caught.value is raised
+    assert answers == [classifier.classify(image) for image in noise[:25]]
+
+
+@pytest.mark.parametrize(
+    "logits", [[math.nan, 1.0], [1.0, math.nan], [math.nan] * 2, [math.inf, 1.0], [-math.inf] * 2]
+)
+def test_a_model_that_gives_nan_is_an_error_and_not_a_probability(
+    logits: list[float], classifier: Classifier
+) -> None:
+    with pytest.raises(BundleError, match="no finite number"):
+        answering(classifier, logits).classify(BLACK)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 65, 1000, 2**31, 2**70, 1.5, "2", math.nan])
+def test_threads_are_a_whole_number_of_1_to_64(threads: Any, tiny: Path) -> None:
+    with pytest.raises(ValueError, match="threads must be a whole number of at least 1"):
+        Classifier.load(tiny, threads=threads)
+
+
+def test_threads_may_be_a_number_of_numpy(tiny: Path) -> None:
+    assert Classifier.load(tiny, threads=np.int32(2)).threads == 2  # type: ignore[arg-type]
+
+
+def test_a_profile_of_too_many_threads_is_warned_of_and_ignored(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path))
+    ratio = PairedRatio(1.0, 1.0, 1.0)
+    path = tuned_profile.save(
+        load_bundle(tiny), tuned_profile.TunedProfile("float32", 2, 1.0, ratio)
+    )
+    assert Classifier.load(tiny).threads == 2
+    path.write_text(path.read_text().replace('"threads": 2', '"threads": 1000'))
+    with pytest.warns(TinysightWarning, match="is ignored .* threads must be"):
+        assert Classifier.load(tiny).threads == 1
+
+
+WITHOUT_HOME = """
+import os, sys
+import numpy as np
+from tinysight import Classifier
+from tinysight.device import tuned_profile
+from tinysight.errors import TinysightError
+from tinysight.files import cache_folder
+import tinysight.engines.ort, onnxruntime
+if os.getuid() == 0:
+    os.setuid(54321)  # a user whom no file of the system names
+for home in (None, "/root", "/dev/null", "a" * 5000, "/proc/1/cwd"):
+    for key in ("HOME", "XDG_CACHE_HOME", "TINYSIGHT_CACHE"):
+        os.environ.pop(key, None)
+    if home is not None:
+        os.environ["HOME"] = home
+    assert Classifier.load(sys.argv[1]).classify(np.zeros((8, 8, 3), np.uint8)).label
+os.environ.pop("HOME")
+try:
+    print(cache_folder())
+except TinysightError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other systems know the home folder otherwise")
+def test_loading_needs_no_home_folder(tiny: Path) -> None:
+    words = [sys.executable, "-c", WITHOUT_HOME, str(tiny)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if os.getuid() == 0:
+        assert done.stdout.strip() == (
+            "there is no home folder to keep anything in: name one by TINYSIGHT_CACHE"
+        )
+
+
+def test_a_message_is_one_line_that_a_terminal_only_shows() -> None:
+    assert str(ImageError("a\nb\x1b[31m\x9b\u202e\r")) == r"a\nb\x1b[31m\x9b\u202e\r"
+    for text in ("plain", "gr\u00fc\u00dfe \u65e5\u672c\u8a9e \U0001f600"):
+        assert str(ImageError(text)) == text

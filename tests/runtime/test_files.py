@@ -1,11 +1,12 @@
 """Either the old state or the new one, and nothing left lying about."""
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from tinysight.files import new_folder, write_bytes
+from tinysight.files import new_folder, read_regular, write_bytes
 
 
 class Interrupted(BaseException):
@@ -114,7 +115,23 @@ def test_a_swap_that_fails_half_way_is_undone(
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", failing_rename)
+    monkeypatch.setattr("tinysight.files.exchange_folders", lambda one, other: False)
     with pytest.raises(OSError, match="no more"), new_folder(target, overwrite=True) as folder:
         (folder / "new").write_bytes(b"1")
     assert names(target) == ["old"]
     assert names(tmp_path) == ["folder"]
+
+
+def test_only_a_regular_file_of_bounded_size_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    assert read_regular(file, 3) == b"abc"
+    with pytest.raises(ValueError, match="3 bytes, allowed are 2"):
+        read_regular(file, 2)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "absent", 3)
+    if os.name != "nt":
+        os.mkfifo(tmp_path / "fifo")
+        for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
+            with pytest.raises(ValueError, match="not a regular file"):
+                read_regular(path, 3)

@@ -14,7 +14,9 @@ from hypothesis.extra import numpy as npst
 from PIL import Image, ImageOps
 
 from tinysight.errors import ImageError
-from tinysight.preprocess import MAX_PIXELS, RESAMPLING, open_image, to_pixels, to_rgb
+from tinysight.pictures.colour import rgb_converter
+from tinysight.pictures.formats import MAX_PIXELS
+from tinysight.preprocess import RESAMPLING, open_image, to_pixels
 
 ORIENTATION = 0x0112
 
@@ -135,7 +137,7 @@ def test_cmyk_is_converted() -> None:
 @given(npst.arrays(np.uint8, (6, 5, 3)))
 def test_rgb_is_left_alone(array: np.ndarray) -> None:
     image = Image.fromarray(array)
-    assert to_rgb(image) is image
+    assert rgb_converter(image)(image) is image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tinysight.records import JsonObject, RecordError, from_json, load_json, parse_json, to_json
+from tinysight.records import (
+    MAX_DEPTH,
+    JsonObject,
+    RecordError,
+    from_json,
+    load_json,
+    parse_json,
+    to_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +144,33 @@ def test_a_file_has_a_limit(tmp_path: Path) -> None:
     assert load_json(file, 3) == [1]
     with pytest.raises(RecordError, match="more than 2 bytes"):
         load_json(file, 2)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """One text and one integer."""
+
+    text: str = ""
+    number: int = 0
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "two\nlines", "\x00", "\u202eright", "\ud800", "\x9b"])
+def test_text_that_moves_a_terminals_cursor_is_refused(text: str) -> None:
+    with pytest.raises(RecordError, match=r"^text: .* is not printed$"):
+        from_json(Plain, {"text": text})
+    assert from_json(Plain, {"text": "é\tß 猫"}).text == "é\tß 猫"
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 10**400])
+def test_an_integer_beyond_64_bits_is_refused(number: int) -> None:
+    with pytest.raises(RecordError, match="number: an integer of more than 64 bits"):
+        from_json(Plain, {"number": number})
+    assert from_json(Plain, {"number": (1 << 63) - 1}).number == (1 << 63) - 1
+
+
+def test_depth_is_bounded() -> None:
+    assert parse_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"0}")):
+        deep = opening * (MAX_DEPTH + 1) + closing * (MAX_DEPTH + 1)
+        with pytest.raises(RecordError, match=r"nested deeper than 64|not JSON"):
+            parse_json(deep)

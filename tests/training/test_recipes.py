@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tinysight.records import from_json, to_json
 from training.cli import main, parser, recipe_from
+from training.conv_stack import STACKS
 from training.recipe_options import Interval, Option, options_of
 from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, finetuned, options, recipe_of
 
@@ -126,6 +127,8 @@ def recipes(draw: st.DrawFn, *, distilled: bool) -> Recipe:
         for field, option in options_of(Recipe)
         if (distilled or not option.distillation) and draw(st.booleans())
     }
+    if usual.model not in (*STACKS, STACK):
+        changes.pop("branches", None)
     if changes.get("alternate_flips", usual.alternate_flips):
         changes["augment"] = True
     if changes.get("layer_decay", usual.layer_decay) < 1:

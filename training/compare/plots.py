@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from training.compare.runs import ComparedRun
 from training.data import Dataset
+from training.matplotlib_setup import Figure
 
 STRIP = 12
 """Images in a row."""

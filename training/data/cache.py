@@ -9,7 +9,8 @@ import numpy as np
 
 from tinysight.files import new_folder
 from training.data.dataset import Decoded
-from training.data.errors import DataError
+from training.data.errors import DataError, one_line
+from training.disk_errors import full_disk
 
 VERSION = 3
 """Raised when a decoder gives other pixels for the same source."""
@@ -50,9 +51,9 @@ def cached(
             return _read(entry)  # another process has written the same content
         except Exception:  # none has: the cause is the first error
             pass
+        reason = full_disk(error) or error.strerror or one_line(error)
         raise DataError(
-            f"the cache {folder} cannot be written ({error.strerror}): "
-            "TINYSIGHT_CACHE names another folder"
+            f"the cache {folder} cannot be written ({reason}): TINYSIGHT_CACHE names another folder"
         ) from None
     return _read(entry)
 

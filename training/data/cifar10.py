@@ -3,9 +3,7 @@
 https://www.cs.toronto.edu/~kriz/cifar.html describes both formats.
 """
 
-import io
 import mmap
-import pickle
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -14,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.batch_pickle import load_batch
 from training.data.dataset import Decoded
-from training.data.download import download, md5_of
+from training.data.download import download, hash_of
 from training.data.errors import DataError, one_line
 from training.data.folder import class_folder_key, content_hash
 from training.data.tar import tar_members
@@ -52,7 +51,7 @@ def find_or_download(cache: Path, progress: ProgressCallback) -> Path:
     folder = cache / "downloads"
     for name, md5 in MD5.items():
         if (folder / name).is_file():
-            if md5_of(folder / name) != md5:
+            if hash_of(folder / name) != md5:
                 raise DataError(f"{folder / name} is damaged (wrong MD5): delete it")
             return folder / name
     target = folder / "cifar-10-binary.tar.gz"
@@ -139,7 +138,7 @@ def parse_python(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray
     anything else: unpickling it in the usual way would run whatever it says.
     """
     try:
-        batch = _BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
+        batch = load_batch(content)
         data, labels = batch[b"data"], batch[b"labels"]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
             raise ValueError("data is no uint8 array")
@@ -154,24 +153,6 @@ def parse_python(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray
         raise
     except Exception as error:  # a hostile pickle can make the unpickler raise anything
         raise DataError(f"{where}: not a CIFAR-10 batch ({one_line(error)})") from None
-
-
-class _BatchUnpickler(pickle.Unpickler):
-    _ADMITTED = frozenset(
-        {
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("_codecs", "encode"),  # how Python 3 pickles bytes for Python 2
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        # numpy.core is gone from newer numpy, but the archive of 2009 names it.
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
 def _pixels(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Downloads one file: with progress, resumable, and checked by its MD5."""
+"""Downloads one file: with progress, resumable, and checked by its hash."""
 
 import hashlib
 import http.client
@@ -13,10 +13,13 @@ TIMEOUT_SECONDS = 30
 _CHUNK = 1 << 20
 
 
-def download(url: str, target: Path, md5: str, progress: ProgressCallback) -> None:
-    """Downloads `url` to `target`, which appears only when its MD5 is right.
+def download(
+    url: str, target: Path, digest: str, progress: ProgressCallback, algorithm: str = "md5"
+) -> None:
+    """Downloads `url` to `target`, which appears only when its hash is `digest`, in hexadecimal.
 
-    A partial download is kept beside it as `.part`, and the next call resumes it.
+    A partial download is kept beside it as `.part`, and the next call resumes it. `algorithm` is
+    one that hashlib knows.
     """
     part = target.with_name(f"{target.name}.part")
     try:
@@ -28,15 +31,17 @@ def download(url: str, target: Path, md5: str, progress: ProgressCallback) -> No
             f"{target.name} could not be downloaded ({one_line(reason)}): try again, "
             f"or put the file into {target.parent}"
         ) from None
-    if md5_of(part) != md5:
+    if hash_of(part, algorithm) != digest:
         part.unlink()
-        raise DataError(f"{url}: what arrived has the wrong MD5 and was deleted; try again")
+        wrong = f"the wrong {algorithm.upper()}"
+        raise DataError(f"{url}: what arrived has {wrong} and was deleted; try again")
     part.replace(target)
 
 
-def md5_of(path: Path) -> str:
+def hash_of(path: Path, algorithm: str = "md5") -> str:
+    """In hexadecimal."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 def _fetch(url: str, part: Path, progress: ProgressCallback) -> None:

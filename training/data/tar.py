@@ -26,6 +26,12 @@ _ERRORS: tuple[type[Exception], ...] = (
     *([_zstd.ZstdError] if _zstd else []),
 )  # fmt: skip
 
+MAX_HEADER_BYTES = 1 << 20
+"""Of a long name or of pax records, which tarfile reads whole; real ones have some hundred."""
+MAX_XZ_BYTES = 256 << 20
+"""The memory of the decompressor; `xz -9` needs 65 MiB."""
+_CHUNK = 1 << 16
+
 ENDINGS = (".gz", ".tgz", ".xz", ".bz2", ".zst", ".tar")
 """Of an archive's name, in the order in which they are removed to get its title."""
 
@@ -49,10 +55,14 @@ def tar_members(
         with (
             _decompressed(path) as content,
             tarfile.open(
-                fileobj=cast(IO[bytes], watched := _Watched(content)), mode="r|"
+                fileobj=cast(IO[bytes], watched := _Watched(content)),
+                mode="r|",
+                tarinfo=_BoundedTarInfo,
             ) as archive,
         ):
-            for member in archive:
+            while (member := archive.next()) is not None:
+                # tarfile keeps every header: a kilobyte of memory each.
+                archive.members.clear()  # type: ignore[attr-defined]
                 if not member.isfile() or not wanted(member):
                     yield member, None
                     continue
@@ -61,8 +71,68 @@ def tar_members(
                 stream = archive.extractfile(member)
                 yield member, None if stream is None else stream.read()
             watched.check_end(archive.offset)
+    except _TooLarge as error:
+        raise DataError(f"{path}: {error}") from None
     except _ERRORS as error:
         raise DataError(f"{path}: not a whole tar archive ({one_line(error)})") from None
+
+
+class _TooLarge(Exception):
+    """Not tarfile's, which takes some of its own errors for the end of the archive."""
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    """Refuses what tarfile would hold in memory at whatever length the archive states."""
+
+    _HELD = (
+        tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    )  # fmt: skip
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedTarInfo":
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in cls._HELD and info.size > MAX_HEADER_BYTES:
+            raise _TooLarge(f"a header of {info.size:,} bytes, allowed are {MAX_HEADER_BYTES:,}")
+        if info.type == tarfile.GNUTYPE_SPARSE:
+            cls._refuse_sparse()
+        return info
+
+    @staticmethod
+    def _refuse_sparse(*_: object) -> None:
+        raise _TooLarge("a sparse file, whose map may have any length: pack it without --sparse")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse  # of pax headers
+
+
+class _Xz:
+    """An .xz file, whose headers may demand gigabytes for the decompressor's dictionary."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._decoder = lzma.LZMADecompressor(memlimit=MAX_XZ_BYTES)
+
+    def __enter__(self) -> "_Xz":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end. Raises EOFError where the file is cut."""
+        while True:
+            compressed = b""
+            if self._decoder.eof:
+                rest = (self._decoder.unused_data or self._file.read(_CHUNK)).lstrip(b"\0")
+                if not rest and not (rest := self._file.read(_CHUNK).lstrip(b"\0")):
+                    return b""
+                # Streams may follow each other, with zeros in between.
+                self._decoder = lzma.LZMADecompressor(memlimit=MAX_XZ_BYTES)
+                compressed = rest
+            elif self._decoder.needs_input and not (compressed := self._file.read(_CHUNK)):
+                raise EOFError("the compressed file ends too early")
+            if content := self._decoder.decompress(compressed, size):
+                return content
 
 
 def _decompressed(path: Path) -> IO[bytes]:
@@ -74,7 +144,7 @@ def _decompressed(path: Path) -> IO[bytes]:
     if magic.startswith(b"BZh"):
         return bz2.open(path)
     if magic == b"\xfd7zXZ":
-        return lzma.open(path)
+        return cast(IO[bytes], _Xz(path))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         if _zstd is None:
             raise DataError(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tinysight.benchmark.cold_start import ColdStart
 from tinysight.benchmark.reference_ops import Float32Peak
 from tinysight.benchmark.timing import Latency, check_samples
+from tinysight.bundle import MicrocontrollerMemory
 from tinysight.device.info import DeviceInfo
 from tinysight.device.state import MachineState
 from tinysight.stats import Accuracy, median_interval
@@ -74,6 +75,8 @@ class ModelVariant:
     accuracy: Accuracy | None
     accuracy_source: Literal["measured", "recorded"] | None
     """Measured with the variant, or recorded by its bundle when it was exported."""
+    microcontroller: MicrocontrollerMemory | None = None
+    """As its bundle recorded it."""
 
     DERIVED: ClassVar[tuple[str, ...]] = ("key",)
 

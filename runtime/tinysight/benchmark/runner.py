@@ -131,6 +131,7 @@ def variant_of(bundle: Bundle, artifact: Artifact) -> ModelVariant:
         macs=None if provenance is None else provenance.training.macs,
         accuracy=artifact.accuracy,
         accuracy_source=None if artifact.accuracy is None else "recorded",
+        microcontroller=artifact.microcontroller,
     )
 
 

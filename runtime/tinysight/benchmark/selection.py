@@ -15,7 +15,7 @@ from tinysight.benchmark.pareto import pareto_front
 from tinysight.benchmark.reference_ops import identity_model_call
 from tinysight.benchmark.results import BenchmarkResult
 from tinysight.benchmark.timing import Latency, random_images, time_interleaved
-from tinysight.bundle import Artifact, Bundle
+from tinysight.bundle import Artifact, Bundle, MicrocontrollerMemory
 from tinysight.device import info
 from tinysight.engines.registry import engine_of, open_engine, runnable
 from tinysight.errors import TinysightError
@@ -27,7 +27,7 @@ SECONDS = 2.0
 BLOCKS = 10
 """Of neighbouring samples, whose medians give the interval."""
 
-Quantity = Literal["latency", "accuracy", "size", "memory"]
+Quantity = Literal["latency", "accuracy", "size", "memory", "flash", "arena"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Candidate:
     bytes: int
     peak_memory_mb: float | None
     """Resident memory of a whole process; None where it was not measured."""
+    microcontroller: MicrocontrollerMemory | None = None
+    """As the bundle records it."""
 
     @property
     def name(self) -> str:
@@ -59,7 +61,7 @@ class Violation:
 
     quantity: Quantity
     limit: float
-    """In microseconds, percent, thousands of bytes or MB."""
+    """In microseconds, percent, thousands of bytes (size, flash, arena) or MB (memory)."""
     actual: float | None
     """None where it is unknown."""
     excess: float | None
@@ -84,18 +86,25 @@ _SHOW: dict[Quantity, str] = {
     "accuracy": "{:.2f} %",
     "size": "{:.0f} KB",
     "memory": "{:.0f} MB",
+    "flash": "{:.1f} KB",
+    "arena": "{:.1f} KB",
 }
+_NO_MICROCONTROLLER = "only an int8 .tflite that was exported with tflite-micro has it"
 _HINT: dict[Quantity, str] = {
     "latency": "measure it",
     "accuracy": "give --data",
     "size": "measure it",
     "memory": "this system hides it",
+    "flash": _NO_MICROCONTROLLER,
+    "arena": _NO_MICROCONTROLLER,
 }
 _BEST: dict[Quantity, str] = {
     "latency": "the fastest",
     "accuracy": "the most accurate",
     "size": "the smallest",
     "memory": "the one with the least memory",
+    "flash": "the smallest in flash",
+    "arena": "the one with the smallest arena",
 }
 
 
@@ -111,6 +120,10 @@ class Budget:
     """Thousands of bytes of the model file."""
     max_ram_mb: float | None = None
     """Peak memory of the process."""
+    max_flash_kb: float | None = None
+    """Thousands of bytes of the model on a microcontroller."""
+    max_arena_kb: float | None = None
+    """Thousands of bytes of TensorFlow Lite Micro's tensor arena."""
 
     def __post_init__(self) -> None:
         limits = [limit for _, limit in self._limits() if limit is not None]
@@ -127,16 +140,20 @@ class Budget:
             ("accuracy", self.min_accuracy),
             ("size", self.max_size_kb),
             ("memory", self.max_ram_mb),
+            ("flash", self.max_flash_kb),
+            ("arena", self.max_arena_kb),
         )
 
     def violations(self, candidate: Candidate) -> list[Violation]:
         """The limits that it does not keep."""
-        accuracy = candidate.accuracy
+        accuracy, micro = candidate.accuracy, candidate.microcontroller
         actual: dict[Quantity, float | None] = {
             "latency": candidate.latency_us,
             "accuracy": None if accuracy is None else 100 * accuracy.value,
             "size": candidate.bytes / 1000,
             "memory": candidate.peak_memory_mb,
+            "flash": None if micro is None else micro.flash_bytes / 1000,
+            "arena": None if micro is None else micro.arena_bytes / 1000,
         }
         return [
             violation
@@ -307,6 +324,7 @@ def measure_candidates(
                     accuracies[i],
                     artifact.bytes,
                     cold_start(bundle, artifact, count).peak_memory_mb if memory else None,
+                    artifact.microcontroller,
                 )
             )
     return candidates, identity_latency
@@ -362,6 +380,7 @@ def recorded_candidates(
                 variant.accuracy,
                 variant.bytes,
                 None if starts is None else starts.peak_memory_mb,
+                variant.microcontroller,
             )
         )
     if not candidates:

@@ -1,6 +1,24 @@
 """Arguments that several commands take, described once."""
 
 import argparse
+import math
+
+from tinysight.classifier import Classifier, Confidence
+from tinysight.console import numbers, positive
+from tinysight.engines.registry import ENGINES, MAX_THREADS
+
+
+def thread_count(text: str) -> int:
+    """A whole number from 1 to `MAX_THREADS`, for argparse."""
+    return thread_counts(str(positive(text)))[0]
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """Such numbers between commas, for argparse."""
+    counts = numbers(text)
+    if max(counts) > MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_THREADS}")
+    return counts
 
 
 def add_bundle(command: argparse.ArgumentParser) -> None:
@@ -20,3 +38,98 @@ def add_bundles(command: argparse.ArgumentParser) -> None:
         metavar="bundle",
         help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
     )
+
+
+def add_classifier_options(command: argparse.ArgumentParser) -> None:
+    """Which artifact of which bundle answers, how, and in which form the answers are printed."""
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        "--bundle",
+        metavar="FOLDER",
+        help="bundle folder, store of `tinysight pull`, or the name of a shipped one: edge_m, "
+        "edge_s (default: edge_m)",
+    )
+    which.add_argument(
+        "--watch",
+        metavar="STORE",
+        help="store of `tinysight pull`: answer with its current version, and go over to another "
+        "as soon as it is current, between two images (default: --bundle)",
+    )
+    command.add_argument(
+        "--artifact",
+        metavar="NAME",
+        help="artifact of the bundle, by the name that `tinysight info` shows (default: the one "
+        "that `tinysight tune` chose here, else the bundle's own default)",
+    )
+    command.add_argument(
+        "--engine",
+        choices=tuple(ENGINES),
+        help="inference engine; each runs artifacts of one format (default: that of the artifact)",
+    )
+    command.add_argument(
+        "--top-k",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="classes to rank, from 1 (default: 1)",
+    )
+    command.add_argument(
+        "--min-confidence",
+        type=_confidence,
+        default=0.0,
+        metavar="P",
+        help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
+        "that the bundle recommends (default: 0, always answer)",
+    )
+    command.add_argument(
+        "--threads",
+        type=thread_count,
+        metavar="N",
+        help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else 1)",
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a line instead of text",
+    )
+
+
+def add_keys(command: argparse.ArgumentParser) -> None:
+    """`--key`: public keys, one of which must have signed a bundle."""
+    command.add_argument(
+        "--key",
+        action="append",
+        metavar="PUBLIC",
+        help="public key file, or folder of *.pub files, one of which must have signed the bundle; "
+        "may be given several times (default: the keys in $TINYSIGHT_TRUSTED_KEYS, else in "
+        "/etc/tinysight/trusted_keys; where there are none, no signature is required)",
+    )
+
+
+def load_classifier(args: argparse.Namespace) -> Classifier:
+    """The classifier that `add_classifier_options` describes."""
+    return Classifier.load(
+        args.watch or args.bundle,
+        artifact=args.artifact,
+        engine=args.engine,
+        threads=args.threads,
+        watch=args.watch is not None,
+    )
+
+
+def _confidence(text: str) -> Confidence:
+    """A probability or `auto`, for argparse."""
+    if text == "auto":
+        return "auto"
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1, or be auto")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0, for argparse."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value

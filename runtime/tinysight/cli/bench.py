@@ -11,9 +11,10 @@ from tinysight.benchmark.results import BenchmarkResult, BenchmarkSettings, Meas
 from tinysight.benchmark.results_io import as_text
 from tinysight.benchmark.runner import bench
 from tinysight.bundle import load_bundle
-from tinysight.cli.arguments import add_bundles
+from tinysight.cli.arguments import add_bundles, thread_counts
 from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, table
 from tinysight.device import info
+from tinysight.engines.registry import MAX_THREADS
 from tinysight.errors import TinysightError
 
 
@@ -44,8 +45,8 @@ def add(commands: Any) -> None:
         help="numbers of images in one call, beside 1, each at least 1 (default: 1,8)",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=numbers, metavar="N,…",
-        help="numbers of threads for one call, each at least 1 (default: 1 and all cores)",
+        "--threads", type=thread_counts, metavar="N,…",
+        help="numbers of threads for one call, each 1 to 64 (default: 1 and all cores)",
     )  # fmt: skip
     command.add_argument(
         "--runs", type=positive, default=2000, metavar="N",
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     bundles = [load_bundle(path) for path in args.bundles or [None]]
     try:
         settings = BenchmarkSettings(
-            threads=args.threads or tuple(sorted({1, info.cores()})),
+            threads=args.threads or tuple(sorted({1, min(info.cores(), MAX_THREADS)})),
             batches=tuple(dict.fromkeys((1, *args.batches))),
             runs=args.runs,
             processes=args.processes,

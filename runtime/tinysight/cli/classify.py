@@ -4,14 +4,18 @@ import argparse
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinysight.classifier import Classifier, Confidence, Prediction
-from tinysight.console import HelpFormatter, fail, positive
-from tinysight.engines.registry import ENGINES
-from tinysight.errors import ImageError
+from tinysight.bundle import Bundle
+from tinysight.classifier import Prediction
+from tinysight.cli.arguments import add_classifier_options, load_classifier
+from tinysight.cli.predictions import prediction_fields, prediction_text
+from tinysight.console import HelpFormatter, fail
+from tinysight.errors import ImageError, printable
 from tinysight.image_files import STDIN, expand_paths
+from tinysight.pictures.formats import MAX_PIXELS, MAX_REDUCED_PIXELS, NAMES
+from tinysight.pictures.source import MAX_FILE_BYTES
 from tinysight.preprocess import Pixels, to_pixels
 
 
@@ -19,7 +23,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "classify",
         description="Says what images show, a line each. A file that cannot be read gets its own "
-        "line on stderr, and the exit code is then 1; all others are answered.",
+        "line on stderr, and the exit code is then 1; all others are answered. Formats: "
+        f"{NAMES}, of at most {MAX_PIXELS // 10**6} million pixels (a JPEG "
+        f"{MAX_REDUCED_PIXELS // 10**6}) and {MAX_FILE_BYTES >> 20} MB.",
         epilog="examples:\n"
         "  tinysight classify photo.jpg\n"
         "  tinysight classify --top-k 3 photos/ 'more/*.png'\n"
@@ -32,68 +38,24 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="an image file, a folder of them, a glob pattern, or - for standard input",
     )
-    command.add_argument(
-        "--bundle",
-        metavar="FOLDER",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
-    )
-    command.add_argument(
-        "--artifact",
-        metavar="NAME",
-        help="artifact of the bundle, by the name that `tinysight info` shows (default: the one "
-        "that `tinysight tune` chose here, else the bundle's own default)",
-    )
-    command.add_argument(
-        "--engine",
-        choices=tuple(ENGINES),
-        help="inference engine; each runs artifacts of one format (default: that of the artifact)",
-    )
-    command.add_argument(
-        "--top-k",
-        type=positive,
-        default=1,
-        metavar="K",
-        help="classes to rank, from 1 (default: 1)",
-    )
-    command.add_argument(
-        "--min-confidence",
-        type=_confidence,
-        default=0.0,
-        metavar="P",
-        help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
-        "that the bundle recommends (default: 0, always answer)",
-    )
-    command.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of one inference call, from 1 (default: as `tinysight tune` chose, else 1)",
-    )
-    command.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object a line instead of text",
-    )
+    add_classifier_options(command)
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    classifier = Classifier.load(
-        args.bundle, artifact=args.artifact, engine=args.engine, threads=args.threads
-    )
-    bundle = classifier.bundle
+    classifier = load_classifier(args)
     names = list(expand_paths(args.paths))
-    width = max((len(name) for name in names if isinstance(name, str)), default=0)
+    width = max((len(printable(name)) for name in names if isinstance(name, str)), default=0)
     waiting: deque[str] = deque()  # names of images that were read and not answered yet
     failures = 0
 
-    def readable() -> Iterator[Pixels]:
+    def readable(some: Sequence[str | ImageError], bundle: Bundle) -> Iterator[Pixels]:
         nonlocal failures
-        for name in names:
+        for name in some:
             try:
                 if isinstance(name, ImageError):
                     raise name
-                source = sys.stdin.buffer.read() if name == STDIN else name
+                source = _read_stdin() if name == STDIN else name
                 pixels = to_pixels(source, bundle.height, bundle.width, bundle.resample)
             except ImageError as error:
                 failures += 1
@@ -104,41 +66,35 @@ def run(args: argparse.Namespace) -> int:
 
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else 32
-    for prediction in classifier.classify_many(
-        readable(), batch_size=batch, top_k=args.top_k, min_confidence=args.min_confidence
-    ):
-        name = waiting.popleft()
-        print(_json_line(name, prediction) if args.json else _text_line(name, width, prediction))
+    for begin in range(0, len(names), batch):
+        one = classifier.current()  # a watched store may have gone over to another version
+        for prediction in one.classify_many(
+            readable(names[begin : begin + batch], one.bundle),
+            batch_size=batch,
+            top_k=args.top_k,
+            min_confidence=args.min_confidence,
+        ):
+            name = waiting.popleft()
+            line = (
+                _json_line(name, prediction) if args.json else _text_line(name, width, prediction)
+            )
+            print(line)
     return 1 if failures else 0
 
 
-def _confidence(text: str) -> Confidence:
-    """A probability or `auto`, for argparse."""
-    if text == "auto":
-        return "auto"
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError("must lie between 0 and 1, or be auto")
-    return value
+def _read_stdin() -> bytes:
+    """All of standard input, but not more than a file may have. Raises ImageError."""
+    if sys.stdin is None:
+        raise ImageError("standard input is closed")
+    try:
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1) or b""
+    except (OSError, ValueError) as error:
+        raise ImageError(f"standard input: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _json_line(name: str, prediction: Prediction) -> str:
-    return json.dumps(
-        {
-            "path": name,
-            "label": prediction.label,
-            "index": prediction.index,
-            "probability": round(prediction.probability, 6),
-            "top": [
-                {"label": label, "probability": round(probability, 6)}
-                for label, probability in prediction.top
-            ],
-        },
-        ensure_ascii=False,
-    )
+    return json.dumps({"path": name, **prediction_fields(prediction)})
 
 
 def _text_line(name: str, width: int, prediction: Prediction) -> str:
-    ranked = (f"{label} {probability:6.1%}" for label, probability in prediction.top)
-    unknown = "unknown  " if prediction.label is None else ""
-    return f"{name:<{width}}  {unknown}" + "  ".join(ranked)
+    return f"{printable(name):<{width}}  {prediction_text(prediction)}"

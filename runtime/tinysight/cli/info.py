@@ -7,6 +7,7 @@ from typing import Any
 from tinysight.bundle import Artifact, load_bundle
 from tinysight.cli.arguments import add_bundle
 from tinysight.console import table
+from tinysight.errors import printable
 from tinysight.provenance import ArtifactChecks, read_provenance
 from tinysight.records import to_json
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if bundle.folder is not None and (bundle.folder / _CARD).is_file():
         facts.append(("card", f"{bundle.folder / _CARD}  (where it fails, how to make it again)"))
     for name, value in facts:
-        print(f"{name:<7} {value}")
+        print(f"{name:<7} {printable(value)}")
     header = ("artifact", "KB", "test accuracy (95 % interval)", "same top-1 as trained")
     checks = {} if provenance is None else provenance.artifacts
     rows = [

@@ -1,4 +1,5 @@
-"""`tinysight classify | info | verify | bench | tune | select`.
+"""`tinysight classify | stream | info | verify | bench | tune | keygen | sign | pull | rollback |
+select`.
 
 Only the module of the command that was asked for is imported: a device that classifies one image
 does not wait for what measures and compares.
@@ -10,14 +11,19 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from tinysight.console import run_cli
+from tinysight.console import ArgumentParser, library_noise_dropped, run_cli
 
 COMMANDS = {
     "classify": "say what images show",
+    "stream": "say what a camera or a video shows",
     "info": "describe a bundle",
     "verify": "check a bundle on this device",
     "bench": "measure bundles on this device",
     "tune": "find the fastest way to run a bundle on this device",
+    "keygen": "make a key pair to sign bundles with",
+    "sign": "sign a bundle",
+    "pull": "update a store of bundles, whole or not at all",
+    "rollback": "go back to the version before the last update",
     "select": "name the artifact to ship on this device within a budget",
 }
 """Each is a module of `tinysight.cli`: `add` describes it, `run` does it."""
@@ -28,9 +34,7 @@ _GC_THRESHOLD = 200_000
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The command line: of one command alone, or the names of all where that is None."""
-    main = argparse.ArgumentParser(
-        prog="tinysight", description="Classify small images on a small device."
-    )
+    main = ArgumentParser(prog="tinysight", description="Classify small images on a small device.")
     main.add_argument("--version", action=_Version)
     # With a `prog` of its own, argparse formats no usage line and imports less.
     commands = main.add_subparsers(
@@ -49,17 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     command = words[0] if words and words[0] in COMMANDS else None
     if argv is not None:
-        return run_cli("tinysight", lambda: _run(parser(command).parse_args(words)))
+        return run_cli("tinysight", lambda: _run(command, words))
     # Importing numpy and onnxruntime makes many objects and no garbage: to look for some, again and
     # again, takes a tenth of the time of a process that classifies one image.
     gc.set_threshold(_GC_THRESHOLD)
-    code = run_cli("tinysight", lambda: _run(parser(command).parse_args(words)))
+    code = run_cli("tinysight", lambda: _run(command, words))
     gc.freeze()  # the interpreter's end need not look either: the system takes all back
     return code
 
 
-def _run(args: argparse.Namespace) -> int:
-    code: int = args.run(args)
+def _run(command: str | None, words: Sequence[str]) -> int:
+    args = parser(command).parse_args(words)
+    with library_noise_dropped("tinysight"):
+        code: int = args.run(args)
     return code
 
 

@@ -17,12 +17,17 @@ from tinysight.benchmark.selection import (
     select,
 )
 from tinysight.bundle import load_bundle
-from tinysight.cli.arguments import add_bundles
-from tinysight.console import HelpFormatter, numbers, positive, table
+from tinysight.cli.arguments import add_bundles, thread_counts
+from tinysight.console import HelpFormatter, positive, table
 from tinysight.device import info
 from tinysight.device.info import DeviceInfo
 from tinysight.errors import TinysightError
 from tinysight.records import to_json
+
+_LIMITS = (
+    "max_latency_us", "min_accuracy", "max_size_kb", "max_ram_mb", "max_flash_kb", "max_arena_kb",
+)  # fmt: skip
+"""Fields of the budget, and options."""
 
 
 def add(commands: Any) -> None:
@@ -35,6 +40,7 @@ def add(commands: Any) -> None:
         epilog="examples:\n"
         "  tinysight select --max-latency-us 80 --min-accuracy 65\n"
         "  tinysight select bundles/a bundles/b --max-latency-us 500 --threads 1,2\n"
+        "  tinysight select bundles/a bundles/b --max-flash-kb 512 --max-arena-kb 192\n"
         "  tinysight bench bundles/a bundles/b --json > here.json\n"
         "  tinysight select --from here.json --max-latency-us 80",
         formatter_class=HelpFormatter,
@@ -54,6 +60,15 @@ def add(commands: Any) -> None:
     limits.add_argument(
         "--max-ram-mb", type=float, metavar="MB", help="largest peak memory of the process, in MB"
     )
+    limits.add_argument(
+        "--max-flash-kb", type=float, metavar="KB",
+        help="largest model on a microcontroller, in thousands of bytes, without the interpreter; "
+        "only int8 .tflite artifacts have the figure",
+    )  # fmt: skip
+    limits.add_argument(
+        "--max-arena-kb", type=float, metavar="KB",
+        help="largest tensor arena of TensorFlow Lite Micro, in thousands of bytes",
+    )  # fmt: skip
     command.add_argument(
         "--data", type=Path, metavar="FOLDER",
         help="labelled images, FOLDER/<label>/* or FOLDER/test/<label>/*, to measure the accuracy "
@@ -65,8 +80,8 @@ def add(commands: Any) -> None:
         "or of all in it (default: measure now)",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=numbers, default=(1,), metavar="N,…",
-        help="numbers of threads to try for one call, each at least 1 (default: 1)",
+        "--threads", type=thread_counts, default=(1,), metavar="N,…",
+        help="numbers of threads to try for one call, each 1 to 64 (default: 1)",
     )  # fmt: skip
     command.add_argument(
         "--runs", type=positive, default=2000, metavar="N",
@@ -78,9 +93,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        budget = Budget(args.max_latency_us, args.min_accuracy, args.max_size_kb, args.max_ram_mb)
+        budget = Budget(**{name: getattr(args, name) for name in _LIMITS})
     except ValueError as error:
-        options = "--max-latency-us, --min-accuracy, --max-size-kb, --max-ram-mb"
+        options = ", ".join("--" + name.replace("_", "-") for name in _LIMITS)
         raise TinysightError(f"{error}: see {options}") from None
     if args.result is not None:
         named = [load_bundle(path) for path in args.bundles]
@@ -121,27 +136,29 @@ def _print(
             for one in selection.violations
         )
         print(f"the nearest is {selection.nearest.name}: {violations}")
+    print("\n" + table(_HEADER, _rows(selection, candidates)))
+    print(f"\non {device.cpu}; the identity model takes {identity_latency_us:.1f} us")
+
+
+_HEADER = (
+    "candidate", "median us", "accuracy", "KB", "peak MB", "flash KB", "arena KB", "within budget",
+    "Pareto front",
+)  # fmt: skip
+
+
+def _rows(selection: Selection, candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
     front = candidates_on_pareto_front(candidates)
-    rows = [
+    return [
         (
             one.name,
             f"{one.latency_us:.1f}",
             "unknown" if one.accuracy is None else f"{one.accuracy.value:.2%}",
             f"{one.bytes / 1000:.0f}",
             "not measured" if one.peak_memory_mb is None else f"{one.peak_memory_mb:.0f}",
+            "" if one.microcontroller is None else f"{one.microcontroller.flash_bytes / 1000:.1f}",
+            "" if one.microcontroller is None else f"{one.microcontroller.arena_bytes / 1000:.1f}",
             "yes" if one in selection.feasible else "no",
             "yes" if one in front else "no",
         )
         for one in sorted(candidates, key=lambda candidate: candidate.latency_us)
     ]
-    header = (
-        "candidate",
-        "median us",
-        "accuracy",
-        "KB",
-        "peak MB",
-        "within budget",
-        "Pareto front",
-    )
-    print("\n" + table(header, rows))
-    print(f"\non {device.cpu}; the identity model takes {identity_latency_us:.1f} us")

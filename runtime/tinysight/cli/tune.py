@@ -6,9 +6,10 @@ from typing import Any
 
 from tinysight.benchmark.tuning import Tuning, TuningCandidate, tune
 from tinysight.bundle import load_bundle
-from tinysight.cli.arguments import add_bundle
+from tinysight.cli.arguments import add_bundle, thread_count
 from tinysight.console import ProgressLine, positive, table
 from tinysight.device import info, tuned_profile
+from tinysight.engines.registry import MAX_THREADS
 from tinysight.errors import TinysightError
 from tinysight.records import to_json
 
@@ -30,8 +31,8 @@ def add(commands: Any) -> None:
         "0 or more (default: 1.0)",
     )  # fmt: skip
     command.add_argument(
-        "--max-threads", type=positive, metavar="N",
-        help="largest number of threads to try, at least 1 (default: all cores)",
+        "--max-threads", type=thread_count, metavar="N",
+        help="largest number of threads to try, 1 to 64 (default: all cores)",
     )  # fmt: skip
     command.add_argument(
         "--runs", type=positive, default=2000, metavar="N",
@@ -52,11 +53,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.max_accuracy_drop >= 0:
         raise TinysightError("--max-accuracy-drop must be 0 or more")
+    # Before the measuring: where a profile cannot be kept, that would be for nothing.
+    tuned_profile.profiles_folder().mkdir(parents=True, exist_ok=True)
     counter = ProgressLine()
     tuning = tune(
         bundle,
         max_accuracy_drop=args.max_accuracy_drop,
-        max_threads=args.max_threads or info.cores(),
+        max_threads=args.max_threads or min(info.cores(), MAX_THREADS),
         runs=args.runs,
         progress=counter,
     )

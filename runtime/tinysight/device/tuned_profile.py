@@ -15,8 +15,8 @@ from typing import Final, Literal
 from tinysight.bundle import Bundle
 from tinysight.device import info
 from tinysight.device.versions import package_versions
-from tinysight.engines.registry import ENGINES
-from tinysight.errors import TinysightError
+from tinysight.engines.registry import ENGINES, check_threads
+from tinysight.errors import TinysightError, TinysightWarning
 from tinysight.files import cache_folder, write_bytes
 from tinysight.records import RecordError, from_json, load_json, to_json
 from tinysight.stats import PairedRatio
@@ -39,8 +39,9 @@ class TunedProfile:
     """Of that latency to the one of the bundle's default artifact on one thread."""
 
     def __post_init__(self) -> None:
-        if not self.artifact or self.threads < 1:
-            raise ValueError("a profile needs an artifact and at least 1 thread")
+        if not self.artifact:
+            raise ValueError("a profile needs an artifact")
+        check_threads(self.threads)
         if not self.median_us > 0:
             raise ValueError("the median latency must be above 0")
 
@@ -80,18 +81,23 @@ def save(bundle: Bundle, profile: TunedProfile) -> Path:
 def load(bundle: Bundle) -> TunedProfile | None:
     """A bundle's profile for this device, if there is one.
 
-    One that is damaged is warned of and ignored: the bundle works without.
+    One that is damaged is warned of and ignored: the bundle works without. So it does without a
+    folder of profiles that this user could read.
     """
-    if bundle.folder is None or not profiles_folder().is_dir():
-        return None  # the usual case, which must not cost a look at the device
-    path = _path(bundle, profile_key())
+    try:
+        if bundle.folder is None or not profiles_folder().is_dir():
+            return None  # the usual case, which must not cost a look at the device
+        path = _path(bundle, profile_key())
+    except (TinysightError, OSError, ValueError):  # no home, or one that is no place to look into
+        return None
     try:
         profile = from_json(_Document, load_json(path, MAX_BYTES)).profile
         bundle.artifact(profile.artifact)
     except FileNotFoundError:
         return None
     except (OSError, RecordError, TinysightError) as error:
-        warnings.warn(f"{path} is ignored ({error}): `tinysight tune` writes it anew", stacklevel=3)
+        message = f"{path} is ignored ({error}): `tinysight tune` writes it anew"
+        warnings.warn(TinysightWarning(message), stacklevel=3)
         return None
     return profile
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.console import captured_native_stderr
-from tinysight.errors import BundleError, MissingExtraError
+from tinysight.errors import BundleError, MissingExtraError, first_line
 from tinysight.preprocess import Pixels
 
 # Scale and zero point of the input: a byte is its own quantized form; or the input is not
@@ -51,8 +51,7 @@ class LiteRTEngine:
                 "LiteRT is not installed: pip install 'tinysight[litert]' brings it"
             ) from None
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise BundleError(f"LiteRT cannot load it: {reason}") from error
+            raise BundleError(f"LiteRT cannot load it: {first_line(error)}") from error
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         actual = [(np.dtype(d["dtype"]).name, tuple(d["shape"][1:])) for d in (*inputs, *outputs)]
         expected = [("uint8", (*shape, 3)), ("float32", (classes,))]
@@ -65,13 +64,25 @@ class LiteRTEngine:
             )
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         self._batch = int(inputs[0]["shape"][0])
+        self._classes = classes
         self._local.batch = self._batch
 
     def run(self, images: Pixels) -> NDArray[np.float32]:
         """The logits, float32 (n, classes), of uint8 images (n, height, width, 3).
 
         Another number of images than a thread's last call had costs a new allocation.
+
+        Raises BundleError where the model fails, or gives another shape than it declares.
         """
+        try:
+            logits = self._invoke(images)
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"LiteRT cannot run it: {first_line(error)}") from error
+        if logits.shape != (len(images), self._classes):
+            raise BundleError(f"the model gives {logits.shape} for {len(images)} images")
+        return logits
+
+    def _invoke(self, images: Pixels) -> NDArray[np.float32]:
         local = self._local
         try:
             interpreter = local.interpreter

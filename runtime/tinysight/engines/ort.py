@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.errors import BundleError
+from tinysight.errors import BundleError, first_line
 from tinysight.preprocess import Pixels
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def make_session(
     if profile_prefix is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_prefix)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Its fallback prints a banner to stdout, then tries the same provider once more.
+    return onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
 
 
 class OnnxRuntimeEngine:
@@ -72,9 +75,7 @@ class OnnxRuntimeEngine:
         try:
             self.session = make_session(content, threads)
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
-            raise BundleError(
-                f"onnxruntime cannot load it: {str(error).splitlines()[0]}"
-            ) from error
+            raise BundleError(f"onnxruntime cannot load it: {first_line(error)}") from error
         values = (*self.session.get_inputs(), *self.session.get_outputs())
         actual = [(value.type, value.shape[1:]) for value in values]
         expected = [("tensor(uint8)", [*shape, 3]), ("tensor(float)", [classes])]
@@ -82,8 +83,17 @@ class OnnxRuntimeEngine:
             raise BundleError(f"it takes and gives {actual}, not {expected}")
         self._input = values[0].name
         self._outputs = [values[1].name]
+        self._classes = classes
 
     def run(self, images: Pixels) -> NDArray[np.float32]:
-        """The logits, float32 (n, classes), of uint8 images (n, height, width, 3)."""
-        logits: NDArray[np.float32] = self.session.run(self._outputs, {self._input: images})[0]
+        """The logits, float32 (n, classes), of uint8 images (n, height, width, 3).
+
+        Raises BundleError where the model fails, or gives another shape than it declares.
+        """
+        try:
+            logits: NDArray[np.float32] = self.session.run(self._outputs, {self._input: images})[0]
+        except Exception as error:  # as above
+            raise BundleError(f"onnxruntime cannot run it: {first_line(error)}") from error
+        if logits.shape != (len(images), self._classes):
+            raise BundleError(f"the model gives {logits.shape} for {len(images)} images")
         return logits

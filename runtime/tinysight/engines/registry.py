@@ -1,6 +1,7 @@
 """The engines: which there are, what each runs, and the one function that opens an artifact."""
 
 import importlib.util
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +12,21 @@ from numpy.typing import NDArray
 from tinysight.bundle import Artifact, Bundle
 from tinysight.errors import BundleError
 from tinysight.preprocess import Pixels
+
+MAX_THREADS = 64
+"""Of one call. Engines make as many at once, which wait busily for each other: hundreds on a few
+cores take seconds to start, and no network of this size is quicker on more than a handful."""
+
+
+def check_threads(threads: object) -> int:
+    """A number of threads as an int. Raises ValueError unless it is whole, 1 to `MAX_THREADS`."""
+    try:
+        count = operator.index(threads)  # type: ignore[arg-type]  # what it refuses, we refuse
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"threads must be a whole number of at least 1, at most {MAX_THREADS}")
+    return count
 
 
 class Engine(Protocol):
@@ -25,6 +41,10 @@ Loader = Callable[[bytes, tuple[int, int], int, int], Engine]
 """Of a model file's content, the height and width of its input, the number of its classes, and the
 number of threads that one call may use."""
 
+ModelCheck = Callable[[bytes, tuple[int, int], int], None]
+"""Of a model file's content, the height and width of its input, and the number of its classes.
+Raises BundleError for what must not reach the engine."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
@@ -37,12 +57,26 @@ class EngineSpec:
     """What a process imports to use it."""
     format: Literal["onnx", "tflite"]
     """Of the artifacts that it runs."""
+    check: ModelCheck
+    """What `loader` takes must have passed it."""
     loader: Loader
     """Imports the engine when it is called, not before: an engine costs more than all else."""
 
     def __post_init__(self) -> None:
         if not (self.name and self.package and self.module):
             raise ValueError("an engine needs a name, a package and a module")
+
+
+def _check_onnx(content: bytes, shape: tuple[int, int], classes: int) -> None:
+    from tinysight.model_files.onnx_check import check_model
+
+    check_model(content, shape, classes)
+
+
+def _check_tflite(content: bytes, shape: tuple[int, int], classes: int) -> None:
+    from tinysight.model_files.tflite_check import check_model
+
+    check_model(content, shape, classes)
 
 
 def _load_onnxruntime(content: bytes, shape: tuple[int, int], classes: int, threads: int) -> Engine:
@@ -60,9 +94,21 @@ def _load_litert(content: bytes, shape: tuple[int, int], classes: int, threads: 
 ENGINES: dict[str, EngineSpec] = {
     spec.name: spec
     for spec in (
-        EngineSpec("onnxruntime", "onnxruntime", "onnxruntime", "onnx", _load_onnxruntime),
         EngineSpec(
-            "litert", "ai-edge-litert", "ai_edge_litert.interpreter", "tflite", _load_litert
+            name="onnxruntime",
+            package="onnxruntime",
+            module="onnxruntime",
+            format="onnx",
+            check=_check_onnx,
+            loader=_load_onnxruntime,
+        ),
+        EngineSpec(
+            name="litert",
+            package="ai-edge-litert",
+            module="ai_edge_litert.interpreter",
+            format="tflite",
+            check=_check_tflite,
+            loader=_load_litert,
         ),
     )
 }
@@ -84,8 +130,21 @@ def runnable(bundle: Bundle) -> list[Artifact]:
     return [artifact for artifact in bundle.artifacts if installed(engine_of(artifact))]
 
 
+def read_model(bundle: Bundle, artifact: Artifact) -> bytes:
+    """An artifact's bytes, fit for its engine: size, SHA-256 and the model itself were checked.
+
+    Raises BundleError: it is damaged, not what the bundle says, or beyond what is allowed.
+    """
+    content = bundle.read(artifact)
+    try:
+        ENGINES[engine_of(artifact)].check(content, bundle.shape, len(bundle.labels))
+    except BundleError as error:
+        raise BundleError(f"{bundle.name}: {artifact.file} is refused: {error}") from None
+    return content
+
+
 def open_engine(bundle: Bundle, artifact: Artifact, threads: int = 1) -> Engine:
-    """Loads an artifact into its engine, after its size and SHA-256 were checked.
+    """Loads an artifact into its engine, after `read_model` has checked it.
 
     Args:
         bundle: read from a folder.
@@ -96,7 +155,7 @@ def open_engine(bundle: Bundle, artifact: Artifact, threads: int = 1) -> Engine:
         BundleError: it is damaged, or does not take and give what the bundle says.
         MissingExtraError: its engine is not installed.
     """
-    content = bundle.read(artifact)
+    content = read_model(bundle, artifact)
     try:
         return ENGINES[engine_of(artifact)].loader(
             content, bundle.shape, len(bundle.labels), threads

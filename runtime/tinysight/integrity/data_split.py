@@ -8,7 +8,7 @@ from the hashes: each set's is in bundle.json, as it was in the run's own record
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ Indices = NDArray[np.int64]
 
 _LETTERS = {"train": b"t", "calibration": b"c", "val": b"v", "test": b"e"}
 _UNUSED = b"-"
+_PART = 1 << 20
+"""Letters that are unpacked at a time: some kilobytes of zeros do not fill the memory."""
 
 
 class SplitError(ValueError):
@@ -76,37 +78,53 @@ def record(sets: Mapping[str, Indices], images: int) -> SplitRecord:
 
 
 def verify_split(splits: SplitRecord) -> None:
-    """Checks the proof in a bundle's data, as `record` made it.
+    """Checks the proof in a bundle's data, as `record` made it, in bounded memory.
 
     Raises SplitError where it does not prove what the bundle says.
     """
-    sets = _unpack(splits.assignment)
-    for name, indices in sets.items():
-        if _index_set(indices) != getattr(splits, name):
+    counts = dict.fromkeys((*_LETTERS, "union"), 0)
+    hashes = {name: hashlib.sha256() for name in counts}
+    members = dict(_LETTERS)
+    members["train"] += members["calibration"]  # whose images are training images
+    members["union"] = members["train"] + members["val"] + members["test"]
+    begin = 0
+    for letters in _unpack(splits.assignment):
+        for name, alphabet in members.items():
+            # In order of the images, as `hash_indices` sorts them.
+            indices = np.flatnonzero(np.isin(letters, np.frombuffer(alphabet, np.uint8))) + begin
+            counts[name] += len(indices)
+            hashes[name].update(indices.astype("<i8").tobytes())
+        begin += len(letters)
+    for name in members:
+        if IndexSet(counts[name], hashes[name].hexdigest()) != getattr(splits, name):
+            if name == "union":
+                raise SplitError("train, val and test together are not the recorded union")
             raise SplitError(f"the {name} images are not those whose hash is recorded")
-    union = np.concatenate([sets[name] for name in ("train", "val", "test")])
-    if _index_set(union) != splits.union:
-        raise SplitError("train, val and test together are not the recorded union")
 
 
 def _index_set(indices: Indices) -> IndexSet:
     return IndexSet(len(indices), hash_indices(indices))
 
 
-def _unpack(assignment: Assignment) -> dict[str, Indices]:
-    images = assignment.images
+def _unpack(assignment: Assignment) -> Iterator[NDArray[np.uint8]]:
+    """The letters of all images, a part at a time."""
+    images, begin = assignment.images, 0
     try:
         packed = base64.b64decode(assignment.zlib_base64, validate=True)
-        # Bounded, so that some kilobytes of zeros do not unpack to all of the memory.
-        content = zlib.decompressobj().decompress(packed, images + 1)
+        unpacker = zlib.decompressobj()
+        while not unpacker.eof:
+            content = unpacker.decompress(packed, _PART)
+            packed = unpacker.unconsumed_tail
+            if not content and not unpacker.eof:
+                break  # it ends too early
+            begin += len(content)
+            if begin > images:
+                break
+            yield np.frombuffer(content, np.uint8)
     except (ValueError, zlib.error) as error:
         raise SplitError(f"the assignment of the images is damaged ({error})") from None
-    letters = np.frombuffer(content, np.uint8)
-    if len(letters) != images:
+    if begin != images:
         raise SplitError(f"the assignment is not of {images:,} images, as it says")
-    sets = {name: np.flatnonzero(letters == letter[0]) for name, letter in _LETTERS.items()}
-    sets["train"] = np.union1d(sets["train"], sets["calibration"])
-    return {name: indices.astype(np.int64) for name, indices in sets.items()}
 
 
 def _is_or_are(images: Indices) -> str:

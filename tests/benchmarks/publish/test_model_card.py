@@ -14,10 +14,12 @@ pytest.importorskip("sklearn")
 pytest.importorskip("tensorflow")
 
 from benchmarks.cli import main
+from benchmarks.emulators.records import FILE, Cell, EmulatorsResult, ImageCheck, as_text
 from benchmarks.publish.model_card import commands
 from export.cli import parser as export_parser
 from tinysight import Bundle, load_bundle
 from tinysight.bundle import Abstention
+from tinysight.device.info import describe
 from tinysight.provenance import (
     ArtifactChecks,
     ConfidenceRecord,
@@ -31,6 +33,7 @@ from tinysight.provenance import (
     TrainingDevice,
     TrainingRecord,
     TrainingSeconds,
+    require_provenance,
     write_description,
 )
 from tinysight.records import to_json
@@ -146,6 +149,55 @@ def test_without_a_teacher_nothing_is_distilled(make_bundle: MakeBundle, dataset
     text = (bundle.folder / "card.md").read_text(encoding="utf-8")
     assert "- 3 minutes of training on 2 cores" in text
     assert "distilled from" not in text
+
+
+def test_the_cpus_are_those_that_were_proven_for_these_files(
+    make_bundle: MakeBundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    bundle = make_bundle()
+    assert bundle.folder is not None
+    words = ["model-card", str(bundle.folder), "--data", dataset.source]
+    words += ["--emulators", str(tmp_path)]
+
+    def card() -> str:
+        assert bundle.folder is not None
+        assert main(words) == 0
+        return (bundle.folder / "card.md").read_text(encoding="utf-8")
+
+    assert "## Other CPUs" not in card()  # nothing was emulated
+    artifact = bundle.artifact()
+    images = ImageCheck(500, 0.0, 1.0, 0, ())
+    cells = [
+        Cell(cpu, "card", artifact.name, sha256, "onnxruntime", None, images)
+        for cpu, sha256 in (
+            ("cortex-a53", artifact.sha256), ("Haswell", artifact.sha256), ("Nehalem", "0" * 64),
+        )
+    ]  # fmt: skip
+    result = EmulatorsResult(
+        1, "2026-01-01", "0.1", {"numpy": "2.4"}, "7.2", describe(), "500 test images", {},
+        tuple(cells),
+    )  # fmt: skip
+    (tmp_path / FILE).write_text(as_text(result))
+    text = card()
+    assert "top-1 as the workstation on 500 test images" in text
+    proven = "cortex-a53 (Raspberry Pi 3), Haswell (Intel 2013, AVX2)"
+    assert f"- `{artifact.name}`: {proven}\n" in text
+    (tmp_path / FILE).write_text(as_text(replace(result, cells=tuple(cells[2:]))))
+    assert "## Other CPUs" not in card()  # it is of another file
+
+
+def test_the_card_of_own_data_names_them(make_bundle: MakeBundle, dataset: Dataset) -> None:
+    bundle = make_bundle()
+    assert bundle.folder is not None
+    provenance = require_provenance(bundle)
+    data = replace(provenance.data, title="my plates", attribution=dataset.attribution)
+    write_description(bundle.folder, bundle, replace(provenance, data=data))
+    assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
+    card = (bundle.folder / "card.md").read_text(encoding="utf-8")
+    assert "--data 'my plates' --out" in card
+    assert "`my plates` is your own data" in card
+    assert "DATA" not in card
+    assert "cifar" not in card
 
 
 def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,8 @@ from benchmarks.report.html_page import page
 from benchmarks.sweep import result_io
 from benchmarks.sweep.result import SweepResult
 from tests.benchmarks.make_result import make_result
+from tests.chromium import launched
 
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 LAYERS = {
     "kind": "explain",
     "bundle": "m",
@@ -155,16 +154,8 @@ def test_layers_have_a_chart_each() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium without a window. `make browser` installs it."""
-    api = pytest.importorskip("playwright.sync_api")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine: `make browser` installs it")
-    with api.sync_playwright() as playwright:
-        # Without the sandbox: in a container, as root, Chromium has none.
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=["light", "dark"])

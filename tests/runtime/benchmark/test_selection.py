@@ -1,5 +1,6 @@
 """Selecting within a budget: what is chosen, the reasons, and the command on the shipped bundle."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from tinysight.benchmark.selection import (
     candidates_on_pareto_front,
     select,
 )
+from tinysight.bundle import MicrocontrollerMemory
 from tinysight.cli.main import main
 from tinysight.engines.registry import installed
 from tinysight.records import to_json
@@ -129,6 +131,26 @@ def test_what_is_unknown_keeps_no_limit() -> None:
     assert select([unknown], Budget(max_latency_us=80), None).chosen is unknown
 
 
+def test_what_fits_a_microcontroller() -> None:
+    large = dataclasses.replace(
+        candidate("large", correct=9300), microcontroller=MicrocontrollerMemory(459_000, 32_800)
+    )
+    small = dataclasses.replace(
+        candidate("small", correct=8800), microcontroller=MicrocontrollerMemory(90_000, 21_800)
+    )
+    onnx = candidate("onnx", correct=9500)
+    everything = [large, small, onnx]
+    assert select(everything, Budget(max_flash_kb=512, max_arena_kb=192), None).chosen is large
+    assert select(everything, Budget(max_flash_kb=96, max_arena_kb=64), None).chosen is small
+    selection = select(everything, Budget(max_flash_kb=512, max_arena_kb=16), None)
+    assert selection.chosen is None
+    assert selection.nearest is small
+    (violation,) = selection.violations
+    assert str(violation) == "arena 21.8 KB, allowed is at most 16.0 KB"
+    unknown = select([onnx], Budget(max_flash_kb=512), None)
+    assert "only an int8 .tflite that was exported with tflite-micro" in str(unknown.violations[0])
+
+
 def test_the_front_is_what_nothing_beats() -> None:
     quick, worse, best = (
         candidate("quick", 10, 6000),
@@ -146,6 +168,8 @@ def test_the_front_is_what_nothing_beats() -> None:
         {"max_latency_us": float("nan")},
         {"max_size_kb": float("inf")},
         {"min_accuracy": 101},
+        {"max_flash_kb": 0},
+        {"max_arena_kb": float("inf")},
     ],
 )
 def test_budgets_are_checked(limits: dict[str, float]) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from tinysight.bundle import FORMAT
 from tinysight.cli.main import main
 from tinysight.image_files import image_files
+from tinysight.pictures.formats import NAMES
 
 
 class Output(NamedTuple):
@@ -69,7 +70,7 @@ def test_a_folders_images_are_sorted_whatever_the_file_system_says(
 ) -> None:
     rglob = Path.rglob
     monkeypatch.setattr(Path, "rglob", lambda self, what: sorted(rglob(self, what), reverse=True))
-    names = [path.name for path in image_files(pictures)]
+    names = [path.name for path in image_files(pictures) if isinstance(path, Path)]
     assert names == ["green.bmp", "red.png", "blue.png"]
 
 
@@ -144,7 +145,11 @@ def test_a_dash_is_standard_input(
 
 def test_empty_standard_input_is_one_line(classify: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-    assert classify("-") == (1, [], ["tinysight: 0 bytes: not an image that Pillow can read"])
+    assert classify("-") == (
+        1,
+        [],
+        [f"tinysight: 0 bytes: not an image that tinysight reads ({NAMES})"],
+    )
 
 
 def test_what_cannot_be_read_gets_its_own_line_and_the_others_answers(
@@ -160,8 +165,8 @@ def test_what_cannot_be_read_gets_its_own_line_and_the_others_answers(
     expected = zip(good * 13, ["red", "green", "blue"] * 13, strict=True)
     assert [line.split()[:2] for line in out] == [[str(path), label] for path, label in expected]
     assert err == [
-        f"tinysight: {broken}: not an image that Pillow can read",
-        f"tinysight: {broken}: not an image that Pillow can read",
+        f"tinysight: {broken}: not an image that tinysight reads ({NAMES})",
+        f"tinysight: {broken}: not an image that tinysight reads ({NAMES})",
         "tinysight: absent.png: no such file or folder",
         f"tinysight: {pictures / '*.nothing'}: matches no file",
     ]

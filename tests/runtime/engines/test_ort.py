@@ -64,4 +64,4 @@ def test_each_format_has_one_engine_and_onnxruntime_is_installed(tiny: Path) -> 
 
 def test_a_spec_is_checked() -> None:
     with pytest.raises(ValueError, match="a name, a package and a module"):
-        EngineSpec("", "p", "m", "onnx", OnnxRuntimeEngine)
+        EngineSpec("", "p", "m", "onnx", lambda *_: None, OnnxRuntimeEngine)

@@ -68,7 +68,9 @@ ROW = (1.0, 2.0, 3.0)
         ((ROW, (1.0, 2.0)), 1e-3),
         ((ROW,) * (MAX_GOLDEN_INPUTS + 1), 1e-3),
         ((ROW,), -1e-3),
-        ((ROW,), 1.1),
+        ((ROW,), 0.11),
+        (((1e7, 2.0, 3.0),), 1e-3),
+        (((math.nan, 2.0, 3.0),), 1e-3),
         ((ROW,), math.nan),
         ((ROW,), math.inf),
     ],
@@ -77,5 +79,24 @@ ROW = (1.0, 2.0, 3.0)
 def test_a_senseless_record_is_refused(
     logits: tuple[tuple[float, ...], ...], tolerance: float
 ) -> None:
-    with pytest.raises(ValueError, match=r"golden answers|tolerance"):
+    with pytest.raises(ValueError, match=r"golden answer|tolerance"):
         Golden(logits, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("recorded_row", "answer", "ok"),
+    [
+        ((0.0, 9.0, 9.9), (0.0, 9.6, 9.4), True),  # a lead of 0.9, allowed is an error of 1
+        ((0.0, 8.4, 9.6), (0.0, 9.1, 9.0), False),  # a lead of 1.2
+    ],
+)
+def test_a_clear_first_class_must_be_the_same_here(
+    recorded_row: tuple[float, ...], answer: tuple[float, ...], ok: bool
+) -> None:
+    first = (0.0, 1.0, 10.0)
+    answers = iter(np.array([[first], [answer]], np.float32))
+    found = golden.compare(lambda _: next(answers), Golden((first, recorded_row), 0.1), (8, 8))
+    assert found.max_relative_error < found.tolerance
+    assert found.same_top1 == 1
+    assert found.clear_top1_changes == (not ok)
+    assert found.ok is ok

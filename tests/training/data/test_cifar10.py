@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as npst
 
 from training.data import DataError, cifar10, load_dataset
 from training.data.cifar10 import MAX_BATCH_BYTES, parse_binary, parse_python
-from training.data.download import md5_of
+from training.data.download import hash_of
 
 Batches = tuple[np.ndarray, np.ndarray]
 OFFICIAL = Path(__file__).parents[4] / "shared" / "data" / "cifar-10-batches-py.tar.xz"
@@ -421,6 +421,6 @@ def test_the_archive_in_the_caches_downloads_is_checked_by_its_md5(
     shutil.copy(path, kept)
     refused(lambda: load_dataset("cifar10", cache=cache), str(kept), "wrong MD5", "delete it")
     assert load_dataset(path, cache=cache).name == "cifar10_selection"
-    monkeypatch.setitem(cifar10.MD5, name, md5_of(kept))
+    monkeypatch.setitem(cifar10.MD5, name, hash_of(kept))
     data = load_dataset("cifar10", cache=cache)
     assert data.source == "cifar10"

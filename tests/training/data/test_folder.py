@@ -183,7 +183,7 @@ def drop(files: Files, *starts: str) -> Files:
     [
         (
             lambda f: {**f, "train/cat/bad.png": b"no image"},
-            ["train/cat/bad.png: not an image that Pillow can read"],
+            ["train/cat/bad.png: not an image that tinysight reads"],
         ),
         (
             lambda f: {**f, "train/cat/cut.png": f["train/cat/0.png"][:44]},

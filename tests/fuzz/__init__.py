@@ -1,0 +1,1 @@
+"""Hostile input: seeded generators, and commands that count what they find."""

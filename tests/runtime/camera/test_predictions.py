@@ -1,0 +1,81 @@
+"""Answers for frames: each for itself, and smoothed by the formula that the help gives."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinysight import BundleError, Classifier
+from tinysight.camera import Frame, classify_frames, read_frames
+
+WriteVideo = Callable[..., Path]
+
+COLOURS = {"red": (200, 10, 10), "blue": (10, 10, 200)}
+
+
+def frames(*colours: str) -> Iterator[Frame]:
+    for index, colour in enumerate(colours):
+        yield Frame(index, index / 30, np.full((8, 8, 3), COLOURS[colour], np.uint8))
+
+
+def test_without_smoothing_each_frame_is_answered_for_itself(classifier: Classifier) -> None:
+    answers = list(classify_frames(classifier, frames("red", "blue"), top_k=2))
+    assert [frame.index for frame, _ in answers] == [0, 1]
+    for (_, prediction), frame in zip(answers, frames("red", "blue"), strict=True):
+        assert prediction == classifier.classify(frame.pixels, top_k=2)
+
+
+def test_smoothing_is_an_exponential_moving_average(classifier: Classifier) -> None:
+    colours = ("red", "blue", "blue", "red", "blue")
+    plain = [
+        dict(prediction.top)
+        for _, prediction in classify_frames(classifier, frames(*colours), top_k=3)
+    ]
+    smoothed = classify_frames(classifier, frames(*colours), smoothing=0.6, top_k=3)
+    expected = plain[0]
+    for current, (_, prediction) in zip(plain, smoothed, strict=True):
+        expected = {name: 0.6 * expected[name] + 0.4 * current[name] for name in expected}
+        assert dict(prediction.top) == pytest.approx(expected)
+        best = max(expected, key=expected.__getitem__)
+        assert prediction.label == classifier.labels[prediction.index] == best
+        assert prediction.probability == prediction.top[0][1] == pytest.approx(expected[best])
+    # One blue frame among red ones changes no label, where it would without smoothing.
+    steady = classify_frames(classifier, frames("red", "red", "blue", "red"), smoothing=0.6)
+    assert {prediction.label for _, prediction in steady} == {"red"}
+
+
+def test_the_threshold_is_of_the_smoothed_probability(classifier: Classifier) -> None:
+    answers = classify_frames(
+        classifier, frames("red", "blue", "blue"), smoothing=0.5, min_confidence=0.7
+    )
+    assert [prediction.label for _, prediction in answers] == ["red", None, "blue"]
+
+
+def test_mistakes_are_told_before_the_first_frame(classifier: Classifier) -> None:
+    with pytest.raises(ValueError, match=r"smoothing must be in \[0, 1\)"):
+        classify_frames(classifier, frames(), smoothing=1.0)
+    with pytest.raises(ValueError, match="top_k"):
+        classify_frames(classifier, frames(), top_k=0)
+    with pytest.raises(BundleError, match="recommends no confidence"):
+        classify_frames(classifier, frames(), min_confidence="auto")
+
+
+def resident_kb() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system hides it")
+@pytest.mark.parametrize("realtime", [False, True])
+def test_memory_does_not_grow(
+    realtime: bool, classifier: Classifier, write_video: WriteVideo
+) -> None:
+    """The frames alone would take 7 MB. `python -m benchmarks camera` shows it on 10,000."""
+    video = write_video(["red", "blue"] * 1500, fps=3000)
+    held = []
+    source = read_frames(video, realtime=realtime)
+    for frame, _ in classify_frames(classifier, source, smoothing=0.5):
+        if frame.index > 300:
+            held.append(resident_kb())
+    assert held[-1] - held[0] < 2000
