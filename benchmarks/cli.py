@@ -15,6 +15,7 @@ COMMANDS = (
     "search",
     "resampling",
     "ood",
+    "transfer",
     "overhead",
     "startup",
     "camera",

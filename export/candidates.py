@@ -16,7 +16,6 @@ from export.search.accuracy_budget import (
     rank_layer_sensitivity,
     search_within_drop,
 )
-from export.validation.parity import rejection_reason
 from tinysight.device import info
 from tinysight.records import to_json
 
@@ -40,9 +39,9 @@ def evaluate_candidates(plan: Plan, converter: Converter, evaluator: Evaluator) 
         return
     budget = Budget(
         max_accuracy_drop=plan.max_accuracy_drop,
-        reference=evaluator.reference,
         convert=converter.convert,
         measure=lambda candidate: evaluator.parity(candidate, "val"),
+        rejection_reason=evaluator.rejection_reason,
         rank_layers=lambda recipe: rank_layer_sensitivity(
             recipe,
             converter.layers(),
@@ -73,9 +72,8 @@ def _evaluate_all(
                 candidate = _mixed(recipe, converter, evaluator)
             else:
                 candidate = converter.convert(recipe, format_)
-            parity = evaluator.parity(candidate, "val")
-            reason = rejection_reason(parity, evaluator.reference, recipe.tolerance)
-            yield Trial(candidate, parity, reason)
+            reason = evaluator.rejection_reason(candidate, recipe.tolerance)
+            yield Trial(candidate, evaluator.parity(candidate, "val"), reason)
 
 
 def _mixed(recipe: Recipe, converter: Converter, evaluator: Evaluator) -> Candidate:
@@ -88,8 +86,7 @@ def _mixed(recipe: Recipe, converter: Converter, evaluator: Evaluator) -> Candid
         return converter.convert(RECIPES["static_w8a8"], "onnx", float_layers)
 
     def reason(float_layers: Sequence[str]) -> str | None:
-        parity = evaluator.parity(make(float_layers), "val")
-        return rejection_reason(parity, evaluator.reference, recipe.tolerance)
+        return evaluator.rejection_reason(make(float_layers), recipe.tolerance)
 
     choice = mixed_precision.search(
         layers,

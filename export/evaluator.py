@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.converter import Candidate
+from export.recipes import Tolerance
 from export.source import ExportSource
-from export.validation.parity import measure_parity
+from export.validation.parity import measure_parity, rejection_reason
 from tinysight.engines.litert import LiteRTEngine
 from tinysight.engines.ort import OnnxRuntimeEngine
 from tinysight.engines.registry import Engine
@@ -77,6 +78,12 @@ class Evaluator:
     def parity(self, candidate: Candidate, part: Part) -> Parity:
         """The candidate against the trained model."""
         return measure_parity(self.logits(candidate, part), self._trained[part], self.targets(part))
+
+    def rejection_reason(self, candidate: Candidate, tolerance: Tolerance) -> str | None:
+        """Why the candidate is not near enough to the trained model; None where it is."""
+        return rejection_reason(
+            self.parity(candidate, "val"), self.parity(candidate, "calibration").mcnemar, tolerance
+        )
 
     def mean_logit_error(self, candidate: Candidate) -> float:
         """The mean absolute difference of a logit on the calibration images."""

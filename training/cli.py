@@ -1,4 +1,4 @@
-"""`python -m training run | distill | crossval | evaluate | compare`.
+"""`python -m training run | distill | crossval | evaluate | compare | split | pack`.
 
 Imports that take seconds wait for the work.
 """
@@ -19,10 +19,14 @@ from tinysight.console import HelpFormatter, require_extra, run_cli
 from tinysight.records import to_json
 from training.conv_stack import Stack
 from training.recipe_options import add_options, options_of
-from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of
+from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, finetuned, recipe_of
 
 if TYPE_CHECKING:
+    from training.console import TrainingConsole
     from training.data import Dataset
+    from training.distillation.teacher import Teacher
+    from training.pretrained import Pretrained
+    from training.run_folder import Run
     from training.train import Job
 
 _FEW_STEPS = 10
@@ -30,7 +34,8 @@ _FEW_STEPS = 10
 _DATA = """
 DATA is digits (bundled with scikit-learn), cifar10 (downloaded once), or a folder or tar archive
 (.tar, .gz, .xz, .bz2; .zst from Python 3.14) of any name: with CIFAR-10's batches, python or binary
-format, or with train/<class>/* and optionally val/<class>/* and test/<class>/*."""
+format; or with train/<class>/* and optionally val/<class>/* and test/<class>/*; or a folder with
+<class>/* alone. Files that are no pictures are left out, and counted."""
 _WEIGHTS = (
     "file of VGG16's ImageNet weights without top, .h5 (default: $TINYSIGHT_VGG16_WEIGHTS, or a "
     "download)"
@@ -50,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     _add_crossval(commands)
     _add_evaluate(commands)
     _add_compare(commands)
+    _add_split(commands)
+    _add_pack(commands)
     return main
 
 
@@ -72,10 +79,12 @@ def _add_run(commands: Any) -> None:
         "  python -m training run baseline --out runs/digits\n"
         "  python -m training run edge_s --data cifar10 --out runs/cifar\n"
         "  python -m training run edge_s --data cifar10 --out runs/cifar --resume\n"
-        f"  python -m training run vgg16_finetuned --data my_images/ --out runs/mine\n{_DATA}",
+        "  python -m training run edge_m --data my_images/ --out runs/mine\n"
+        f"  python -m training run edge_m --from runs/mine --data others/ --out runs/more\n{_DATA}",
         formatter_class=HelpFormatter,
     )
     _add_training(run, models, partial(_default_help, models))
+    _add_from(run)
     run.set_defaults(run=run_model, error=run.error)
 
 
@@ -125,6 +134,7 @@ def _add_crossval(commands: Any) -> None:
         formatter_class=HelpFormatter,
     )
     _add_training(crossval, models, partial(_default_help, models))
+    _add_from(crossval)
     crossval.add_argument(
         "--folds", type=int, default=5, metavar="N", help="folds, at least 2 (default: 5)"
     )
@@ -184,6 +194,54 @@ def _add_compare(commands: Any) -> None:
     compare.set_defaults(run=run_compare)
 
 
+def _add_split(commands: Any) -> None:
+    split = commands.add_parser(
+        "split",
+        help="write a data set as class folders, with the held-out test images",
+        description=_wrap(
+            "Writes OUT/train/<class>/*, OUT/test/<class>/* and, where the data has it, "
+            "OUT/val/<class>/*: PNG files of the size that is trained on. The test images are "
+            "those that `run` holds out of the same data."
+        ),
+        epilog="example:\n  python -m training split my_images/ --out divided\n"
+        "  python -m training run edge_m --data divided --out runs/mine\n"
+        f"  tinysight bench bundles/mine --data divided\n{_DATA}",
+        formatter_class=HelpFormatter,
+    )
+    split.add_argument("data", metavar="DATA", help="images, see below")
+    split.add_argument("--out", type=Path, required=True, help="folder to write (required)")
+    split.add_argument(
+        "--skip-broken", action="store_true",
+        help="leave pictures out that cannot be read (default: fail, and name all of them)",
+    )  # fmt: skip
+    split.set_defaults(run=run_split)
+
+
+def _add_pack(commands: Any) -> None:
+    pack = commands.add_parser(
+        "pack",
+        help="write the weights of a run or a bundle as a small file",
+        description=_wrap(
+            "Writes the convolutions of a run or a bundle of the edge family as float16 .npz; in "
+            "training/weights, such a file is a name for --from."
+        ),
+        formatter_class=HelpFormatter,
+    )
+    pack.add_argument("source", metavar="SOURCE", help="run folder, or bundle folder")
+    pack.add_argument("--out", type=Path, required=True, help=".npz file to write (required)")
+    pack.set_defaults(run=run_pack)
+
+
+def _add_from(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--from", dest="start", metavar="SOURCE",
+        help="weights to start from: a run folder or a bundle of the same model, edge_s or edge_m "
+        "for those in this repository, or none for random weights; with weights, the recipe's "
+        "defaults are those of fine-tuning, by the number of images (default: the model's name "
+        "for own images and a model that has weights here, else none)",
+    )  # fmt: skip
+
+
 def _add_training(
     command: argparse.ArgumentParser, models: Sequence[str], default_of: Callable[[str], str]
 ) -> None:
@@ -214,6 +272,10 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", default="digits", help="images to train on, see below (default: digits)"
     )
+    command.add_argument(
+        "--skip-broken", action="store_true",
+        help="leave pictures out that cannot be read (default: fail, and name all of them)",
+    )  # fmt: skip
     command.add_argument("--weights", type=Path, metavar="FILE", help=_WEIGHTS)
 
 
@@ -258,35 +320,37 @@ def _show(value: object) -> str:
 
 def run_model(args: argparse.Namespace) -> int:
     """`run`, and `distill`, which has teachers."""
-    recipe = recipe_from(args)
+    recipe_from(args)  # before seconds of imports: it may be invalid
     _require_training()
     from training.console import TrainingConsole
     from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, progress=console.count)
+        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
         console.print_dataset(dataset)
-        if note := _note_on_steps(recipe, dataset):
-            console.print(note)
         from training.distillation.teacher import (  # here, since it takes three seconds
             read_teacher,
             student_recipe,
         )
         from training.train import train
 
-        job = _job(args, recipe, dataset)
-        if hasattr(args, "teachers"):
-            teachers = [read_teacher(folder) for folder in args.teachers]
-            recipe = student_recipe(recipe, teachers, val_fraction=args.val_fraction)
+        job = _job(args, dataset, console)
+        if note := _note_on_steps(job.recipe, dataset):
+            console.print(note)
+        teachers = [read_teacher(folder) for folder in getattr(args, "teachers", [])]
+        if teachers:
+            recipe = student_recipe(job.recipe, teachers, val_fraction=args.val_fraction)
             job = dataclasses.replace(job, recipe=recipe, teachers=teachers)
         run = train(job, console)
         if run is not None:  # else another worker writes it
             console.print_result(run)
+            if note := _note_on_teachers(run, teachers):
+                console.print(note)
     return 0
 
 
 def run_crossval(args: argparse.Namespace) -> int:
-    recipe = recipe_from(args)
+    recipe_from(args)
     if args.folds < 2:
         args.error(f"argument --folds: must be at least 2, not {args.folds}")
     _require_training()
@@ -294,13 +358,36 @@ def run_crossval(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, progress=console.count)
+        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
         console.print_dataset(dataset)
         from training.crossval import cross_validate
 
-        cross_validate(_job(args, recipe, dataset), console, count=args.folds)
+        cross_validate(_job(args, dataset, console), console, count=args.folds)
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
+    return 0
+
+
+def run_split(args: argparse.Namespace) -> int:
+    require_extra("train", "sklearn", "rich")
+    from training.console import TrainingConsole
+    from training.data import load_dataset
+    from training.data.write import write_parts
+
+    with TrainingConsole() as console:
+        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
+        console.print_dataset(dataset)
+        counts = write_parts(dataset, args.out, console.count)
+    print(f"Written to {args.out}/: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
+    return 0
+
+
+def run_pack(args: argparse.Namespace) -> int:
+    _require_training()
+    from training.pretrained import pack
+
+    pack(args.source, args.out)
+    print(f"{args.out}: {args.out.stat().st_size / 1024:,.0f} KB")
     return 0
 
 
@@ -310,7 +397,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, progress=console.count)
+        dataset = load_dataset(args.data, skip_broken=True, progress=console.count)
         from training.distillation.teacher import read_teacher
         from training.evaluate import evaluate
 
@@ -333,7 +420,7 @@ def run_compare(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, progress=console.count)
+        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
         console.print_dataset(dataset)
         from training.compare.report import write_report
         from training.compare.runs import run_all
@@ -345,11 +432,42 @@ def run_compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _job(args: argparse.Namespace, recipe: Recipe, dataset: "Dataset") -> "Job":
+def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole") -> "Job":
     from training.train import Job
 
+    base, pretrained = recipe_of(args.model), _pretrained(args, dataset, console)
+    if pretrained is not None:
+        images = sum(len(dataset.parts.get(part, ())) for part in ("train", "val"))
+        base = finetuned(base, images, pretrained.sha256)
     if_exists: Literal["fail", "resume", "overwrite"] = args.if_exists
-    return Job(recipe, dataset, args.out, weights=args.weights, if_exists=if_exists)
+    return Job(
+        recipe_from(args, base),
+        dataset,
+        args.out,
+        weights=args.weights,
+        pretrained=pretrained,
+        if_exists=if_exists,
+    )
+
+
+def _pretrained(
+    args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole"
+) -> "Pretrained | None":
+    """The weights that --from names, or those of the model for a user's own images."""
+    if not hasattr(args, "start"):
+        return None
+    from training.pretrained import SHIPPED, read_pretrained
+
+    source = args.start
+    if source is None:
+        source = args.model if dataset.is_own and args.model in SHIPPED else "none"
+    if source == "none":
+        return None
+    pretrained = read_pretrained(source)
+    pretrained.check(args.model)
+    trained_on = f"{source}'s weights, trained on CIFAR-10" if source in SHIPPED else source
+    console.print(f"Starting from {trained_on}; --from none starts at random.")
+    return pretrained
 
 
 def _model(models: Sequence[str]) -> Callable[[str], str]:
@@ -370,6 +488,8 @@ def _model(models: Sequence[str]) -> Callable[[str], str]:
 
 def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
     """A hint where an epoch has very few steps; the recipes were tuned on 45,000 images."""
+    if recipe.pretrained is not None:  # its recipe follows from the number of images
+        return None
     own_val = "val" in dataset.parts
     images = len(dataset.parts["train"]) * (1 if own_val else 1 - recipe.val_fraction)
     steps = math.ceil(images / recipe.batch_size)
@@ -382,6 +502,20 @@ def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:
     )
 
 
+def _note_on_teachers(run: "Run", teachers: Sequence["Teacher"]) -> str | None:
+    """A warning where a student has nothing to learn: a teacher is no better than itself."""
+    own = run.result.validation
+    for teacher in teachers:
+        accuracy = teacher.run.result.validation
+        if accuracy.value <= own.value:
+            return (
+                f"Warning: the teacher {teacher.run.folder} is not better than its student on "
+                f"validation ({accuracy.value:.2%} against {own.value:.2%}): `python -m training "
+                "run`, without a teacher, may be as good."
+            )
+    return None
+
+
 def _require_training() -> None:
     require_extra("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
 
@@ -391,15 +525,22 @@ def _without_folders(words: Sequence[str]) -> list[str]:
     return [Path(word).name if Path(word).is_file() else word for word in words]
 
 
-def recipe_from(args: argparse.Namespace) -> Recipe:
-    """The model's recipe with the changes of the command line; exits on an invalid value."""
+def recipe_from(args: argparse.Namespace, base: Recipe | None = None) -> Recipe:
+    """A recipe with the changes of the command line; exits on an invalid value.
+
+    Args:
+        args: of `run`, `distill` or `crossval`.
+        base: instead of the model's default recipe.
+    """
     changes = {
         field.name: value
         for field, _ in options_of(Recipe)
         if (value := getattr(args, field.name, None)) is not None
     }
+    if base is not None and not changes.get("augment", True):  # they need it
+        base = dataclasses.replace(base, alternate_flips=False)
     try:
-        return dataclasses.replace(recipe_of(args.model), **changes)
+        return dataclasses.replace(base or recipe_of(args.model), **changes)
     except ValueError as error:
         args.error(str(error))
         raise AssertionError from None  # argparse has exited

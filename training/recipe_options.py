@@ -40,6 +40,7 @@ POSITIVE_COUNT = Interval(1)
 NON_NEGATIVE = Interval(0)
 POSITIVE = Interval(0, low_open=True)
 FRACTION = Interval(0, 1)
+FRACTION_ABOVE_0 = Interval(0, 1, low_open=True)
 FRACTION_BELOW_1 = Interval(0, 1, high_open=True)
 
 

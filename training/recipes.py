@@ -4,12 +4,14 @@ Needs no TensorFlow, so that `python -m training --help` answers at once.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from training.conv_stack import STACKS, Stack
 from training.recipe_options import (
     FRACTION,
+    FRACTION_ABOVE_0,
     FRACTION_BELOW_1,
     NON_NEGATIVE,
     POSITIVE,
@@ -55,6 +57,13 @@ class Recipe:
         "after every convolution; sgd and muon use a triangular schedule",
     )
     """See `training.optim.build` for the schedule and `training.optim.muon` for Muon."""
+    layer_decay: float = option(
+        1.0,
+        "factor of the learning rate from one convolution of the edge family to the one before; "
+        "below 1, early layers change less, which serves weights that are started from; needs sgd",
+        FRACTION_ABOVE_0,
+    )
+    """See `training.optim.layerwise`."""
     label_smoothing: float = option(
         0.0, "probability that is spread evenly over all classes of the label", FRACTION_BELOW_1
     )
@@ -86,6 +95,9 @@ class Recipe:
         "place of them; 0 disables it",
         FRACTION_BELOW_1,
     )
+    pretrained: str | None = None
+    """SHA-256 of the weights that the training starts from (`training.pretrained`); None is from
+    random weights."""
     teacher: str | None = None
     """SHA-256 of the teacher's model file; of several teachers, with commas between. None trains
     on the labels alone, and the distillation options have no effect."""
@@ -139,6 +151,10 @@ class Recipe:
             raise ValueError(f"split seed must be at least 0, not {self.split_seed}")
         if self.alternate_flips and not self.augment:
             raise ValueError("alternate flips must come with augmentation: they need --augment")
+        if self.layer_decay < 1 and self.optimizer != "sgd":
+            raise ValueError("a layer decay below 1 needs --optimizer sgd")
+        if self.pretrained is not None and self.branches:
+            raise ValueError("weights that are started from have no branches: omit --branches")
         if self.branches and not _is_stack(self.model):
             raise ValueError(f"{self.model} has no branches: they are for the edge family")
         if self.mixup and self.teacher_weight < 1:
@@ -187,6 +203,15 @@ the additions of airbench (Jordan 2024)."""
 _MUON = dataclasses.replace(_BATCH_NORMALIZED, optimizer="muon", learning_rate=0.04, l2=0.0)
 """The same by Muon, where every convolution is followed by a batch normalization and nothing is
 added: it gets further in as many epochs (benchmarks/results/edge/tried.md)."""
+
+_STEPS = 30
+"""In an epoch of fine-tuning, where the batch size is between its bounds."""
+_FINETUNING_STEPS = 600
+"""In all, where the number of epochs is between its bounds."""
+_FEW_IMAGES = 1000
+"""With fewer, a fifth of them validates: a tenth of ten pictures a class is none of some."""
+_RATE_PER_IMAGE = 0.1 / 32
+"""Learning rate over batch size of fine-tuning."""
 
 _FINETUNED = Recipe(
     "vgg16_finetuned",
@@ -248,10 +273,47 @@ def recipe_of(model: str) -> Recipe:
     return dataclasses.replace(RECIPES["edge_s"], model=str(Stack.parse(model)))
 
 
-def options(recipe: Recipe) -> list[str]:
+def finetuned(recipe: Recipe, images: int, sha256: str) -> Recipe:
+    """The recipe of a training that starts from trained weights.
+
+    Batch size and epochs follow from the number of images, so that a training has enough steps
+    with few of them, and no more work than it needs with many.
+
+    Args:
+        recipe: the model's default one.
+        images: training and validation images.
+        sha256: of the weights.
+    """
+    batch_size = min(max(2 ** round(math.log2(max(images, 1) / _STEPS)), 16), 256)
+    steps = math.ceil(max(images, 1) / batch_size)
+    return dataclasses.replace(
+        recipe,
+        pretrained=sha256,
+        optimizer="sgd",
+        layer_decay=0.9,
+        batch_size=batch_size,
+        # In proportion to the batch size: Goyal et al. (2017), arXiv 1706.02677.
+        learning_rate=_RATE_PER_IMAGE * batch_size,
+        epochs=min(max(round(_FINETUNING_STEPS / steps), 10), 40),
+        l2=5e-4,
+        cutout=0.25,
+        ema_decay=0.0,
+        branches=False,
+        val_fraction=0.2 if images < _FEW_IMAGES else recipe.val_fraction,
+    )
+
+
+def options(recipe: Recipe, images: int = 0) -> list[str]:
     """The command line options by which a recipe differs from its model's default recipe.
 
     For `python -m training distill` where the recipe has a teacher, else for `run`; the split seed
-    follows from the teacher.
+    follows from the teacher, and `--from` is not among them.
+
+    Args:
+        recipe: of a run.
+        images: training and validation images; used where the recipe starts from trained weights.
     """
-    return words(recipe, recipe_of(recipe.model), distillation=recipe.teacher is not None)
+    usual = recipe_of(recipe.model)
+    if recipe.pretrained is not None:
+        usual = finetuned(usual, images, recipe.pretrained)
+    return words(recipe, usual, distillation=recipe.teacher is not None)

@@ -24,6 +24,7 @@ from training.frozen_features import cached_features
 from training.models import vgg16
 from training.models.registry import ModelSpec, spec_of
 from training.optim.precision import set_policy
+from training.pretrained import HEAD_IMAGES, STATISTICS_IMAGES, Pretrained, fit_head
 from training.progress import Progress
 from training.recipes import Recipe
 from training.run_folder import (
@@ -52,6 +53,8 @@ class Job:
     """Instead of the recipe's own; without test images, none are evaluated."""
     weights: Path | None = None
     """VGG16's ImageNet weights; see `training.models.vgg16.read_weights`."""
+    pretrained: Pretrained | None = None
+    """Weights to start from: those of the recipe."""
     teachers: Sequence[Teacher] = ()
     """Those of the recipe, which is from `training.distillation.teacher.student_recipe`."""
     if_exists: Literal["fail", "resume", "overwrite"] = "fail"
@@ -129,6 +132,8 @@ class _Training:
             model = self.spec.build(recipe, shape, classes)
             if self.spec.initialize is not None and not self.from_checkpoint:
                 self.spec.initialize(model, self._first_images, self.imagenet)
+            if job.pretrained is not None and not self.from_checkpoint:
+                self._start_from(job.pretrained, model)
         logits_of_teacher = None
         if job.teachers:
             logits_of_teacher = teacher_logits(
@@ -175,6 +180,12 @@ class _Training:
 
         seconds = features.seconds + _seconds(history)
         return Trained(final, logits, history, seconds, _trainable(model), device)
+
+    def _start_from(self, pretrained: Pretrained, model: Any) -> None:
+        dataset, first = self.job.dataset, self.splits.train[:HEAD_IMAGES]
+        images = np.asarray(dataset.images[first])
+        pretrained.initialize(model, images[:STATISTICS_IMAGES])
+        fit_head(model, images, dataset.targets[first])
 
     def _first_images(self, n: int) -> NDArray[np.uint8]:
         return np.asarray(self.job.dataset.images[self.splits.train[:n]])

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None:
         from training.data import load_dataset
 
-        dataset = load_dataset(args.data, size=targets[0].shape, progress=counter)
+        dataset = load_dataset(args.data, size=targets[0].shape, skip_broken=True, progress=counter)
     with sole_writer_inside(out):
         result = sweep(
             targets, dataset, settings, out, command=_command(args), layers=layers, progress=counter

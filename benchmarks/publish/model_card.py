@@ -20,9 +20,17 @@ from benchmarks.studies.out_of_distribution import (
 )
 from benchmarks.studies.training_data import parse_recipe
 from tinysight import Bundle, Classifier
-from tinysight.provenance import Provenance, TeacherRecord, TrainingRecord, require_provenance
+from tinysight.provenance import (
+    DataRecord,
+    Provenance,
+    TeacherRecord,
+    TrainingRecord,
+    require_provenance,
+)
 from tinysight.stats import Accuracy
 from training.data import Dataset
+from training.data.dataset import OWN
+from training.pretrained import SHIPPED, read_pretrained
 from training.recipes import options
 
 FILE = "card.md"
@@ -53,9 +61,9 @@ def model_card(bundle: Bundle, dataset: Dataset, emulators: EmulatorsResult | No
         _summary(bundle, provenance, Accuracy(int((answers == targets).sum()), len(targets))),
         _failures(bundle.labels, answers, targets),
         _confidence(bundle, provenance),
-        _out_of_distribution(ood),
+        _out_of_distribution(ood, provenance.data),
         _other_cpus(bundle, emulators),
-        _reproduction(bundle),
+        _reproduction(bundle, provenance.data),
     )
     return "\n".join(line for section in sections for line in section) + "\n"
 
@@ -68,14 +76,17 @@ def commands(bundle: Bundle) -> list[str]:
     provenance = require_provenance(bundle)
     training, export = provenance.training, provenance.export
     folders: dict[str, str] = {}
+    data = ("--data", _data_word(provenance.data))
     lines = [
-        _shell("training", *_training_command(teacher, folders), "--data", "DATA", "--out", folder)
+        _shell("training", *_training_command(teacher, folders, 0), *data, "--out", folder)
         for teacher, folder in _teachers(training.teachers, folders)
     ]
     run = f"runs/{bundle.name}"
-    lines.append(
-        _shell("training", *_training_command(training, folders), "--data", "DATA", "--out", run)
+    splits = provenance.data.splits
+    words = _training_command(
+        training, folders, 0 if splits is None else splits.train.n + splits.val.n
     )
+    lines.append(_shell("training", *words, *data, "--out", run))
     artifacts = ("--recipes", ",".join(export.recipes), "--formats", ",".join(export.formats))
     lines.append(_shell("export", "build", run, *artifacts, "--out", f"bundles/{bundle.name}"))
     return lines
@@ -97,15 +108,27 @@ def _teachers(
 
 
 def _training_command(
-    record: TrainingRecord | TeacherRecord, folders: Mapping[str, str]
+    record: TrainingRecord | TeacherRecord, folders: Mapping[str, str], images: int
 ) -> list[str]:
-    """How a model is trained, up to its data."""
+    """How a model is trained, on this many images, up to its data."""
     recipe = parse_recipe(record.recipe)
     teachers = [folders[teacher.sha256] for teacher in record.teachers]
     command = (
         ["distill", recipe.model, "--teacher", *teachers] if teachers else ["run", recipe.model]
     )
-    return [*command, *options(recipe)]
+    if not teachers and recipe.model in SHIPPED:
+        command += ["--from", _start(recipe.pretrained)]
+    return [*command, *options(recipe, images)]
+
+
+def _start(sha256: str | None) -> str:
+    """What `--from` is given for weights of this hash."""
+    if sha256 is None:
+        return "none"
+    for name in SHIPPED:
+        if read_pretrained(name).sha256 == sha256:
+            return name
+    return "PRETRAINED"
 
 
 def _shell(stage: str, *words: str) -> str:
@@ -192,7 +215,7 @@ def _confidence(bundle: Bundle, provenance: Provenance) -> Iterator[str]:
     )
 
 
-def _out_of_distribution(ood: Mapping[str, ConfidenceSummary]) -> Iterator[str]:
+def _out_of_distribution(ood: Mapping[str, ConfidenceSummary], data: DataRecord) -> Iterator[str]:
     yield from (
         "",
         f"Out-of-distribution images (at most {IMAGES} of each kind; `python -m benchmarks ood`):",
@@ -206,8 +229,7 @@ def _out_of_distribution(ood: Mapping[str, ConfidenceSummary]) -> Iterator[str]:
     yield from (
         "",
         "It has no class for what it was not shown, and names one all the same: a threshold guards "
-        "against its own mistakes, not against out-of-distribution images. It knows whole objects "
-        "in the middle of a picture, as photos of these classes have them.",
+        f"against its own mistakes, not against out-of-distribution images. {_known(data)}",
     )
 
 
@@ -229,7 +251,24 @@ def _other_cpus(bundle: Bundle, emulators: EmulatorsResult | None) -> Iterator[s
         yield f"- `{artifact}`: {', '.join(map(display_name, cpus))}"
 
 
-def _reproduction(bundle: Bundle) -> Iterator[str]:
+def _known(data: DataRecord) -> str:
+    if data.attribution == OWN:
+        return (
+            f"It knows pictures such as those of {data.title}: of the same kind, light and place."
+        )
+    return (
+        "It knows whole objects in the middle of a picture, as photos of these classes have them."
+    )
+
+
+def _data_word(data: DataRecord) -> str:
+    """What stands for the data on a command line: a user's own by its name."""
+    return data.title if data.attribution == OWN else "DATA"
+
+
+def _reproduction(bundle: Bundle, data: DataRecord) -> Iterator[str]:
+    own = data.attribution == OWN
+    source = f"`{data.title}` is your own data." if own else "DATA is the archive or `cifar10`."
     yield from (
         "",
         "## How to reproduce it",
@@ -238,6 +277,6 @@ def _reproduction(bundle: Bundle) -> Iterator[str]:
         *commands(bundle),
         "```",
         "",
-        "DATA is the archive or `cifar10`. A repetition lands within the interval above, not on "
-        "the same digits: threads sum in another order.",
+        f"{source} A repetition lands within the interval above, not on the same digits: threads "
+        "sum in another order.",
     )

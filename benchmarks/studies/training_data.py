@@ -24,7 +24,7 @@ def load_training_data(bundle: Bundle, data: str, progress: ProgressCallback) ->
         TinysightError: it is not what the bundle was trained on, or the bundle does not say.
     """
     expected = require_provenance(bundle).data.fingerprint
-    dataset = load_dataset(data, size=bundle.shape, progress=progress)
+    dataset = load_dataset(data, size=bundle.shape, skip_broken=True, progress=progress)
     if dataset.fingerprint != expected:
         raise TinysightError(f"{data} is not what {bundle.name} was trained on")
     return dataset

@@ -124,7 +124,7 @@ def convert(
     run = load_run(run_folder)
     recipe, recorded = run.record.recipe, run.record.data
     size = recorded.shape[:2]
-    dataset = load_dataset(data or recorded.source, size=size, progress=progress)
+    dataset = load_dataset(data or recorded.source, size=size, skip_broken=True, progress=progress)
     if dataset.fingerprint != recorded.fingerprint:
         raise TinysightError(f"{dataset.source} is not the data that {run_folder} was trained on")
     splits = split(dataset, recipe.data_seed, recipe.val_fraction)

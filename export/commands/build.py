@@ -62,7 +62,8 @@ def add(commands: Any) -> None:
         type=_points,
         metavar="POINTS",
         help="largest loss of accuracy on the validation images, in percentage points, in "
-        "[0, 100]: of each format, only the cheapest artifact within it is written (default: none, "
+        "[0, 100]: of each format, only the cheapest artifact within it is written; with less than "
+        "1,000 validation images a larger loss counts where it is significant (default: none, "
         "every recipe is written)",
     )
     command.add_argument(
@@ -111,7 +112,9 @@ def run(args: argparse.Namespace) -> int:
 
     recorded = finished.record.data
     counter = ProgressLine()
-    dataset = load_dataset(args.data or recorded.source, size=recorded.shape[:2], progress=counter)
+    dataset = load_dataset(
+        args.data or recorded.source, size=recorded.shape[:2], skip_broken=True, progress=counter
+    )
     bounded = args.max_accuracy_drop is not None
     options = ExportOptions(
         name=bundle_name(args.name or args.out.resolve().name),

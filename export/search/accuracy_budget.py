@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from export.converter import Candidate
-from export.recipes import Arithmetic, Format, Recipe
-from export.validation.parity import rejection_reason
+from export.recipes import Arithmetic, Format, Recipe, Tolerance
 from tinysight.provenance import Parity
 
 CHEAPEST_FIRST: tuple[Arithmetic, ...] = (
@@ -55,11 +54,11 @@ class Budget:
 
     max_accuracy_drop: float
     """As a fraction of the validation images."""
-    reference: Parity
-    """The trained model against itself on the validation images."""
     convert: Convert
     measure: Callable[[Candidate], Parity]
     """Compares a candidate with the trained model on the validation images."""
+    rejection_reason: Callable[[Candidate, Tolerance], str | None]
+    """Why a candidate is not within a tolerance; None where it is."""
     rank_layers: Callable[[Recipe], Sequence[str]]
     """The layers of a static_w8a8 recipe, the most sensitive first: `rank_layer_sensitivity`."""
 
@@ -80,7 +79,7 @@ def search_within_drop(recipes: Sequence[Recipe], format_: Format, budget: Budge
         tolerance = dataclasses.replace(
             recipe.tolerance, max_accuracy_drop=budget.max_accuracy_drop
         )
-        reason = rejection_reason(parity, budget.reference, tolerance)
+        reason = budget.rejection_reason(candidate, tolerance)
         trials.append(Trial(candidate, parity, reason))
         if reason is None:
             break

@@ -13,7 +13,7 @@ from tinysight.records import from_json, to_json
 from training.cli import main, parser, recipe_from
 from training.conv_stack import STACKS
 from training.recipe_options import Interval, Option, options_of
-from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, options, recipe_of
+from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, finetuned, options, recipe_of
 
 STACK = "8s2-16s2"
 
@@ -97,7 +97,7 @@ def test_an_interval_says_what_it_holds(
 def test_every_field_has_an_option_or_follows_from_other_arguments() -> None:
     fields = {field.name for field in dataclasses.fields(Recipe)}
     with_option = {field.name for field, _ in options_of(Recipe)}
-    assert fields - with_option == {"model", "teacher", "split_seed"}
+    assert fields - with_option == {"model", "teacher", "split_seed", "pretrained"}
 
 
 def _values(field: "dataclasses.Field[Any]", option: Option) -> st.SearchStrategy[Any]:
@@ -131,6 +131,10 @@ def recipes(draw: st.DrawFn, *, distilled: bool) -> Recipe:
         changes.pop("branches", None)
     if changes.get("alternate_flips", usual.alternate_flips):
         changes["augment"] = True
+    if changes.get("layer_decay", usual.layer_decay) < 1:
+        changes["optimizer"] = "sgd"
+    if not usual.model.startswith("edge") and usual.model != STACK:
+        changes["branches"] = False
     if distilled:
         if changes.get("mixup", usual.mixup):
             changes["teacher_weight"] = 1.0
@@ -192,3 +196,21 @@ def test_help_needs_no_tensorflow_and_says_every_default(command: str) -> None:
             assert after.startswith(
                 f"{option.interval}; default: " if option.interval else "default"
             )
+
+
+@pytest.mark.parametrize("images", [1, 60, 100, 1_000, 50_000])
+def test_fine_tuning_has_steps_enough_with_any_number_of_images(images: int) -> None:
+    recipe = finetuned(RECIPES["edge_m"], images, "a hash")
+    steps = recipe.epochs * -(-images // recipe.batch_size)
+    assert 40 <= steps <= 4_000
+    assert recipe.learning_rate == pytest.approx(
+        finetuned(RECIPES["edge_m"], 100, "a hash").learning_rate * recipe.batch_size / 16
+    )
+    assert options(recipe, images) == []
+    assert options(dataclasses.replace(recipe, batch_size=7), images) == ["--batch-size", "7"]
+
+
+def test_no_augment_is_possible_where_weights_are_started_from() -> None:
+    args = parser().parse_args(["run", "edge_m", "--out", "x", "--no-augment"])
+    recipe = recipe_from(args, finetuned(RECIPES["edge_m"], 100, "a hash"))
+    assert (recipe.augment, recipe.alternate_flips) == (False, False)

@@ -8,7 +8,7 @@ from tinysight.files import cache_folder
 from tinysight.integrity.data_split import hash_indices
 from training.data import cifar10, digits, folder, tar
 from training.data.cache import cached
-from training.data.dataset import PARTS, Dataset, Decoded, Indices
+from training.data.dataset import OWN, PARTS, Dataset, Decoded, Indices
 from training.data.errors import DataError
 from training.data.splits import Splits, split, stratified
 from training.progress import ProgressCallback
@@ -35,6 +35,7 @@ def load_dataset(
     *,
     size: tuple[int, int] = (32, 32),
     cache: Path | None = None,
+    skip_broken: bool = False,
     progress: ProgressCallback = lambda what, done, total: None,  # noqa: ARG005
 ) -> Dataset:
     """Loads a data set. The first call decodes it into the cache; later ones memory-map that.
@@ -45,9 +46,10 @@ def load_dataset(
             .bz2; .zst from Python 3.14) of any name. It holds CIFAR-10's batches, in the python
             or the binary format, at the top or one folder deep, and is called "CIFAR-10" when
             they are the official images, else "CIFAR-10, a selection"; or it holds
-            `train/<class>/*` and optionally `val/` and `test/`.
+            `train/<class>/*` and optionally `val/` and `test/`, or, a folder, `<class>/*`.
         size: height and width that pictures in class folders are resized to, pixels.
         cache: instead of `cache_folder()`.
+        skip_broken: leave pictures out that cannot be read, instead of an error that names them.
         progress: called while reading and downloading.
 
     Raises:
@@ -79,8 +81,10 @@ def load_dataset(
     progress("looking for changes", 0, 0)
     content = folder.content_hash(path)
     decoded, fingerprint = cached(cache, content, size, lambda: folder.decode(path, size, progress))
+    if not skip_broken:
+        folder.check_broken(path, decoded.broken)
     name, title = _name_and_title(path)
-    return _dataset(name, title, str(path.resolve()), "supplied by the user", decoded, fingerprint)
+    return _dataset(name, title, str(path.resolve()), OWN, decoded, fingerprint)
 
 
 def _name_and_title(path: Path) -> tuple[str, str]:
@@ -102,6 +106,10 @@ def _dataset(
             parts[part] = np.arange(start, start + decoded.counts[part], dtype=np.int64)
             start += decoded.counts[part]
     notes = []
+    if decoded.broken:
+        notes.append(f"pictures that cannot be read, and are left out: {len(decoded.broken)}")
+    if decoded.others:
+        notes.append(f"files that are no pictures, and are left out: {decoded.others}")
     if "test" not in parts:
         parts["train"], parts["test"] = stratified(
             parts["train"], decoded.targets, HOLD_OUT, HOLD_OUT_SEED, decoded.labels

@@ -12,7 +12,7 @@ from training.data.dataset import Decoded
 from training.data.errors import DataError, one_line
 from training.disk_errors import full_disk
 
-VERSION = 2
+VERSION = 3
 """Raised when a decoder gives other pixels for the same source."""
 
 
@@ -41,6 +41,8 @@ def cached(
             meta = {
                 "labels": decoded.labels,
                 "counts": dict(decoded.counts),
+                "broken": decoded.broken,
+                "others": decoded.others,
                 "fingerprint": _fingerprint(decoded),
             }
             (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -63,6 +65,8 @@ def _read(entry: Path) -> tuple[Decoded, str]:
         images=np.load(entry / "images.npy", mmap_mode="r"),
         targets=np.load(entry / "targets.npy"),
         counts=meta["counts"],
+        broken=tuple(meta["broken"]),
+        others=meta["others"],
     )
     return decoded, meta["fingerprint"]
 

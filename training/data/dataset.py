@@ -11,6 +11,9 @@ Indices = NDArray[np.int64]
 PARTS = ("train", "val", "test")
 """Of the data; only the first is required."""
 
+OWN = "supplied by the user"
+"""The attribution of what a user brings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -24,6 +27,10 @@ class Decoded:
     """(n,), class indices."""
     counts: Mapping[str, int]
     """Number of images, by part."""
+    broken: tuple[str, ...] = ()
+    """Pictures that could not be read, with the reason, and are not among the images."""
+    others: int = 0
+    """Number of files that are no pictures."""
 
     def __post_init__(self) -> None:
         n = len(self.targets)
@@ -60,6 +67,11 @@ class Dataset:
     """SHA-256 over labels, targets and decoded pixels."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the results must know, such as where the test images come from."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a user brought it: neither scikit-learn's digits nor CIFAR-10."""
+        return self.attribution == OWN
 
     def __post_init__(self) -> None:
         if not {"train", "test"} <= set(self.parts) <= set(PARTS):

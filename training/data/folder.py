@@ -1,11 +1,15 @@
-"""Class folders, on disk or in a tar archive: train/<class>/*, and val/ and test/ if there are."""
+"""Class folders, on disk or in a tar archive: train/<class>/*, and val/ and test/ if there are.
+
+On disk, a folder with none of these three may have its classes at the top, <class>/*.
+"""
 
 import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from tinysight.errors import ImageError
 from tinysight.preprocess import Pixels, to_pixels
@@ -41,17 +45,24 @@ def archive_members(path: Path) -> Iterator[tuple[Key, bytes | None]]:
 
 def folder_members(path: Path) -> Iterator[tuple[Key, Path | None]]:
     """Every picture's key and file; a class folder on its own has an empty name and None."""
-    for part in PARTS:
-        if not (path / part).is_dir():
-            continue
-        for directory in sorted((path / part).iterdir()):
+    for part, root in _parts(path).items():
+        for directory in sorted(root.iterdir()):
             if not directory.is_dir() or directory.name.startswith("."):
                 continue
             yield (part, directory.name, ""), None
             for file in sorted(directory.rglob("*")):
-                key = class_folder_key(file.relative_to(path).as_posix())
+                key = class_folder_key(f"{part}/{file.relative_to(root).as_posix()}")
                 if key is not None and file.is_file():
                     yield key, file
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    """The folders of the parts; the folder itself where it holds two classes or more instead."""
+    parts = {part: path / part for part in PARTS if (path / part).is_dir()}
+    if not parts:
+        classes = [one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")]
+        parts = {"train": path} if len(classes) > 1 else {}
+    return parts
 
 
 def content_hash(path: Path) -> str:
@@ -68,11 +79,15 @@ def content_hash(path: Path) -> str:
 
 
 def decode(path: Path, size: tuple[int, int], progress: ProgressCallback) -> Decoded:
-    """Reads and resizes every picture. Raises DataError for what cannot be trained on."""
+    """Reads and resizes every picture; names what cannot be read.
+
+    Raises DataError for what cannot be trained on.
+    """
     members = archive_members(path) if path.is_file() else folder_members(path)
     pixels: dict[Key, Pixels] = {}
     classes: dict[str, set[str]] = {}
     broken: list[str] = []
+    others = 0
     for key, source in members:
         part, label, _ = key
         classes.setdefault(part, set()).add(label)
@@ -86,14 +101,18 @@ def decode(path: Path, size: tuple[int, int], progress: ProgressCallback) -> Dec
         try:
             pixels[key] = to_pixels(source, *size)
         except ImageError as error:
+            if _is_no_picture(key[2]):
+                others += 1
+                continue
             reason = str(error).rpartition(": ")[2]
             broken.append(f"{'/'.join(key)}: {reason}")
         if len(pixels) % 500 == 0:
             progress("reading pictures", len(pixels), 0)
-    if broken:
-        many = f"{len(broken)} pictures cannot be read, the first is " if len(broken) > 1 else ""
-        raise DataError(f"{path}: {many}{broken[0]}")
-    labels = _check(path, classes, set(pixels))
+    try:
+        labels = _check(path, classes, set(pixels))
+    except DataError:
+        check_broken(path, broken)  # the cause, where a class has broken pictures alone
+        raise
     keys = sorted(pixels, key=lambda key: (PARTS.index(key[0]), *key))
     index = {label: i for i, label in enumerate(labels)}
     return Decoded(
@@ -101,13 +120,32 @@ def decode(path: Path, size: tuple[int, int], progress: ProgressCallback) -> Dec
         images=np.stack([pixels[key] for key in keys]),
         targets=np.array([index[label] for _, label, _ in keys], dtype=np.int64),
         counts={part: sum(key[0] == part for key in keys) for part in PARTS if part in classes},
+        broken=tuple(broken),
+        others=others,
     )
+
+
+def check_broken(path: Path, broken: Sequence[str]) -> None:
+    """Raises DataError where pictures are broken; names all of them."""
+    if broken:
+        many = f"{len(broken)} pictures" if len(broken) > 1 else "a picture"
+        raise DataError(
+            f"{path}: {many} cannot be read; --skip-broken goes on without: {'; '.join(broken)}"
+        )
+
+
+def _is_no_picture(name: str) -> bool:
+    """Whether a file that cannot be read was none to begin with: its ending is of no picture."""
+    ending = PurePosixPath(name).suffix.lower()
+    return ending != "" and ending not in Image.registered_extensions()
 
 
 def _check(path: Path, classes: dict[str, set[str]], keys: set[Key]) -> tuple[str, ...]:
     """Returns the labels, sorted, when every part has pictures of every one of them."""
     if not classes.get("train"):
-        raise DataError(f"{path}: no class folders; expected is train/<class>/<picture>")
+        raise DataError(
+            f"{path}: no class folders; expected is train/<class>/<picture>, or <class>/<picture>"
+        )
     labels = classes["train"]
     if len(labels) < 2:
         raise DataError(f"{path}: train/ has only the class {min(labels)!r}; two are needed")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from training.distillation.loss import distillation_loss
+from training.optim.layerwise import LayerwiseSgd
 from training.optim.muon import Muon
 from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
@@ -34,6 +35,8 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
     rate = TriangularSchedule(recipe.learning_rate, steps)
     if recipe.optimizer == "muon":
         return Muon(rate, MOMENTUM)
+    if recipe.layer_decay < 1:
+        return LayerwiseSgd(rate, MOMENTUM, recipe.layer_decay)
     return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True)
 
 

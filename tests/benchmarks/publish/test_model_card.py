@@ -33,6 +33,7 @@ from tinysight.provenance import (
     TrainingDevice,
     TrainingRecord,
     TrainingSeconds,
+    require_provenance,
     write_description,
 )
 from tinysight.records import to_json
@@ -183,6 +184,20 @@ def test_the_cpus_are_those_that_were_proven_for_these_files(
     assert f"- `{artifact.name}`: {proven}\n" in text
     (tmp_path / FILE).write_text(as_text(replace(result, cells=tuple(cells[2:]))))
     assert "## Other CPUs" not in card()  # it is of another file
+
+
+def test_the_card_of_own_data_names_them(make_bundle: MakeBundle, dataset: Dataset) -> None:
+    bundle = make_bundle()
+    assert bundle.folder is not None
+    provenance = require_provenance(bundle)
+    data = replace(provenance.data, title="my plates", attribution=dataset.attribution)
+    write_description(bundle.folder, bundle, replace(provenance, data=data))
+    assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
+    card = (bundle.folder / "card.md").read_text(encoding="utf-8")
+    assert "--data 'my plates' --out" in card
+    assert "`my plates` is your own data" in card
+    assert "DATA" not in card
+    assert "cifar" not in card
 
 
 def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle) -> None:

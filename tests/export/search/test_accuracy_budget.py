@@ -1,5 +1,6 @@
 """The search of --max-accuracy-drop: in which order it tries, where it stops, what it prints."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from export.converter import Candidate
 from export.recipes import RECIPES, Format, Recipe
 from export.search.accuracy_budget import Budget, rank_layer_sensitivity, search_within_drop
 from export.settings import ArtifactSettings
-from export.validation.parity import measure_parity
+from export.validation.parity import measure_parity, rejection_reason
 from tinysight import load_bundle
 from tinysight.provenance import Parity, require_provenance
+from tinysight.stats import McNemar
 from training.run_folder import Run
 
 N = 1000
@@ -25,10 +27,11 @@ PLAIN = [RECIPES[name] for name in ("float32", "dynamic_w8", "static_w8a8", "sta
 
 
 def correct(n: int) -> Parity:
-    """Of a model that is right on n images of N."""
+    """Of an artifact that is right on n images of N, where the trained model is on 900."""
     logits = np.zeros((N, 2), np.float32)
     logits[np.arange(N), (np.arange(N) >= n).astype(int)] = 1
-    return measure_parity(logits, logits, TARGETS)
+    lost = McNemar(max(900 - n, 0), max(n - 900, 0), N)
+    return dataclasses.replace(measure_parity(logits, logits, TARGETS), mcnemar=lost)
 
 
 def convert(recipe: Recipe, format_: Format, float_layers: Sequence[str] = ()) -> Candidate:
@@ -53,9 +56,11 @@ def trial(
 
     budget = Budget(
         max_accuracy_drop=max_accuracy_drop,
-        reference=correct(900),
         convert=convert,
         measure=measure,
+        rejection_reason=lambda candidate, tolerance: rejection_reason(
+            measure(candidate), McNemar(0, 0, N), tolerance
+        ),
         rank_layers=lambda recipe: ["b", "a", "c"],
     )
     recipes = [recipe for recipe in PLAIN if format_ in recipe.formats]

@@ -1,5 +1,6 @@
 """How far is measured in known numbers, and each bound of a tolerance rejects."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -14,6 +15,9 @@ from tinysight.stats import Accuracy, McNemar
 TRAINED = np.array([[0, 4], [1, 0], [0, 1]], np.float32)
 TARGETS = np.array([1, 0, 1])
 
+WORSE = McNemar(only_first=20, only_second=0, n=512)
+"""Of calibration images: enough of them to make any loss significant."""
+
 
 def against(trained: NDArray[np.float32], logits: NDArray[np.float32]) -> Parity:
     return measure_parity(logits, trained, TARGETS[: len(trained)])
@@ -23,9 +27,8 @@ def reason(
     logits: NDArray[np.float32], trained: NDArray[np.float32], relative: float, drop: float
 ) -> str:
     """Why these logits are rejected within two bounds; empty where they are not."""
-    reference = against(trained, trained)
     tolerance = Tolerance(relative, drop, golden=0.0)
-    return rejection_reason(against(trained, logits), reference, tolerance) or ""
+    return rejection_reason(against(trained, logits), WORSE, tolerance) or ""
 
 
 def test_parity_on_known_numbers() -> None:
@@ -82,3 +85,28 @@ def test_equal_logits_are_no_division_by_zero() -> None:
     equal = np.ones((2, 3), np.float32)
     assert against(equal, equal).max_relative == 0
     assert against(equal, equal + 1).max_relative > 1
+
+
+@pytest.mark.parametrize(
+    ("validation", "calibration", "rejected"),
+    [
+        (McNemar(2, 0, 36), McNemar(1, 0, 324), False),  # two flipped pictures are chance
+        (McNemar(6, 0, 36), McNemar(0, 0, 324), True),
+        (McNemar(2, 0, 36), McNemar(9, 0, 324), True),
+        (McNemar(2, 0, 36), McNemar(0, 9, 324), False),
+        (McNemar(0, 0, 36), McNemar(30, 0, 324), False),  # nothing is lost on validation images
+        (McNemar(15, 0, 1_000), McNemar(0, 0, 512), True),
+        (McNemar(30, 15, 1_000), McNemar(0, 0, 512), True),
+        (McNemar(10, 0, 1_000), McNemar(0, 0, 512), False),  # the bound itself
+    ],
+)
+def test_a_loss_must_be_significant_where_images_are_few(
+    validation: McNemar, calibration: McNemar, rejected: bool
+) -> None:
+    parity = dataclasses.replace(against(TRAINED, TRAINED), mcnemar=validation)
+    reason = rejection_reason(parity, calibration, Tolerance(1.0, 0.01, golden=0.0))
+    assert (reason is not None) is rejected
+    if reason is not None:
+        points = float(reason.split("--max-accuracy-drop ")[1].split()[0])
+        accepting = Tolerance(1.0, points / 100, golden=0.0)
+        assert rejection_reason(parity, calibration, accepting) is None

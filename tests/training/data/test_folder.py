@@ -144,6 +144,35 @@ def test_pictures_in_folders_below_a_class_belong_to_it(
     assert len(load_dataset(root, cache=cache).parts["train"]) == 11
 
 
+def test_classes_may_be_at_the_top_of_a_folder(files: Files, folder: Write, cache: Path) -> None:
+    train = {name: content for name, content in files.items() if name.startswith("train/")}
+    expected = load_dataset(folder(train), cache=cache).fingerprint
+    root = folder({}).with_name("flat")
+    (folder({}) / "train").rename(root)
+    assert load_dataset(root, cache=cache).fingerprint == expected
+
+
+def test_files_that_are_no_pictures_are_left_out_and_counted(
+    files: Files, folder: Write, archive: Write, cache: Path
+) -> None:
+    content = {**files, "train/cat/notes.txt": b"hello", "test/dog/labels.csv": b"0,1"}
+    for path in (folder(content), archive(content)):
+        for _ in range(2):  # decoded, and from the cache
+            data = load_dataset(path, cache=cache)
+            assert len(data.images) == len(files)
+            assert data.notes == ("files that are no pictures, and are left out: 2",)
+
+
+def test_broken_pictures_are_skipped_where_that_is_asked_for(
+    files: Files, folder: Write, cache: Path, refused: Callable[..., str]
+) -> None:
+    root = folder({**files, "train/cat/bad.png": b"no image"})
+    data = load_dataset(root, cache=cache, skip_broken=True)
+    assert data.fingerprint == load_dataset(root, cache=cache, skip_broken=True).fingerprint
+    assert data.notes == ("pictures that cannot be read, and are left out: 1",)
+    refused(lambda: load_dataset(root, cache=cache), "train/cat/bad.png")
+
+
 def drop(files: Files, *starts: str) -> Files:
     return {name: content for name, content in files.items() if not name.startswith(starts)}
 
@@ -162,7 +191,10 @@ def drop(files: Files, *starts: str) -> Files:
         ),
         (
             lambda f: {**f, "train/cat/1.png": b"", "test/dog/0.png": b"x", "train/dog/n": b""},
-            ["3 pictures cannot be read, the first is "],
+            [
+                "3 pictures cannot be read; --skip-broken goes on without: ",
+                "train/cat/1.png: ", "; test/dog/0.png: ", "train/dog/n: ",
+            ],
         ),
         (lambda f: {**f, "train/bird/": b""}, ["train/bird holds no picture"]),
         (

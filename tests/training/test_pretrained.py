@@ -1,0 +1,98 @@
+"""Weights to start from: shipped ones, those of a run, and none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("tensorflow")
+
+from training.cli import main
+from training.models.edge import build
+from training.pretrained import SHIPPED, PretrainedError, pack, read_pretrained
+from training.run_folder import read_record
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of twelve noisy pictures each: a dark and a light one."""
+    root = tmp_path_factory.mktemp("data") / "own"
+    random = np.random.default_rng(0)
+    for label, low in (("dark", 0), ("light", 120)):
+        folder = root / "train" / label
+        folder.mkdir(parents=True)
+        for i in range(12):
+            pixels = random.integers(low, low + 120, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(own: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "own"
+    assert main(["run", "edge_s", "--data", str(own), "--out", str(out), "--epochs", "2"]) == 0
+    return out
+
+
+def test_the_shipped_weights_are_small_and_known_by_their_model() -> None:
+    assert set(SHIPPED) == {"edge_m", "edge_s"}
+    assert sum(file.stat().st_size for file in SHIPPED.values()) < 2_000_000
+    for name in SHIPPED:
+        assert read_pretrained(name).model == name
+
+
+def test_a_new_model_starts_as_the_same_function() -> None:
+    """Two models that are initialized on different images compute the same features."""
+    pretrained = read_pretrained("edge_s")
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    first, second = (build("edge_s", (32, 32, 3), classes=3) for _ in range(2))
+    pretrained.initialize(first, images[:20])
+    pretrained.initialize(second, images[20:])
+    for model in (first, second):
+        model.get_layer("logits").set_weights([np.eye(128, 3), np.zeros(3)])
+    expected, actual = (model.predict(images / 255, verbose=0) for model in (first, second))
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
+    assert np.ptp(expected) > 0.01
+
+
+def test_own_images_start_from_the_shipped_weights(run: Path) -> None:
+    recipe = read_record(run).recipe
+    assert recipe.pretrained == read_pretrained("edge_s").sha256
+    assert (recipe.optimizer, recipe.batch_size, recipe.epochs) == ("sgd", 16, 2)
+
+
+def test_none_starts_at_random(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "edge_s", "--data", str(own), "--out", str(tmp_path / "run"), "--epochs", "1"]
+    assert main([*words, "--from", "none"]) == 0
+    assert "Starting from" not in capsys.readouterr().err
+    assert read_record(tmp_path / "run").recipe.pretrained is None
+
+
+def test_a_run_is_packed_and_started_from(
+    run: Path, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pack", str(run), "--out", str(tmp_path / "first.npz")]) == 0
+    pack(str(run), tmp_path / "second.npz")
+    assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
+    words = ["run", "edge_s", "--data", str(own), "--out", str(tmp_path / "run"), "--epochs", "1"]
+    assert main([*words, "--from", str(run)]) == 0
+    assert f"Starting from {run}; --from none starts at random." in capsys.readouterr().err
+    started = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["pretrained"]
+    assert started == read_pretrained(str(run)).sha256
+
+
+def test_other_models_and_missing_folders_are_one_line(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(own), "--out", str(tmp_path / "run")]
+    assert main(["run", "edge_m", *words, "--from", "edge_s"]) == 1
+    assert "edge_m cannot start from edge_s" in capsys.readouterr().err
+    assert main(["run", "edge_m", *words, "--from", "nowhere"]) == 1
+    assert "neither a run folder nor a bundle, nor one of edge_m, edge_s" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(PretrainedError, match="not of the edge family"):
+        read_pretrained("edge_s").check("resnet8")
