@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine()
     dataset = load_training_data(bundle, args.data, progress)
     progress.clear()
-    write_bytes(args.bundle / FILE, model_card(bundle, dataset, emulators).encode())
-    print(f"Written to {args.bundle / FILE}")
+    file = Path(str(bundle.folder)) / FILE  # BUNDLE may be the name of a shipped one
+    write_bytes(file, model_card(bundle, dataset, emulators).encode())
+    print(f"Written to {file}")
     return 0

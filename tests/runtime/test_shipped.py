@@ -51,10 +51,10 @@ def test_info_says_where_its_card_is(bundle: Bundle, capsys: pytest.CaptureFixtu
 
 
 def test_its_default_is_int8(bundle: Bundle) -> None:
-    """As many bytes as weights, about: as float32 they would be four times that."""
+    """As many bytes as weights, about, some of them repeated: as float32 four times that."""
     artifact = bundle.artifact()
     assert artifact.recipe in ("static_w8a8", "qat_w8a8")
-    assert artifact.bytes < 1.1 * require_provenance(bundle).training.parameters
+    assert artifact.bytes < 1.2 * require_provenance(bundle).training.parameters
     assert b"QLinearConv" in bundle.read(artifact) or b"QuantizeLinear" in bundle.read(artifact)
 
 
