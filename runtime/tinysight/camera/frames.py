@@ -88,7 +88,7 @@ def _selected(reader: Reader, fps: float | None) -> Iterator[Frame]:
             return
         if time_s + _ROUNDING_S >= due:
             # From when it was due, so that the rate holds on average; but after a pause of the
-            # source, not a burst for all that were due meanwhile.
+            # source, not one for each that was due meanwhile.
             due = max(due, time_s - period) + period
             yield Frame(index, time_s, reader.pixels())
 

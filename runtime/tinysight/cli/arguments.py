@@ -7,6 +7,8 @@ from tinysight.classifier import Classifier, Confidence
 from tinysight.console import numbers, positive
 from tinysight.engines.registry import ENGINES, MAX_THREADS
 
+_BUNDLE = "bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)"
+
 
 def thread_count(text: str) -> int:
     """A whole number from 1 to `MAX_THREADS`, for argparse."""
@@ -23,21 +25,12 @@ def thread_counts(text: str) -> tuple[int, ...]:
 
 def add_bundle(command: argparse.ArgumentParser) -> None:
     """`bundle`: the one that a command is about, or None."""
-    command.add_argument(
-        "bundle",
-        nargs="?",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
-    )
+    command.add_argument("bundle", nargs="?", help=_BUNDLE)
 
 
 def add_bundles(command: argparse.ArgumentParser) -> None:
     """`bundles`: any number of them, perhaps none."""
-    command.add_argument(
-        "bundles",
-        nargs="*",
-        metavar="bundle",
-        help="bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)",
-    )
+    command.add_argument("bundles", nargs="*", metavar="bundle", help=_BUNDLE)
 
 
 def add_classifier_options(command: argparse.ArgumentParser) -> None:
