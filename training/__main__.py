@@ -2,6 +2,6 @@
 
 import sys
 
-from training.cli import main
+from training.launch import launch
 
-sys.exit(main())
+sys.exit(launch("training"))

@@ -1,10 +1,12 @@
 """A training on the terminal: a progress bar, and a line for each finished epoch."""
 
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from tinysight.console import shell_command
 from training.data import Dataset
 from training.run_folder import Run
 
@@ -75,4 +77,7 @@ class TrainingConsole:
             self.print(f"Test accuracy {run.result.test} images")
         self.print(f"Trained in {run.result.seconds.training:.0f} s. Written to {run.folder}/:")
         self.print("  " + ", ".join(sorted(path.name for path in run.folder.iterdir())))
-        self.print(f"Next: python -m export build {run.folder} --out bundles/{run.folder.name}")
+        out = Path("bundles") / run.folder.name
+        self.print(
+            f"Next: {shell_command('python', '-m', 'export', 'build', run.folder, '--out', out)}"
+        )

@@ -41,6 +41,5 @@ def run(args: argparse.Namespace) -> int:
     counter = ProgressLine()
     convert(args.trained, args.data, args.out, overwrite=args.overwrite, progress=counter)
     counter.clear()
-    next_ = f"python -m benchmarks sweep BUNDLE --toolchains {args.out} …"
-    print(f"Written to {args.out}/. Next: {next_}")
+    print(f"Written to {args.out}/. `sweep BUNDLE --toolchains {args.out}` measures them.")
     return 0

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from export.recipes import DEFAULT, FORMATS, RECIPES
-from tinysight.console import HelpFormatter, ProgressLine, fail, require_extra, table
+from tinysight.console import (
+    HelpFormatter,
+    ProgressLine,
+    fail,
+    require_extra,
+    shell_command,
+    table,
+)
 from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
@@ -136,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
             _print_timing(report)
     for report in rejected:
         fail("export", f"{report.name} was not written: {report.rejection_reason}")
-    print(f"\nWritten to {args.out}/. Next: tinysight classify --bundle {args.out} IMAGE…")
+    print(f"\nWritten to {args.out}/. Next: {shell_command('tinysight', 'verify', args.out)}")
     return 1 if rejected else 0
 
 

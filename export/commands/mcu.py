@@ -72,4 +72,4 @@ def _text(firmware: "Firmware", out: Path) -> str:
             f"  golden answers  the same class on {golden.same_top1} of {golden.inputs}; logits "
             f"off by {golden.max_relative_error:.1%} of their spread at most"
         )
-    return "\n".join([*lines, f"Written to {out}/. Next: {out}/README.md"])
+    return "\n".join([*lines, f"Written to {out}/; {out}/README.md says how to build it."])

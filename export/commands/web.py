@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinysight.console import HelpFormatter, ProgressLine
+from tinysight.console import HelpFormatter, ProgressLine, shell_command
 
 
 def add(commands: Any) -> None:
@@ -54,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
     runtime = read_package(args.onnxruntime_web, counter)
     counter.clear()
     site = write_site(bundle, runtime, args.out, overwrite=args.overwrite)
+    serve = shell_command("python", "-m", "http.server", "--directory", args.out, 8000)
     print(
         f"Written to {args.out}/: {site.files} files, {site.bytes / 1e6:.1f} MB; a browser loads "
         f"{site.first_load_bytes / 1e6:.1f} MB, once.\n"
         f"{bundle.name}/{bundle.default} on onnxruntime-web {runtime.version}.\n"
-        f"Next: python -m http.server --directory {args.out} 8000, then http://localhost:8000"
+        f"Next: {serve}, then http://localhost:8000"
     )
     return 0

@@ -5,9 +5,12 @@ import contextlib
 import importlib.util
 import io
 import os
+import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO, NoReturn, TextIO
 
 from tinysight.errors import MissingExtraError, TinysightError, TinysightWarning, printable
@@ -131,6 +134,23 @@ def require_extra(extra: str, *modules: str) -> None:
         raise MissingExtraError(
             f"{', '.join(missing)} not installed: pip install -e '.[{extra}]' brings it"
         )
+
+
+def shell_command(program: str, *words: object) -> str:
+    """A command, quoted, that the user's shell runs in this environment.
+
+    In an environment that is not activated, the shell would find another `python`, and no
+    `tinysight`: then the program's path stands in place of its name.
+
+    Args:
+        program: `python` or `tinysight`.
+        words: what follows it.
+    """
+    ours = shutil.which(program, path=str(Path(sys.executable).parent))
+    if ours is not None and shutil.which(program) != ours:
+        inside = Path(ours).is_relative_to(Path.cwd())
+        program = os.path.relpath(ours) if inside else ours
+    return shlex.join([program, *map(str, words)])
 
 
 class HelpFormatter(argparse.HelpFormatter):
