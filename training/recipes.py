@@ -215,13 +215,14 @@ _RATE_PER_IMAGE = 0.1 / 32
 
 _FINETUNED = Recipe(
     "vgg16_finetuned",
-    epochs=14,
+    epochs=8,
     batch_size=256,
     optimizer="sgd",
-    learning_rate=0.05,
+    learning_rate=0.03,
     label_smoothing=0.1,
     l2=5e-4,
     augment=True,
+    alternate_flips=True,
     cutout=0.25,
     val_fraction=0.1,
     precision="auto",
@@ -244,9 +245,7 @@ RECIPES = {
         "vgg16_frozen", epochs=20, batch_size=256, preprocessing="imagenet", precision="auto"
     ),
     "vgg16_finetuned": _FINETUNED,
-    "vgg16_upsampled": dataclasses.replace(
-        _FINETUNED, model="vgg16_upsampled", epochs=8, learning_rate=0.03, alternate_flips=True
-    ),
+    "vgg16_upsampled": dataclasses.replace(_FINETUNED, model="vgg16_upsampled"),
     "airbench": dataclasses.replace(_MUON, model="airbench", epochs=16, cutout=0.25),
     "edge_s": dataclasses.replace(_MUON, model="edge_s", epochs=60),
     "edge_m": dataclasses.replace(_MUON, model="edge_m", epochs=100),

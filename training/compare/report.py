@@ -56,7 +56,7 @@ def write_report(runs: Sequence[ComparedRun], dataset: Dataset, out: Path, comma
 def conclusion(runs: Sequence[ComparedRun]) -> str:
     """Two sentences on the accuracies, made from the figures."""
     by_key = {run.key: run for run in runs}
-    baseline, tuned = by_key["baseline"], by_key["vgg16_upsampled"]
+    baseline, tuned = by_key["baseline"], by_key["vgg16_finetuned"]
     frozen = max(
         (by_key["vgg16_frozen_unit"], by_key["vgg16_frozen_imagenet"]),
         key=lambda run: run.accuracy.value,

@@ -26,10 +26,7 @@ COMPARED: dict[str, tuple[str, Recipe]] = {
         "VGG16 frozen, its own preprocessing",
         replace(RECIPES["vgg16_frozen"], preprocessing="imagenet"),
     ),
-    "vgg16_upsampled": (
-        "VGG16 fine-tuned, images upsampled to 48 x 48",
-        RECIPES["vgg16_upsampled"],
-    ),
+    "vgg16_finetuned": ("VGG16 fine-tuned", RECIPES["vgg16_finetuned"]),
 }
 """By the name of the run folder: title and recipe."""
 
