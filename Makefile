@@ -9,12 +9,13 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format fuzz durability browser emulators wheel wheel-dependencies lock sbom audit clean
+.PHONY: help demo test lint format docs fuzz durability browser emulators wheel wheel-dependencies lock sbom audit clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
 	@echo "make lint    lint and types alone"
+	@echo "make docs    the documentation as a site, in build/docs"
 	@echo "make fuzz    hostile input to everything that reads, FUZZ_COUNT=20000 times each"
 	@echo "make browser a Chromium and onnxruntime-web, so that make test tries the pages in it"
 	@echo "             (Debian, Ubuntu; root)"
@@ -27,11 +28,26 @@ help:
 	@echo "make lock    renew runtime/requirements.lock by constraints.txt (network)"
 	@echo "make clean   remove the environment and what the demo wrote"
 
+# pip's own output is hundreds of lines, or with --quiet none for minutes: one line that changes on
+# a terminal, a line every 25 packages elsewhere. The exit code is pip's.
+define SHOW_PACKAGES
+/^Collecting/ { n++; what = "  fetching package " n ": " $$2 }
+/^Installing collected/ { what = "  installing " n " packages, a minute or two" }
+/^(Collecting|Installing)/ && ("$(TTY)" || n % 25 == 1 || /^Inst/) {
+  printf "%s%s%s", ("$(TTY)" ? "\r\033[K" : ""), what, ("$(TTY)" ? "" : "\n"); fflush()
+}
+/^exit / { code = $$2 }
+END { if ("$(TTY)") print ""; exit code }
+endef
+export SHOW_PACKAGES
+TTY := $(shell test -t 2 && echo yes)
+
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
-	@echo "Setting up $(VENV) (about 2.7 GB, once) …"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,export,bench,mcu,dev]'
+	@echo "Setting up $(VENV): about 2.7 GB, 3 to 10 minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@{ $(BIN)/python -m pip install -c constraints.txt -e '.[train,export,bench,mcu,docs,dev]'; \
+	  echo "exit $$?"; } | awk "$$SHOW_PACKAGES"
 	@touch $@
 
 demo: $(READY)
@@ -67,6 +83,10 @@ emulators: $(READY)
 	apt-get update
 	apt-get install -y --no-install-recommends qemu-user-static
 	$(BIN)/python -m benchmarks.emulators.arm64
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "build/docs/index.html"
 
 wheel-dependencies: $(READY)
 	$(BIN)/python tests/wheel_dependencies.py

@@ -1,6 +1,5 @@
 """All stages once, as a newcomer would type them."""
 
-import shlex
 import subprocess
 import sys
 import time
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tinysight.console import shell_command
 from training.data import Dataset, load_dataset
 
 PICTURES = 12
@@ -53,14 +53,14 @@ def demo(data: str, out: Path) -> int:
     for path, what in (
         (run / "curves.png", "loss and accuracy by epoch"),
         (run / "confusion.png", "confusion matrix of the test images"),
-        (bundle, "the bundle, for a device with `pip install tinysight`"),
+        (bundle, "the bundle, for a device that has the wheel (`make wheel`)"),
         (results / "sweep.png", "latency against accuracy"),
     ):
         print(f"  {path!s:<32} {what}")
     if data == "digits":
         print("\nReal CIFAR-10 (downloads 163 MB once, trains for some minutes):")
         print("  make demo DATA=cifar10")
-        print("Your own images, as my_images/train/<class>/*:")
+        print("Your own images, as my_images/<class>/*:")
         print("  make demo DATA=my_images")
     return 0
 
@@ -73,7 +73,7 @@ def _run(module: str, *arguments: object) -> int:
     """Prints the command and runs it in a process of its own, as a user would."""
     words = [str(argument) for argument in arguments]
     program = ["tinysight"] if module == "tinysight" else ["python", "-m", module]
-    print(f"$ {shlex.join([*program, *words])}", flush=True)
+    print(f"$ {shell_command(*program, *words)}", flush=True)
     return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
 
 

@@ -55,9 +55,10 @@ class Prediction:
 class Classifier:
     """A loaded bundle. Every method may be called from several threads at once.
 
-    >>> classifier = Classifier.load()
-    >>> classifier.classify("photo.jpg").label  # doctest: +SKIP
-    'cat'
+    Examples:
+        >>> classifier = Classifier.load()
+        >>> classifier.classify("photo.jpg").label  # doctest: +SKIP
+        'cat'
     """
 
     def __init__(
