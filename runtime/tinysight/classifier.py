@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,25 +229,58 @@ class Classifier:
         least = self.confidence_threshold(min_confidence) if min_confidence else 0.0
         return self._answer(self._run(image[None])[0], top_k, least)
 
+    @overload
     def classify_many(
         self,
         images: Iterable[ImageLike],
         batch_size: int = 32,
         top_k: int = 1,
         min_confidence: Confidence = 0.0,
-    ) -> Iterator[Prediction]:
+        on_error: Literal["raise"] = "raise",
+    ) -> Iterator[Prediction]: ...
+
+    @overload
+    def classify_many(
+        self,
+        images: Iterable[ImageLike],
+        batch_size: int = 32,
+        top_k: int = 1,
+        min_confidence: Confidence = 0.0,
+        *,
+        on_error: Literal["yield"],
+    ) -> Iterator[Prediction | ImageError]: ...
+
+    def classify_many(
+        self,
+        images: Iterable[ImageLike],
+        batch_size: int = 32,
+        top_k: int = 1,
+        min_confidence: Confidence = 0.0,
+        on_error: Literal["raise", "yield"] = "raise",
+    ) -> Iterator[Prediction | ImageError]:
         """Answers for a stream of images, in its order, holding `batch_size` of them at a time.
 
-        The first image that cannot be read raises ImageError, after the answers for all before; so
-        does whatever `images` itself raises.
         What `classify` raises for `top_k` and `min_confidence` is raised at once, and ValueError
         when `batch_size` is below 1.
+
+        Args:
+            images: of the kinds that `classify` takes. What the iterable itself raises comes after
+                the answers for all images before it.
+            batch_size: images a call of the engine.
+            top_k: as of `classify`.
+            min_confidence: as of `classify`.
+            on_error: `raise` raises the ImageError of the first image that cannot be read, after
+                the answers for all before it; `yield` gives the error in the place of the answer
+                and goes on.
         """
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
+        if on_error not in ("raise", "yield"):
+            raise ValueError("on_error must be 'raise' or 'yield'")
         _check_top_k(top_k)
         self.confidence_threshold(min_confidence)
-        return self._stream(iter(images), batch_size, top_k, min_confidence)
+        answers = self._stream(iter(images), batch_size, top_k, min_confidence)
+        return answers if on_error == "yield" else _raise_errors(answers)
 
     def logits(self, images: Pixels) -> NDArray[np.float32]:
         """The raw outputs, float32 (n, classes), for uint8 images (n, height, width, 3), n >= 1.
@@ -285,23 +318,32 @@ class Classifier:
 
     def _stream(
         self, images: Iterator[ImageLike], batch_size: int, top_k: int, min_confidence: Confidence
-    ) -> Iterator[Prediction]:
+    ) -> Iterator[Prediction | ImageError]:
+        """Answers, with the ImageError of an image in its place."""
         while True:
             one = self.current()  # a batch is prepared and answered by one version
-            batch: list[Pixels] = []
+            height, width = one._bundle.shape
+            pixels: list[Pixels] = []
+            errors: dict[int, ImageError] = {}
             failure: Exception | None = None
+            taken = 0
             try:
                 for image in itertools.islice(images, batch_size):
-                    batch.append(to_pixels(image, *one._bundle.shape, one._bundle.resample))
-            except Exception as error:  # the source's own as well: its batch is answered first
+                    try:
+                        pixels.append(to_pixels(image, height, width, one._bundle.resample))
+                    except ImageError as error:
+                        errors[taken] = error
+                    taken += 1
+            except Exception as error:  # the source's own: its batch is answered first
                 failure = error
-            if batch:
-                least = one.confidence_threshold(min_confidence)
-                for row in one._run(np.stack(batch)):
-                    yield one._answer(row, top_k, least)
+            least = one.confidence_threshold(min_confidence)
+            rows = iter(one._run(np.stack(pixels)) if pixels else ())
+            for place in range(taken):
+                error_here = errors.get(place)
+                yield one._answer(next(rows), top_k, least) if error_here is None else error_here
             if failure is not None:
                 raise failure
-            if len(batch) < batch_size:
+            if taken < batch_size:
                 return
 
     def _answer(self, logits: NDArray[np.float32], top_k: int, least: float) -> Prediction:
@@ -323,6 +365,13 @@ class Classifier:
             (self._bundle.labels[i], math.exp((values[i] - highest) * scale) / total) for i in best
         )
         return Prediction(label, index, probability, ranked)
+
+
+def _raise_errors(answers: Iterator[Prediction | ImageError]) -> Iterator[Prediction]:
+    for answer in answers:
+        if isinstance(answer, ImageError):
+            raise answer
+        yield answer
 
 
 def _check_top_k(top_k: int) -> None:

@@ -33,8 +33,11 @@ def add_bundles(command: argparse.ArgumentParser) -> None:
     command.add_argument("bundles", nargs="*", metavar="bundle", help=_BUNDLE)
 
 
-def add_classifier_options(command: argparse.ArgumentParser) -> None:
-    """Which artifact of which bundle answers, how, and in which form the answers are printed."""
+def add_classifier_options(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Which artifact of which bundle answers, how, and in which form the answers are printed.
+
+    Returns the group of the forms, to which a command may add others.
+    """
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         "--bundle",
@@ -80,11 +83,13 @@ def add_classifier_options(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else 1)",
     )
-    command.add_argument(
+    form = command.add_mutually_exclusive_group()
+    form.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object a line instead of text",
     )
+    return form
 
 
 def add_keys(command: argparse.ArgumentParser) -> None:

@@ -402,5 +402,5 @@ def test_ctrl_c_is_one_line_and_exit_code_130(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tinysight.cli.classify.to_pixels", interrupted)
+    monkeypatch.setattr("tinysight.classifier.to_pixels", interrupted)
     assert classify(pictures) == (130, [], ["tinysight: stopped"])
