@@ -48,10 +48,10 @@ _PACKAGES = ("tinysight", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 class ExportOptions:
     """What is to be exported, and how."""
 
-    name: str
-    """Of the bundle."""
-    recipes: tuple[str, ...]
-    """Names in `export.recipes.RECIPES`."""
+    name: str = ""
+    """Of the bundle; empty takes that of its folder."""
+    recipes: tuple[str, ...] = ()
+    """Names in `export.recipes.RECIPES`; none takes the default ones."""
     formats: tuple[Format, ...] = FORMATS
     finetune_epochs: float | None = None
     """Passes over the training images for the recipes that fine-tune; None takes their own."""

@@ -13,19 +13,18 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tinysight.console import HelpFormatter, require_extra, run_cli
 from tinysight.records import to_json
 from training.conv_stack import Stack
 from training.recipe_options import add_options, options_of
-from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, finetuned, recipe_of
+from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of, with_settings
 
 if TYPE_CHECKING:
     from training.console import TrainingConsole
     from training.data import Dataset
     from training.distillation.teacher import Teacher
-    from training.pretrained import Pretrained
     from training.run_folder import Run
     from training.train import Job
 
@@ -328,23 +327,13 @@ def run_model(args: argparse.Namespace) -> int:
     with TrainingConsole() as console:
         dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
         console.print_dataset(dataset)
-        from training.distillation.teacher import (  # here, since it takes three seconds
-            read_teacher,
-            student_recipe,
-        )
-        from training.train import train
+        from training.train import train  # here, since it takes three seconds
 
         job = _job(args, dataset, console)
-        if note := _note_on_steps(job.recipe, dataset):
-            console.print(note)
-        teachers = [read_teacher(folder) for folder in getattr(args, "teachers", [])]
-        if teachers:
-            recipe = student_recipe(job.recipe, teachers, val_fraction=args.val_fraction)
-            job = dataclasses.replace(job, recipe=recipe, teachers=teachers)
         run = train(job, console)
         if run is not None:  # else another worker writes it
             console.print_result(run)
-            if note := _note_on_teachers(run, teachers):
+            if note := _note_on_teachers(run, job.teachers):
                 console.print(note)
     return 0
 
@@ -433,41 +422,25 @@ def run_compare(args: argparse.Namespace) -> int:
 
 
 def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole") -> "Job":
-    from training.train import Job
+    from training.api import prepare
+    from training.pretrained import SHIPPED
+    from training.run_folder import load_run
 
-    base, pretrained = recipe_of(args.model), _pretrained(args, dataset, console)
-    if pretrained is not None:
-        images = sum(len(dataset.parts.get(part, ())) for part in ("train", "val"))
-        base = finetuned(base, images, pretrained.sha256)
-    if_exists: Literal["fail", "resume", "overwrite"] = args.if_exists
-    return Job(
-        recipe_from(args, base),
-        dataset,
-        args.out,
-        weights=args.weights,
-        pretrained=pretrained,
-        if_exists=if_exists,
-    )
-
-
-def _pretrained(
-    args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole"
-) -> "Pretrained | None":
-    """The weights that --from names, or those of the model for a user's own images."""
-    if not hasattr(args, "start"):
-        return None
-    from training.pretrained import SHIPPED, read_pretrained
-
-    source = args.start
-    if source is None:
-        source = args.model if dataset.is_own and args.model in SHIPPED else "none"
-    if source == "none":
-        return None
-    pretrained = read_pretrained(source)
-    pretrained.check(args.model)
-    trained_on = f"{source}'s weights, trained on CIFAR-10" if source in SHIPPED else source
-    console.print(f"Starting from {trained_on}; --from none starts at random.")
-    return pretrained
+    start = getattr(args, "start", "none")
+    teachers = [load_run(folder) for folder in getattr(args, "teachers", [])]
+    try:
+        job = prepare(
+            args.model, dataset, args.out, start=start, teachers=teachers, **_settings(args)
+        )
+    except ValueError as error:
+        args.error(str(error))
+    if job.pretrained is not None:
+        source = start or args.model
+        trained_on = f"{source}'s weights, trained on CIFAR-10" if source in SHIPPED else source
+        console.print(f"Starting from {trained_on}; --from none starts at random.")
+    if note := _note_on_steps(job.recipe, dataset):
+        console.print(note)
+    return dataclasses.replace(job, weights=args.weights, if_exists=args.if_exists)
 
 
 def _model(models: Sequence[str]) -> Callable[[str], str]:
@@ -525,22 +498,23 @@ def _without_folders(words: Sequence[str]) -> list[str]:
     return [Path(word).name if Path(word).is_file() else word for word in words]
 
 
-def recipe_from(args: argparse.Namespace, base: Recipe | None = None) -> Recipe:
-    """A recipe with the changes of the command line; exits on an invalid value.
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """The model's default recipe with the changes of the command line; exits on an invalid value.
 
     Args:
         args: of `run`, `distill` or `crossval`.
-        base: instead of the model's default recipe.
     """
-    changes = {
+    try:
+        return with_settings(recipe_of(args.model), _settings(args))
+    except ValueError as error:
+        args.error(str(error))
+        raise AssertionError from None  # argparse has exited
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The recipe's fields that the command line names."""
+    return {
         field.name: value
         for field, _ in options_of(Recipe)
         if (value := getattr(args, field.name, None)) is not None
     }
-    if base is not None and not changes.get("augment", True):  # they need it
-        base = dataclasses.replace(base, alternate_flips=False)
-    try:
-        return dataclasses.replace(base or recipe_of(args.model), **changes)
-    except ValueError as error:
-        args.error(str(error))
-        raise AssertionError from None  # argparse has exited

@@ -5,8 +5,9 @@ Needs no TensorFlow, so that `python -m training --help` answers at once.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from training.conv_stack import STACKS, Stack
 from training.recipe_options import (
@@ -273,6 +274,16 @@ def recipe_of(model: str) -> Recipe:
     if model in RECIPES:
         return RECIPES[model]
     return dataclasses.replace(RECIPES["edge_s"], model=str(Stack.parse(model)))
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """A recipe with other values of some fields, by name; without augmentation nothing is flipped.
+
+    Raises ValueError for a value, TypeError for a name that there is not.
+    """
+    if not settings.get("augment", True):
+        recipe = dataclasses.replace(recipe, alternate_flips=False)
+    return dataclasses.replace(recipe, **settings)
 
 
 def finetuned(recipe: Recipe, images: int, sha256: str) -> Recipe:

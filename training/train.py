@@ -18,8 +18,8 @@ from training.disk_errors import clear_disk_errors
 from training.distillation.teacher import Teacher, TeacherLogits, teacher_logits
 from training.distribute import is_chief, strategy
 from training.environment import describe_device
+from training.epochs import FitContext, fit
 from training.finalize import Trained, finalize, predict
-from training.fit import FitContext, fit
 from training.frozen_features import cached_features
 from training.models import vgg16
 from training.models.registry import ModelSpec, spec_of

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from export.recipes import DEFAULT, FORMATS, RECIPES
 from tinysight.console import (
     HelpFormatter,
-    ProgressLine,
     fail,
     require_extra,
     shell_command,
     table,
 )
-from tinysight.errors import TinysightError
 
 if TYPE_CHECKING:
     from export.builder import CandidateReport
@@ -114,25 +112,20 @@ def run(args: argparse.Namespace) -> int:
     from training.run_folder import load_run
 
     finished = load_run(args.folder)
-    from export.builder import ExportOptions, build
-    from training.data import load_dataset
+    from export.api import build  # late: it takes seconds
 
-    recorded = finished.record.data
-    counter = ProgressLine()
-    dataset = load_dataset(
-        args.data or recorded.source, size=recorded.shape[:2], skip_broken=True, progress=counter
-    )
     bounded = args.max_accuracy_drop is not None
-    options = ExportOptions(
-        name=bundle_name(args.name or args.out.resolve().name),
-        recipes=args.recipes or _default_recipes(bounded=bounded),
+    reports = build(
+        finished,
+        args.out,
+        data=args.data,
+        name=args.name or "",
+        recipes=args.recipes or (),
         formats=args.formats,
         finetune_epochs=args.finetune_epochs,
         max_accuracy_drop=args.max_accuracy_drop,
         overwrite=args.overwrite,
-    )
-    reports = build(finished, dataset, args.out, options, counter)
-    counter.clear()
+    ).reports
     if bounded:
         _print_search(reports, args.max_accuracy_drop)
     written = [report for report in reports if report.rejection_reason is None]
@@ -196,16 +189,6 @@ def _print_timing(report: "CandidateReport") -> None:
     print(f"\nin float32: {layers or 'no layer, it is static_w8a8'}")
 
 
-def _default_recipes(*, bounded: bool) -> tuple[str, ...]:
-    if not bounded:
-        return DEFAULT
-    return tuple(
-        name
-        for name, recipe in RECIPES.items()
-        if recipe.finetuning is None and recipe.arithmetic != "mixed_measured"
-    )
-
-
 def _positive_float(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
@@ -236,11 +219,3 @@ def _names(known: tuple[_Name, ...]) -> Callable[[str], tuple[_Name, ...]]:
         return tuple(by_name[word] for word in words)
 
     return parse
-
-
-def bundle_name(text: str) -> str:
-    """A text as a bundle's name. Raises TinysightError where nothing of it is left."""
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in text.lower())
-    if not name.strip("_.-"):
-        raise TinysightError(f"{text!r} cannot be a bundle's name: use letters and digits")
-    return name.strip("_.-")

@@ -1,7 +1,8 @@
 """README and documentation, typed by a newcomer into a fresh shell.
 
-Blocks marked `sh` run, in the order of their page; every other command of ours is parsed by the
-real parser. A block that cannot run here has no mark: it needs a device, root, a camera, or hours.
+Blocks marked `sh` and `python` run, in the order of their page; every other command of ours is
+parsed by the real parser. A block that cannot run here has no mark: it needs a device, root, a
+camera, or hours.
 """
 
 import os
@@ -29,7 +30,11 @@ PARSERS = {
 }
 FRESH = ("README.md", "index.md", "your-pictures.md")
 """They begin with pictures and nothing else; the other pages follow the first one's commands."""
-AFTER_THE_TOUR = [page for page in PAGES if fenced(page, "sh") and page.name not in FRESH]
+AFTER_THE_TOUR = [
+    page
+    for page in PAGES
+    if page.name not in FRESH and (fenced(page, "sh") or fenced(page, "python"))
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

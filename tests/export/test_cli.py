@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from export.api import bundle_name
 from export.cli import parser
-from export.commands.build import bundle_name
 from export.recipes import RECIPES
 from tinysight.errors import TinysightError
 

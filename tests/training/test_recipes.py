@@ -13,7 +13,16 @@ from tinysight.records import from_json, to_json
 from training.cli import main, parser, recipe_from
 from training.conv_stack import STACKS
 from training.recipe_options import Interval, Option, options_of
-from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, finetuned, options, recipe_of
+from training.recipes import (
+    DISTILL_ONLY,
+    RECIPES,
+    RUN_ONLY,
+    Recipe,
+    finetuned,
+    options,
+    recipe_of,
+    with_settings,
+)
 
 STACK = "8s2-16s2"
 
@@ -211,6 +220,5 @@ def test_fine_tuning_has_steps_enough_with_any_number_of_images(images: int) -> 
 
 
 def test_no_augment_is_possible_where_weights_are_started_from() -> None:
-    args = parser().parse_args(["run", "edge_m", "--out", "x", "--no-augment"])
-    recipe = recipe_from(args, finetuned(RECIPES["edge_m"], 100, "a hash"))
+    recipe = with_settings(finetuned(RECIPES["edge_m"], 100, "a hash"), {"augment": False})
     assert (recipe.augment, recipe.alternate_flips) == (False, False)

@@ -10,7 +10,7 @@ from training.distribute import strategy
 devices = strategy()
 
 from tests.training.recorded_progress import RecordedProgress
-from training.fit import FitContext, fit
+from training.epochs import FitContext, fit
 from training.recipes import Recipe
 from training.tf_keras_setup import keras
 
