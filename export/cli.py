@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from export.commands import build, explain, mcu, web
+from export.commands import build, explain, mcu, triton, web
 from tinysight.console import run_cli
 
 
@@ -12,7 +12,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m export", description="Make bundles of trained models, and explain them."
     )
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (build, explain, mcu, web):
+    for module in (build, explain, mcu, web, triton):
         module.add(commands)
     return main
 

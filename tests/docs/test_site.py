@@ -57,7 +57,7 @@ def test_cards_and_reports_are_pages(site: Path) -> None:
 def test_the_api_is_documented(site: Path) -> None:
     text = (site / "python-api.html").read_text(encoding="utf-8")
     assert 'id="tinysight.Classifier.classify_many"' in text
-    assert 'id="export.builder.build"' in text
+    assert 'id="export.build"' in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
