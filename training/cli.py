@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysight.console import HelpFormatter, require_extra, run_cli
 from tinysight.records import to_json
-from training.conv_stack import Stack
+from training.conv_stack import STACKS, Stack
 from training.recipe_options import add_options, options_of
 from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of, with_settings
 
@@ -209,6 +209,7 @@ def _add_split(commands: Any) -> None:
     )
     split.add_argument("data", metavar="DATA", help="images, see below")
     split.add_argument("--out", type=Path, required=True, help="folder to write (required)")
+    _add_size(split)
     split.add_argument(
         "--skip-broken", action="store_true",
         help="leave pictures out that cannot be read (default: fail, and name all of them)",
@@ -275,7 +276,23 @@ def _add_data(command: argparse.ArgumentParser) -> None:
         "--skip-broken", action="store_true",
         help="leave pictures out that cannot be read (default: fail, and name all of them)",
     )  # fmt: skip
+    _add_size(command)
     command.add_argument("--weights", type=Path, metavar="FILE", help=_WEIGHTS)
+
+
+def _add_size(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--size", type=_side, default=32, metavar="PIXELS",
+        help="side of the square that pictures are cropped and resized to, 16 to 256; larger shows "
+        "details that are lost at 32, and costs the device its square (default: 32)",
+    )  # fmt: skip
+
+
+def _side(text: str) -> int:
+    """A side of the images, for argparse."""
+    if not 16 <= (side := int(text)) <= 256:
+        raise argparse.ArgumentTypeError("must lie between 16 and 256")
+    return side
 
 
 def _default_help(models: Sequence[str], name: str) -> str:
@@ -322,11 +339,9 @@ def run_model(args: argparse.Namespace) -> int:
     recipe_from(args)  # before seconds of imports: it may be invalid
     _require_training()
     from training.console import TrainingConsole
-    from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
-        console.print_dataset(dataset)
+        dataset = _load(args, console)
         from training.train import train  # here, since it takes three seconds
 
         job = _job(args, dataset, console)
@@ -344,11 +359,9 @@ def run_crossval(args: argparse.Namespace) -> int:
         args.error(f"argument --folds: must be at least 2, not {args.folds}")
     _require_training()
     from training.console import TrainingConsole
-    from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
-        console.print_dataset(dataset)
+        dataset = _load(args, console)
         from training.crossval import cross_validate
 
         cross_validate(_job(args, dataset, console), console, count=args.folds)
@@ -360,12 +373,10 @@ def run_crossval(args: argparse.Namespace) -> int:
 def run_split(args: argparse.Namespace) -> int:
     require_extra("train", "sklearn", "rich")
     from training.console import TrainingConsole
-    from training.data import load_dataset
     from training.data.write import write_parts
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
-        console.print_dataset(dataset)
+        dataset = _load(args, console)
         counts = write_parts(dataset, args.out, console.count)
     print(f"Written to {args.out}/: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
     return 0
@@ -386,11 +397,12 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, skip_broken=True, progress=console.count)
         from training.distillation.teacher import read_teacher
         from training.evaluate import evaluate
 
         runs = [read_teacher(folder) for folder in args.runs]
+        size = runs[0].run.record.data.shape[:2]
+        dataset = load_dataset(args.data, size=size, skip_broken=True, progress=console.count)
         rows = evaluate(runs, dataset, args.part, args.augmentation, console.count)
     if args.json:
         print(json.dumps([to_json(row) for row in rows], indent=2))
@@ -406,11 +418,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def run_compare(args: argparse.Namespace) -> int:
     _require_training()
     from training.console import TrainingConsole
-    from training.data import load_dataset
 
     with TrainingConsole() as console:
-        dataset = load_dataset(args.data, skip_broken=args.skip_broken, progress=console.count)
-        console.print_dataset(dataset)
+        dataset = _load(args, console)
         from training.compare.report import write_report
         from training.compare.runs import run_all
 
@@ -419,6 +429,18 @@ def run_compare(args: argparse.Namespace) -> int:
         write_report(runs, dataset, args.out, command)
     print(f"Written to {args.out}/: report.html (a single file), report.md and its plots")
     return 0
+
+
+def _load(args: argparse.Namespace, console: "TrainingConsole") -> "Dataset":
+    """The images that `_add_data` names, which are told."""
+    from training.data import load_dataset
+
+    size = (args.size, args.size)
+    dataset = load_dataset(
+        args.data, size=size, skip_broken=args.skip_broken, progress=console.count
+    )
+    console.print_dataset(dataset)
+    return dataset
 
 
 def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole") -> "Job":
@@ -438,8 +460,9 @@ def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole
         source = start or args.model
         trained_on = f"{source}'s weights, trained on CIFAR-10" if source in SHIPPED else source
         console.print(f"Starting from {trained_on}; --from none starts at random.")
-    if note := _note_on_steps(job.recipe, dataset):
-        console.print(note)
+    for note in (_note_on_work(args.model, dataset), _note_on_steps(job.recipe, dataset)):
+        if note:
+            console.print(note)
     return dataclasses.replace(job, weights=args.weights, if_exists=args.if_exists)
 
 
@@ -457,6 +480,17 @@ def _model(models: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _note_on_work(model: str, dataset: "Dataset") -> str | None:
+    """What an image costs a device, which grows with its area; of the edge family and stacks."""
+    try:
+        stack = STACKS[model] if model in STACKS else Stack.parse(model)
+    except ValueError:
+        return None
+    height, width = dataset.images.shape[1:3]
+    macs = stack.multiply_accumulates(height, width, len(dataset.labels))
+    return f"{model} at {height} x {width}: {macs / 1e6:.1f} million multiply-accumulates an image."
 
 
 def _note_on_steps(recipe: Recipe, dataset: "Dataset") -> str | None:

@@ -1,7 +1,13 @@
 """Plain stacks of convolutions, their notation, `32s2-48-64s2-64`, and the edge family."""
 
+import math
 import re
 from dataclasses import dataclass
+
+CHANNELS = 3
+"""Of an image."""
+STEM = 4
+"""Side of the first kernel: with a stride of 2, a side of 4 covers every pixel equally often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,21 @@ class Stack:
             tuple(int(filters) for filters, _ in parts),
             tuple(2 if halved else 1 for _, halved in parts),
         )
+
+    def multiply_accumulates(self, height: int, width: int, classes: int) -> int:
+        """Of all convolutions and the dense layer of `training.models.edge`, for one image.
+
+        Args:
+            height: of the image, pixels.
+            width: of the image, pixels.
+            classes: how many.
+        """
+        total, channels, side = 0, CHANNELS, STEM
+        for filters, stride in zip(self.filters, self.strides, strict=True):
+            height, width = math.ceil(height / stride), math.ceil(width / stride)
+            total += height * width * side * side * channels * filters
+            channels, side = filters, 3
+        return total + channels * classes
 
     def __str__(self) -> str:
         """The filters of each convolution, with s2 for a stride of 2."""

@@ -9,14 +9,11 @@ which int8 keeps exact: what a device runs is convolutions, one average and one 
 
 from typing import Any
 
-from training.conv_stack import STACKS, Stack
+from training.conv_stack import STACKS, STEM, Stack
 from training.models.baseline import Shape
 from training.models.branches import add_branches, merge_branches
 from training.models.dirac import dirac_init
 from training.tf_keras_setup import keras
-
-_STEM = 4
-"""Side of the first kernel: with a stride of 2, a side of 4 covers every pixel equally often."""
 
 _BN_MOMENTUM = 0.9
 """Keras' default of 0.99 needs hundreds of steps; large batches have fewer an epoch."""
@@ -40,7 +37,7 @@ def build(name: str, shape: Shape, classes: int, l2: float = 0.0, *, branches: b
         before = x
         x = layers.Conv2D(
             filters,
-            _STEM if i == 1 else 3,
+            STEM if i == 1 else 3,
             stride,
             padding="same",
             use_bias=False,
