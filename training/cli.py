@@ -1,4 +1,4 @@
-"""`python -m training run | distill | crossval | evaluate | compare | split | pack`.
+"""`python -m training COMMAND`: see `--help` for what there is.
 
 Imports that take seconds wait for the work.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysight.console import HelpFormatter, require_extra, run_cli
 from tinysight.records import to_json
+from training.commands import advise
 from training.conv_stack import STACKS, Stack
 from training.recipe_options import add_options, options_of
 from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of, with_settings
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_compare(commands)
     _add_split(commands)
+    advise.add(commands)
     _add_pack(commands)
     return main
 

@@ -23,6 +23,7 @@ class TrainingConsole:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,  # else it leaves an empty line
         )
         self._task: TaskID | None = None
         self._training = False
