@@ -14,13 +14,12 @@ from tinysight.preprocess import to_pixels
 from training.data import Dataset
 from training.data.dataset import PARTS
 from training.data.folder import archive_members, folder_members
+from training.data.splits import FEW_TEST_IMAGES
 from training.duplicates import near_duplicates
 from training.progress import ProgressCallback
 
 FEW_PER_CLASS = 20
 """Training pictures; with fewer, one picture more of each class gains more than any setting."""
-FEW_TEST_IMAGES = 300
-"""With fewer, the 95 % interval of an accuracy is wider than 5 points either way at 75 %."""
 IMBALANCED = 3.0
 """Largest class over smallest, from which on an accuracy says little about the small ones."""
 LARGE_SIDE = 96
@@ -147,7 +146,7 @@ def _suggestions(
     if test < FEW_TEST_IMAGES:
         command = ("python", "-m", "training", "crossval", "edge_m", "--data", source)
         said.append(
-            f"{test:,} test pictures leave a wide interval; every picture is tested once by "
+            f"{test:,} test pictures leave a wide interval; all training pictures validate once in "
             + shell_command(*command, "--out", "runs/crossval")
         )
     if min(size) >= LARGE_SIDE:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from tinysight.console import shell_command
 from training.data import Dataset
+from training.data.splits import FEW_TEST_IMAGES
 from training.run_folder import Run
 
 
@@ -76,9 +77,20 @@ class TrainingConsole:
         self.print(f"Validation accuracy {run.result.validation} images")
         if run.result.test is not None:
             self.print(f"Test accuracy {run.result.test} images")
+            if run.result.test.n < FEW_TEST_IMAGES:
+                self.print(_note_on_few_images(run))
         self.print(f"Trained in {run.result.seconds.training:.0f} s. Written to {run.folder}/:")
         self.print("  " + ", ".join(sorted(path.name for path in run.folder.iterdir())))
         out = Path("bundles") / run.folder.name
         self.print(
             f"Next: {shell_command('python', '-m', 'export', 'build', run.folder, '--out', out)}"
         )
+
+
+def _note_on_few_images(run: Run) -> str:
+    record = run.record
+    words = ["crossval", record.recipe.model, "--data", record.data.source]
+    if record.data.shape[0] != 32:
+        words += ["--size", str(record.data.shape[0])]
+    command = shell_command("python", "-m", "training", *words, "--out", f"{run.folder}-crossval")
+    return f"Note: so few leave a wide interval. All training images validate once in: {command}"
