@@ -210,7 +210,7 @@ _STEPS = 30
 _FINETUNING_STEPS = 1300
 """In all, where the number of epochs is between its bounds. With 20 images a class, 500 steps were
 about two points worse on digits and on emoji."""
-_FINETUNING_EPOCHS = (10, 130)
+_FINETUNING_EPOCHS = (10, 100)
 """Bounds of the number of epochs."""
 _FEW_IMAGES = 1000
 """With fewer, a fifth of them validates: a tenth of ten pictures a class is none of some."""
