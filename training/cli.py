@@ -334,6 +334,7 @@ def run_model(args: argparse.Namespace) -> int:
         )
         from training.train import train
 
+        console.print_gpus()
         job = _job(args, dataset, console)
         if note := _note_on_steps(job.recipe, dataset):
             console.print(note)
@@ -362,6 +363,7 @@ def run_crossval(args: argparse.Namespace) -> int:
         console.print_dataset(dataset)
         from training.crossval import cross_validate
 
+        console.print_gpus()
         cross_validate(_job(args, dataset, console), console, count=args.folds)
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
@@ -425,6 +427,7 @@ def run_compare(args: argparse.Namespace) -> int:
         from training.compare.report import write_report
         from training.compare.runs import run_all
 
+        console.print_gpus()
         runs = run_all(dataset, args.runs, console, args.weights)
         command = f"python -m training compare {shlex.join(_without_folders(sys.argv[2:]))}"
         write_report(runs, dataset, args.out, command)
