@@ -18,6 +18,7 @@ COMMANDS = (
     "transfer",
     "overhead",
     "startup",
+    "training",
     "camera",
     "mcu",
     "emulators",

@@ -346,6 +346,7 @@ def run_model(args: argparse.Namespace) -> int:
         dataset = _load(args, console)
         from training.train import train  # here, since it takes three seconds
 
+        console.print_gpus()
         job = _job(args, dataset, console)
         run = train(job, console)
         if run is not None:  # else another worker writes it
@@ -366,6 +367,7 @@ def run_crossval(args: argparse.Namespace) -> int:
         dataset = _load(args, console)
         from training.crossval import cross_validate
 
+        console.print_gpus()
         cross_validate(_job(args, dataset, console), console, count=args.folds)
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
@@ -426,6 +428,7 @@ def run_compare(args: argparse.Namespace) -> int:
         from training.compare.report import write_report
         from training.compare.runs import run_all
 
+        console.print_gpus()
         runs = run_all(dataset, args.runs, console, args.weights)
         command = f"python -m training compare {shlex.join(_without_folders(sys.argv[2:]))}"
         write_report(runs, dataset, args.out, command)

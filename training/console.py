@@ -73,6 +73,14 @@ class TrainingConsole:
         for note in dataset.notes:
             self.print(f"Note: {note}.")
 
+    def print_gpus(self) -> None:
+        """Which GPUs there are, or why TensorFlow uses none; nothing on a machine without one."""
+        from training.gpu import GpuReport  # here, since `split` shows a console without TensorFlow
+
+        line = GpuReport.of_this_machine().line()
+        if line is not None:
+            self.print(line)
+
     def print_result(self, run: Run) -> None:
         self.print(f"Validation accuracy {run.result.validation} images")
         if run.result.test is not None:

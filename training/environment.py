@@ -6,6 +6,7 @@ from importlib.metadata import version
 from tinysight.device import info
 from tinysight.provenance import TrainingDevice
 from tinysight.records import from_json, to_json
+from training.gpu import name
 from training.tf_keras_setup import keras, tf
 
 
@@ -17,10 +18,7 @@ def versions() -> dict[str, str]:
 
 def describe_device() -> TrainingDevice:
     """This machine, with its GPUs, and the precision of Keras' global policy."""
-    gpus = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
+    gpus = [name(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     precision = keras.mixed_precision.global_policy().name
     machine = to_json(info.describe())
     return from_json(TrainingDevice, {**machine, "gpus": gpus, "precision": precision})

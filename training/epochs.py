@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from training import checkpoint
 from training.data import Splits
-from training.data.augment import Augmentation
+from training.data.augment import Augmentation, AugmentationParams
+from training.data.on_device import DeviceImages
 from training.data.pipeline import batches, epoch_order
 from training.distillation.loss import accuracy, with_teacher_logits
 from training.distillation.teacher import TeacherLogits
-from training.distribute import own_folder
+from training.distribute import own_folder, weigh_replicas
 from training.finalize import EVALUATION_BATCH
 from training.optim.build import loss, optimizer
 from training.optim.ema import WeightEma
@@ -40,26 +41,36 @@ class FitContext:
     """The tf.distribute strategy in whose scope the model was built."""
     progress: Progress
     teacher_logits: TeacherLogits | None = None
+    on_device: bool = False
+    """Whether the uint8 images live on the devices (`training.data.on_device`)."""
 
     @property
     def steps(self) -> int:
         """In an epoch."""
         return -(-len(self.splits.train) // self.recipe.batch_size)
 
-    def training_batches(self, epoch: int) -> Any:
-        """The batches of an epoch, counted from 0, augmented and in its own order."""
+    def training_batches(self, epoch: int, device_images: DeviceImages | None) -> Any:
+        """The batches of an epoch, counted from 0, augmented and in its own order.
+
+        With `device_images`, rows of them in place of pixels: the training step augments.
+        """
         recipe, train = self.recipe, self.splits.train
         targets: NDArray[Any] = self.targets
         if self.teacher_logits is not None:
             targets = with_teacher_logits(targets, train, self.teacher_logits.of_epoch(epoch))
-        augmentation = Augmentation.of(recipe)
-        params = None
-        if augmentation is not None:
-            params = augmentation.draw(recipe.view(epoch), self.values.shape, train)
-            if self._mirrors(epoch):
-                params = params.mirrored(self.values.shape[2])
+        params = self.augmentation(epoch)
         order = epoch_order(train, recipe.seed, epoch)
+        if device_images is not None:
+            return device_images.batches(targets, order, recipe.batch_size, params)
         return batches(self.values, targets, order, recipe.batch_size, params=params)
+
+    def augmentation(self, epoch: int) -> AugmentationParams | None:
+        """How each image is augmented in an epoch; None where the recipe does not augment."""
+        augmentation = Augmentation.of(self.recipe)
+        if augmentation is None:
+            return None
+        params = augmentation.draw(self.recipe.view(epoch), self.values.shape, self.splits.train)
+        return params.mirrored(self.values.shape[2]) if self._mirrors(epoch) else params
 
     def _mirrors(self, epoch: int) -> bool:
         """Whether an epoch shows mirrors: every second time that it shows views again."""
@@ -87,12 +98,14 @@ def fit(model: Any, context: FitContext) -> History:
         )
         ema = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None
         history = checkpoint.restore(context.checkpoints, model, ema)
+        device_images = DeviceImages(context.values) if context.on_device else None
+        _set_training_step(model, context, device_images)
     context.progress.started(len(history), recipe.epochs)
     validation = context.validation_batches()
     for epoch in range(len(history), recipe.epochs):
         start = time.perf_counter()
         metrics = model.fit(
-            context.training_batches(epoch),
+            context.training_batches(epoch, device_images),
             validation_data=validation,
             initial_epoch=epoch,
             epochs=epoch + 1,
@@ -106,6 +119,20 @@ def fit(model: Any, context: FitContext) -> History:
     if ema is not None:
         ema.swap()
     return history
+
+
+def _set_training_step(model: Any, context: FitContext, images: DeviceImages | None) -> None:
+    """Replaces Keras' step where a batch has rows of images on the device, or is divided."""
+    params = context.augmentation(0)
+
+    def pixels(inputs: Any) -> Any:
+        return inputs if images is None else images.pixels(inputs, params)
+
+    if context.devices.num_replicas_in_sync > 1:
+        weigh_replicas(model, pixels)
+    elif images is not None:
+        keras_step = model.train_step
+        model.train_step = lambda batch: keras_step((pixels(batch[0]), batch[1]))
 
 
 def _progress_bar(context: FitContext, epoch: int) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tinysight.files import sole_writer_inside
 from tinysight.provenance import IndexSet
 from training.data import Dataset, Indices, Splits, split
+from training.data.on_device import images_fit
 from training.disk_errors import clear_disk_errors
 from training.distillation.teacher import Teacher, TeacherLogits, teacher_logits
 from training.distribute import is_chief, strategy
@@ -200,6 +201,7 @@ class _Training:
             devices=self.devices,
             progress=self.progress,
             teacher_logits=logits,
+            on_device=images_fit(values),
         )
         return fit(model, context)
 

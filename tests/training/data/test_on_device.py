@@ -1,0 +1,89 @@
+"""Images on the device are the pipeline's, bit for bit."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from tests.training.recorded_progress import RecordedProgress
+from training.data import Splits
+from training.data.on_device import DeviceImages
+from training.distillation.teacher import TeacherLogits
+from training.fit import FitContext, fit
+from training.recipes import Recipe
+from training.tf_keras_setup import keras, tf
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+TARGETS = RNG.integers(0, 3, 60)
+SPLITS = Splits(np.arange(3, 50), np.arange(50, 60), np.arange(3))
+
+
+def _context(recipe: Recipe, out: Path, logits: TeacherLogits | None = None) -> FitContext:
+    return FitContext(
+        recipe=recipe,
+        values=IMAGES,
+        targets=TARGETS,
+        splits=SPLITS,
+        checkpoints=out,
+        devices=tf.distribute.get_strategy(),
+        progress=RecordedProgress(),
+        teacher_logits=logits,
+    )
+
+
+PLAIN = Recipe("baseline", batch_size=8)
+AUGMENTED = replace(PLAIN, augment=True, cutout=0.25, alternate_flips=True)
+
+
+def _student() -> tuple[Recipe, TeacherLogits]:
+    recipe = replace(AUGMENTED, teacher="0" * 64, mixup=0.8, teacher_weight=1.0)
+    logits = RNG.normal(size=(3, len(SPLITS.train), 3)).astype(np.float16)
+    return recipe, TeacherLogits(logits.__getitem__, of_mirrors=True, seconds=0.0)
+
+
+CASES = {"plain": (PLAIN, None), "augmented": (AUGMENTED, None), "student": _student()}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_three_epochs_equal_the_pipeline_bit_for_bit(kind: str, tmp_path: Path) -> None:
+    recipe, logits = CASES[kind]
+    context = _context(recipe, tmp_path, logits)
+    images = DeviceImages(IMAGES)
+    params = context.augmentation(0)
+    seen: list[Any] = []
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def pixels(rows: Any) -> Any:
+        return images.pixels(rows, params)
+
+    for epoch in range(3):
+        ours = list(context.training_batches(epoch, images))
+        theirs = list(context.training_batches(epoch, None).as_numpy_iterator())
+        assert [len(targets) for _, targets in ours] == [8] * 5 + [7]
+        for (rows, targets), (expected, expected_targets) in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(pixels(rows), expected)
+            np.testing.assert_array_equal(targets, expected_targets)
+        seen.append(np.concatenate([part for part, _ in theirs]))
+    if kind != "plain":
+        assert not np.array_equal(np.sort(seen[0], axis=0), np.sort(seen[1], axis=0))
+
+
+def test_training_and_resuming_end_where_the_pipeline_ends(tmp_path: Path) -> None:
+    def trained(name: str, on_device: bool, epochs: int) -> list[float]:
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+        )
+        recipe = replace(AUGMENTED, epochs=epochs)
+        context = replace(_context(recipe, tmp_path / name), on_device=on_device)
+        return [row["loss"] for row in fit(model, context)]
+
+    expected = trained("pipeline", on_device=False, epochs=3)
+    assert trained("device", on_device=True, epochs=3) == pytest.approx(expected, rel=1e-5)
+    trained("resumed", on_device=True, epochs=2)
+    assert trained("resumed", on_device=True, epochs=3) == pytest.approx(expected, rel=1e-5)
