@@ -17,7 +17,7 @@ from training.data.augment import Augmentation
 from training.data.on_device import DeviceImages
 from training.data.pipeline import batches
 from training.distribute import strategy
-from training.fit import FitContext, fit
+from training.epochs import FitContext, fit
 from training.models.registry import spec_of
 from training.recipes import recipe_of
 from training.tf_keras_setup import keras, tf

@@ -18,7 +18,7 @@ tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfigur
 
 from tests.training.recorded_progress import RecordedProgress
 from training.data import Splits
-from training.fit import FitContext, fit
+from training.epochs import FitContext, fit
 from training.recipes import Recipe
 
 Optimizer = Literal["adam", "sgd", "muon"]

@@ -13,7 +13,7 @@ from tests.training.recorded_progress import RecordedProgress
 from training.data import Splits
 from training.data.on_device import DeviceImages
 from training.distillation.teacher import TeacherLogits
-from training.fit import FitContext, fit
+from training.epochs import FitContext, fit
 from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
 
