@@ -18,6 +18,7 @@ COMMANDS = (
     "transfer",
     "overhead",
     "startup",
+    "files",
     "training",
     "camera",
     "mcu",

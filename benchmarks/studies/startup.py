@@ -52,7 +52,7 @@ def measure_startup(bundle: Path | None, runs: int) -> Startup:
         chosen = ("--bundle", str(description.folder), "--artifact", description.default)
         classify = [sys.executable, "-m", "tinysight", "classify", *chosen, str(picture)]
         bare = [sys.executable, str(_BARE_SCRIPT), str(model), str(picture)]
-        times = np.array([[_run(classify), _run(bare)] for _ in range(runs + 1)])[1:]
+        times = np.array([[run_timed(classify), run_timed(bare)] for _ in range(runs + 1)])[1:]
     return Startup(
         classify_ms=float(np.median(times[:, 0])),
         bare_script_ms=float(np.median(times[:, 1])),
@@ -61,7 +61,7 @@ def measure_startup(bundle: Path | None, runs: int) -> Startup:
     )
 
 
-def _run(command: Sequence[str]) -> float:
+def run_timed(command: Sequence[str]) -> float:
     """The milliseconds that a process takes."""
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, check=False)
