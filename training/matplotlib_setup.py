@@ -2,12 +2,16 @@
 
 When it is imported, matplotlib writes a list of the machine's fonts into the user's home. Where it
 has no folder there yet, it gets a temporary one: a plot is no reason to leave files behind.
+
+Class names may be of any script: fonts that have them are used where the machine has such fonts.
+Elsewhere a plot has boxes in their place, and no warning for each character.
 """
 
 import atexit
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 
@@ -25,10 +29,20 @@ if "MPLCONFIGDIR" not in os.environ and not _has_folder():
     os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp(prefix="matplotlib-")
     atexit.register(shutil.rmtree, os.environ["MPLCONFIGDIR"], ignore_errors=True)
 
-from matplotlib import ticker  # noqa: E402
+from matplotlib import font_manager, rcParams, ticker  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.container import ErrorbarContainer  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
+
+_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans", "Yu Gothic",
+    "Microsoft YaHei", "Malgun Gothic", "Noto Sans Devanagari", "Noto Sans Thai",
+)  # fmt: skip
+"""Behind the usual font, for characters that it has not."""
+
+_installed = set(font_manager.get_font_names())
+rcParams["font.family"] = ["sans-serif", *(font for font in _FONTS if font in _installed)]
+warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
 
 __all__ = ["Axes", "ErrorbarContainer", "Figure", "Text", "ticker"]

@@ -63,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
     width = max((len(printable(name)) for name in names if isinstance(name, str)), default=0)
     if args.csv:
         print(csv_header(args.top_k))
+    elif not (args.json or args.bundle or args.watch) and sys.stdout.isatty():
+        # Whoever tries it first may not know that it takes an invoice for a truck.
+        known = ", ".join(map(printable, classifier.labels))
+        print(f"{classifier.bundle.name} knows {known}; --bundle names another.", file=sys.stderr)
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else _BATCH
     if args.jobs > 1:

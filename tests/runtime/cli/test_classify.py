@@ -80,6 +80,20 @@ def test_a_pattern_that_the_shell_left_is_expanded(classify: Run, pictures: Path
     assert [line.split()[1] for line in out] == ["red", "blue"]
 
 
+def test_on_a_terminal_the_shipped_model_says_what_it_knows(
+    run: Run, tiny: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, err = run("classify", pictures / "red.png")
+    assert (code, len(out)) == (0, 1)
+    assert err == [
+        "edge_m knows airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck; "
+        "--bundle names another."
+    ]
+    assert run("classify", "--json", pictures / "red.png").err == []
+    assert run("classify", "--bundle", tiny, pictures / "red.png").err == []
+
+
 def test_a_file_whose_name_is_a_pattern_is_itself(classify: Run, pictures: Path) -> None:
     (pictures / "red.png").rename(pictures / "a[1].png")
     assert classify(pictures / "a[1].png").code == 0
