@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from tinysight.benchmark import sample_photo
 from tinysight.benchmark.results import BenchmarkResult, BenchmarkSettings, Measurement
 from tinysight.benchmark.results_io import as_text
 from tinysight.benchmark.runner import bench
-from tinysight.bundle import load_bundle
+from tinysight.bundle import Bundle, load_bundle
 from tinysight.cli.arguments import add_bundles, thread_counts
 from tinysight.console import HelpFormatter, ProgressLine, numbers, positive, table
 from tinysight.device import info
 from tinysight.engines.registry import MAX_THREADS
 from tinysight.errors import TinysightError
+
+_PROCESS_SECONDS = 3.0
+"""Of a process, besides the timed calls: its start, warming up, decoding, energy. An estimate."""
 
 
 def add(commands: Any) -> None:
@@ -81,11 +85,22 @@ def run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise TinysightError(str(error)) from None
+    if sys.stderr.isatty():  # as all progress
+        print(_announcement(bundles, settings), file=sys.stderr)
     counter = ProgressLine()
     result = bench(bundles, settings, args.data, command=_command(args), progress=counter)
     counter.clear()
     print(as_text(result) if args.json else "\n".join(_lines(result)))
     return 0
+
+
+def _announcement(bundles: Sequence[Bundle], settings: BenchmarkSettings) -> str:
+    """How long it takes: a number of artifacts, each at every batch and number of threads."""
+    artifacts = sum(len(bundle.artifacts) for bundle in bundles)
+    measurements = artifacts * len(settings.batches) * len(settings.threads)
+    a_process = measurements * settings.seconds + _PROCESS_SECONDS
+    total = max(settings.processes * a_process, settings.min_duration)
+    return f"Measuring takes {total:.0f} s at most, the accuracy on --data aside."
 
 
 def _command(args: argparse.Namespace) -> str:
