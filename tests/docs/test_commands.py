@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,8 @@ PARSERS = {
     "export": export.cli.parser,
     "benchmarks": benchmarks.cli.parser,
 }
-FRESH = ("README.md", "index.md", "your-pictures.md")
-"""They begin with pictures and nothing else; the other pages follow the first one's commands."""
-AFTER_THE_TOUR = [
-    page
-    for page in PAGES
-    if page.name not in FRESH and (fenced(page, "sh") or fenced(page, "python"))
-]
+README = CHECKOUT / "README.md"
+OTHERS = [page for page in PAGES[1:] if fenced(page, "sh") or fenced(page, "python")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -76,37 +72,32 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def after_the_tour(newcomer: Path) -> Path:
-    """The same folder after the commands of the first page."""
-    type_in(CHECKOUT / "docs" / "index.md", newcomer)
+def after_the_readme(newcomer: Path) -> Path:
+    """The same folder after the README's commands."""
+    type_in(README, newcomer, shell_lines(README))
     return newcomer
 
 
-def test_the_tour_makes_a_bundle_that_works(after_the_tour: Path) -> None:
-    assert (after_the_tour / "bundles" / "mine" / "bundle.json").is_file()
+def test_the_readme_can_be_pasted(after_the_readme: Path) -> None:
+    assert (after_the_readme / "bundles" / "mine" / "bundle.json").is_file()
 
 
-@pytest.mark.parametrize("page", AFTER_THE_TOUR, ids=lambda page: page.stem)
-def test_a_page_can_be_pasted(page: Path, after_the_tour: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.stem)
+def test_a_page_can_be_pasted(page: Path, after_the_readme: Path, tmp_path: Path) -> None:
+    """Without the lines that the README has, too, and which have run."""
     here = tmp_path / "home"
-    shutil.copytree(after_the_tour, here)
-    type_in(page, here)
-
-
-@pytest.mark.parametrize("name", ["README.md", "docs/your-pictures.md"])
-def test_a_page_can_be_pasted_first(name: str, newcomer: Path, tmp_path: Path) -> None:
-    shutil.copytree(newcomer / "my_images", tmp_path / "my_images")
-    shutil.copy(newcomer / "photo.jpg", tmp_path)
-    type_in(CHECKOUT / name, tmp_path)
+    shutil.copytree(after_the_readme, here)
+    known = set(shell_lines(README))
+    type_in(page, here, [line for line in shell_lines(page) if line not in known])
 
 
 def test_the_readme_is_short() -> None:
     assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def type_in(page: Path, home: Path) -> None:
-    """Runs a page's `sh` blocks in one fresh shell, and its Python blocks after them."""
-    script = "\n".join(shell_lines(page))
+def type_in(page: Path, home: Path, lines: Sequence[str]) -> None:
+    """Runs lines in one fresh shell, and the page's Python blocks after them."""
+    script = "\n".join(lines)
     python = "\n".join(fenced(page, "python"))
     (home / "blocks.py").write_text(python)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
