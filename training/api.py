@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysight.console import require_extra
 from training.data import Dataset
-from training.recipes import finetuned, recipe_of, with_settings
+from training.recipes import OUTLIERS, finetuned, recipe_of, with_settings
 from training.run_folder import Run, RunError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def fit(
     start: str | None = None,
     teachers: Sequence[Run] = (),
     weights: str | os.PathLike[str] | None = None,
+    unknown: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Run:
     """Trains a model into a run folder, and shows each epoch.
@@ -45,6 +46,7 @@ def fit(
             some and the images are your own.
         teachers: finished runs on the same data to distil from.
         weights: file of VGG16's ImageNet weights, for `vgg16_*`.
+        unknown: folder of pictures of no class, which are shown beside the made ones.
         settings: fields of `training.recipes.Recipe` in place of the model's defaults, such as
             `epochs=5`.
 
@@ -53,13 +55,16 @@ def fit(
         RunError: `out` holds a run of another recipe or of other data.
         PretrainedError: there are no such weights, or they are those of another model.
         WeightsError: VGG16's weights cannot be read or downloaded.
+        DataError: `unknown` holds no picture.
         ValueError, TypeError: no such model, or a setting's value or name is wrong.
     """
     require_extra("train", "tensorflow", "tf_keras", "sklearn", "matplotlib", "rich", "markdown_it")
     from training.console import TrainingConsole
     from training.train import train
 
-    job = prepare(model, dataset, Path(out), start=start, teachers=teachers, **settings)
+    job = prepare(
+        model, dataset, Path(out), start=start, teachers=teachers, unknown=unknown, **settings
+    )
     file = None if weights is None else Path(weights)
     job = dataclasses.replace(job, weights=file, if_exists="resume")
     with TrainingConsole() as console:
@@ -76,6 +81,7 @@ def prepare(
     *,
     start: str | None = None,
     teachers: Sequence[Run] = (),
+    unknown: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> "Job":
     """The job of a training, by the defaults of `fit`, whose arguments it takes.
@@ -83,6 +89,7 @@ def prepare(
     Its recipe is the model's default one, that of fine-tuning where weights are started from, or a
     student's where there are teachers, with `settings`.
     """
+    from training.data.outliers import read_unknown
     from training.distillation.teacher import read_teacher, student_recipe
     from training.pretrained import SHIPPED, read_pretrained
     from training.train import Job
@@ -95,8 +102,12 @@ def prepare(
         pretrained.check(model)
         images = sum(len(dataset.parts.get(part, ())) for part in ("train", "val"))
         recipe = finetuned(recipe, images, pretrained.sha256)
+    pictures = None
+    if unknown is not None:
+        pictures = read_unknown(Path(unknown), dataset.images.shape[1:3])
+        recipe = dataclasses.replace(recipe, unknown=pictures.sha256, outliers=OUTLIERS)
     recipe = with_settings(recipe, settings)
     known = [read_teacher(teacher.folder) for teacher in teachers]
     if known:
         recipe = student_recipe(recipe, known, val_fraction=settings.get("val_fraction"))
-    return Job(recipe, dataset, out, pretrained=pretrained, teachers=known)
+    return Job(recipe, dataset, out, pretrained=pretrained, unknown=pictures, teachers=known)

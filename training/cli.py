@@ -20,7 +20,15 @@ from tinysight.records import to_json
 from training.commands import advise
 from training.conv_stack import STACKS, Stack
 from training.recipe_options import add_options, options_of
-from training.recipes import DISTILL_ONLY, RECIPES, RUN_ONLY, Recipe, recipe_of, with_settings
+from training.recipes import (
+    DISTILL_ONLY,
+    OUTLIERS,
+    RECIPES,
+    RUN_ONLY,
+    Recipe,
+    recipe_of,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from training.console import TrainingConsole
@@ -264,6 +272,11 @@ def _add_training(
         "--overwrite", action="store_const", const="overwrite", dest="if_exists",
         help="where OUT exists, replace it (default: fail)",
     )  # fmt: skip
+    command.add_argument(
+        "--unknown", type=Path, metavar="FOLDER",
+        help="pictures of no class, such as what else the camera sees: half of the --outliers are "
+        f"drawn from them, and {OUTLIERS:g} is the default then (default: all are made)",
+    )  # fmt: skip
     group = command.add_argument_group(
         "recipe", "settings of the training; defaults that depend on the model are in a table below"
     )
@@ -457,8 +470,9 @@ def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole
     teachers = [load_run(folder) for folder in getattr(args, "teachers", [])]
     try:
         job = prepare(
-            args.model, dataset, args.out, start=start, teachers=teachers, **_settings(args)
-        )
+            args.model, dataset, args.out,
+            start=start, teachers=teachers, unknown=args.unknown, **_settings(args),
+        )  # fmt: skip
     except ValueError as error:
         args.error(str(error))
     if job.pretrained is not None:

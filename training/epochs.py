@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import checkpoint
-from training.data import Splits
+from training.data import Indices, Splits
 from training.data.augment import Augmentation, AugmentationParams
 from training.data.on_device import DeviceImages
 from training.data.pipeline import batches, epoch_order
-from training.distillation.loss import accuracy, with_teacher_logits
+from training.distillation.loss import KnownAccuracy, with_teacher_logits
 from training.distillation.teacher import TeacherLogits
 from training.distribute import own_folder, weigh_replicas
 from training.finalize import EVALUATION_BATCH
@@ -41,13 +41,22 @@ class FitContext:
     """The tf.distribute strategy in whose scope the model was built."""
     progress: Progress
     teacher_logits: TeacherLogits | None = None
+    outliers: int = 0
+    """How many of the last rows of `values` and `targets` are pictures of no class, which every
+    epoch shows beside the training images."""
     on_device: bool = False
     """Whether the uint8 images live on the devices (`training.data.on_device`)."""
 
     @property
     def steps(self) -> int:
         """In an epoch."""
-        return -(-len(self.splits.train) // self.recipe.batch_size)
+        return -(-len(self._shown) // self.recipe.batch_size)
+
+    @property
+    def _shown(self) -> Indices:
+        """Rows of all that an epoch shows."""
+        rows = np.arange(len(self.values) - self.outliers, len(self.values))
+        return np.concatenate([self.splits.train, rows])
 
     def training_batches(self, epoch: int, device_images: DeviceImages | None) -> Any:
         """The batches of an epoch, counted from 0, augmented and in its own order.
@@ -59,7 +68,7 @@ class FitContext:
         if self.teacher_logits is not None:
             targets = with_teacher_logits(targets, train, self.teacher_logits.of_epoch(epoch))
         params = self.augmentation(epoch)
-        order = epoch_order(train, recipe.seed, epoch)
+        order = epoch_order(self._shown, recipe.seed, epoch)
         if device_images is not None:
             return device_images.batches(targets, order, recipe.batch_size, params)
         return batches(self.values, targets, order, recipe.batch_size, params=params)
@@ -69,8 +78,13 @@ class FitContext:
         augmentation = Augmentation.of(self.recipe)
         if augmentation is None:
             return None
-        params = augmentation.draw(self.recipe.view(epoch), self.values.shape, self.splits.train)
-        return params.mirrored(self.values.shape[2]) if self._mirrors(epoch) else params
+        n, *shape = self.values.shape
+        # Without the outliers, as for the teacher: each image is augmented as if there were none.
+        images = (n - self.outliers, *shape)
+        params = augmentation.draw(self.recipe.view(epoch), images, self.splits.train)
+        if self._mirrors(epoch):
+            params = params.mirrored(self.values.shape[2])
+        return params.extended(self.outliers)
 
     def _mirrors(self, epoch: int) -> bool:
         """Whether an epoch shows mirrors: every second time that it shows views again."""
@@ -93,7 +107,7 @@ def fit(model: Any, context: FitContext) -> History:
         model.compile(
             optimizer=optimizer(recipe, context.steps * recipe.epochs),
             loss=loss(recipe, model.output_shape[-1]),
-            metrics=[accuracy],
+            metrics=[KnownAccuracy()],
             jit_compile=recipe.xla,
         )
         ema = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None

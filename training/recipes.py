@@ -96,6 +96,16 @@ class Recipe:
         "place of them; 0 disables it",
         FRACTION_BELOW_1,
     )
+    outliers: float = option(
+        0.0,
+        "pictures of no class that each epoch shows beside the training images, as a fraction of "
+        "their number; every class is equally right for them, so that the model is unsure of what "
+        "it does not know (outlier exposure)",
+        NON_NEGATIVE,
+    )
+    """See `training.data.outliers`."""
+    unknown: str | None = None
+    """SHA-256 of the user's own pictures of no class; None where all of them are made."""
     pretrained: str | None = None
     """SHA-256 of the weights that the training starts from (`training.pretrained`); None is from
     random weights."""
@@ -156,6 +166,10 @@ class Recipe:
             raise ValueError("a layer decay below 1 needs --optimizer sgd")
         if self.pretrained is not None and self.branches:
             raise ValueError("weights that are started from have no branches: omit --branches")
+        if self.outliers and self.model == "vgg16_frozen":
+            raise ValueError("outliers need a model that is trained on images, not on features")
+        if self.unknown is not None and not self.outliers:
+            raise ValueError("pictures of no class need --outliers above 0")
         if self.branches and not _is_stack(self.model):
             raise ValueError(f"{self.model} has no branches: they are for the edge family")
         if self.mixup and self.teacher_weight < 1:
@@ -204,6 +218,9 @@ the additions of airbench (Jordan 2024)."""
 _MUON = dataclasses.replace(_BATCH_NORMALIZED, optimizer="muon", learning_rate=0.04, l2=0.0)
 """The same by Muon, where every convolution is followed by a batch normalization and nothing is
 added: it gets further in as many epochs (benchmarks/results/edge/tried.md)."""
+
+OUTLIERS = 0.25
+"""Of the number of training images, where the user gives pictures of no class and no number."""
 
 _STEPS = 30
 """In an epoch of fine-tuning, where the batch size is between its bounds."""

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.files import sole_writer_inside
+from tinysight.preprocess import Pixels
 from tinysight.provenance import IndexSet
 from training.data import Dataset, Indices, Splits, split
 from training.data.on_device import images_fit
+from training.data.outliers import NO_CLASS, UnknownPictures, outliers
 from training.disk_errors import clear_disk_errors
 from training.distillation.teacher import Teacher, TeacherLogits, teacher_logits
 from training.distribute import is_chief, strategy
@@ -56,6 +58,8 @@ class Job:
     """VGG16's ImageNet weights; see `training.models.vgg16.read_weights`."""
     pretrained: Pretrained | None = None
     """Weights to start from: those of the recipe."""
+    unknown: UnknownPictures | None = None
+    """The user's own pictures of no class: those of the recipe."""
     teachers: Sequence[Teacher] = ()
     """Those of the recipe, which is from `training.distillation.teacher.student_recipe`."""
     if_exists: Literal["fail", "resume", "overwrite"] = "fail"
@@ -140,7 +144,7 @@ class _Training:
             logits_of_teacher = teacher_logits(
                 job.teachers, recipe, job.dataset, self.splits, self.progress.count
             )
-        history = self._fit(model, images, logits_of_teacher)
+        history = self._fit(model, images, logits_of_teacher, self._outliers())
         device = describe_device()
         # The same weights in a model that computes in float32.
         keras.mixed_precision.set_global_policy("float32")
@@ -168,7 +172,7 @@ class _Training:
         values = features.values
         with self.devices.scope():
             model = self.spec.build(recipe, values.shape[1:], classes)
-        history = self._fit(model, values, None)
+        history = self._fit(model, values, None, None)
         device = describe_device()
         keras.mixed_precision.set_global_policy("float32")
         final_head = self.spec.build(recipe, values.shape[1:], classes)
@@ -191,16 +195,36 @@ class _Training:
     def _first_images(self, n: int) -> NDArray[np.uint8]:
         return np.asarray(self.job.dataset.images[self.splits.train[:n]])
 
-    def _fit(self, model: Any, values: NDArray[Any], logits: TeacherLogits | None) -> History:
+    def _outliers(self) -> Pixels | None:
+        """The pictures of no class of the recipe."""
+        recipe, train = self.job.recipe, self.splits.train
+        count = round(recipe.outliers * len(train))
+        if not count:
+            return None
+        return outliers(count, self.job.dataset.images, train, recipe.data_seed, self.job.unknown)
+
+    def _fit(
+        self,
+        model: Any,
+        values: NDArray[Any],
+        logits: TeacherLogits | None,
+        of_no_class: Pixels | None,
+    ) -> History:
+        targets, count = self.job.dataset.targets, 0
+        if of_no_class is not None:
+            count = len(of_no_class)
+            values = np.concatenate([values, of_no_class])
+            targets = np.concatenate([targets, np.full(count, NO_CLASS)])
         context = FitContext(
             recipe=self.job.recipe,
             values=values,
-            targets=self.job.dataset.targets,
+            targets=targets,
             splits=self.splits,
             checkpoints=self.job.out / "checkpoints",
             devices=self.devices,
             progress=self.progress,
             teacher_logits=logits,
+            outliers=count,
             on_device=images_fit(values),
         )
         return fit(model, context)

@@ -105,6 +105,20 @@ class AugmentationParams:
         places = np.stack([top, left, 1 - flipped, erased_top, erased_left], axis=1)
         return replace(self, places=places.astype(np.int32))
 
+    def extended(self, count: int) -> "AugmentationParams":
+        """With `count` rows more, for images that are augmented as others are, but not blended."""
+        if not count:
+            return self
+        n = len(self.places)
+        places = np.concatenate([self.places, self.places[np.arange(count) % n]])
+        mixup = self.mixup
+        if mixup is not None:
+            ones, own = np.ones(count, np.float32), np.arange(n, n + count)
+            mixup = Mixup(
+                np.concatenate([mixup.indices, own]), np.concatenate([mixup.lambdas, ones])
+            )
+        return replace(self, places=places, mixup=mixup)
+
     def apply(self, images: Any, places: Any) -> Any:
         """Crops, flips and erases: uint8 (b, h, w, 3) and their rows of `places`, to the same."""
         top, left, flipped, erased_top, erased_left = tf.unstack(places, axis=1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.outliers import NO_CLASS
 from training.recipes import Recipe
 from training.tf_keras_setup import keras, tf
 
@@ -28,6 +29,7 @@ def with_teacher_logits(
     Returns:
         float32 (n, 1 + classes).
     """
+    # Zeros are an even answer: of a picture of no class, a student learns just that.
     combined = np.zeros((len(targets), 1 + logits.shape[1]), np.float32)
     combined[:, 0] = targets  # exact, as no data has 2 ** 24 classes
     combined[rows, 1:] = logits
@@ -63,6 +65,18 @@ def accuracy(targets: Any, logits: Any) -> Any:
     if _has_teacher_logits(targets, logits.shape[-1]):
         targets = targets[:, :1]
     return keras.metrics.sparse_categorical_accuracy(targets, logits)
+
+
+class KnownAccuracy(keras.metrics.Mean):  # type: ignore[misc]
+    """The mean of `accuracy` over the images of a class; those of none are left out."""
+
+    def __init__(self) -> None:
+        super().__init__("accuracy")
+
+    def update_state(self, targets: Any, logits: Any, sample_weight: Any = None) -> Any:  # noqa: ARG002
+        labels = targets[:, 0] if len(targets.shape) == 2 else targets
+        known = tf.cast(labels > NO_CLASS, tf.float32)
+        return super().update_state(tf.reshape(accuracy(targets, logits), [-1]), known)
 
 
 def _has_teacher_logits(targets: Any, classes: int) -> bool:

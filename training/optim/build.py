@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from training.data.outliers import NO_CLASS
 from training.distillation.loss import distillation_loss
 from training.optim.layerwise import LayerwiseSgd
 from training.optim.muon import Muon
@@ -44,11 +45,14 @@ def loss(recipe: Recipe, classes: int) -> Any:
     """The loss of a recipe: cross-entropy with label smoothing; with a teacher, distillation.
 
     Returns a function of targets, int64 (b,) or those of `training.distillation.loss`, and logits
-    (b, classes), to the loss of each image, float32 (b,).
+    (b, classes), to the loss of each image, float32 (b,). Of a picture of no class, every class is
+    equally right.
     """
 
     def on_indices(targets: Any, logits: Any) -> Any:
-        one_hot = tf.one_hot(tf.reshape(tf.cast(targets, tf.int32), [-1]), classes)
+        indices = tf.reshape(tf.cast(targets, tf.int32), [-1])
+        one_hot = tf.one_hot(indices, classes)
+        one_hot = tf.where((indices == NO_CLASS)[:, None], 1 / classes, one_hot)
         return keras.losses.categorical_crossentropy(
             one_hot,
             tf.cast(logits, tf.float32),
