@@ -1,11 +1,14 @@
-"""Images of none of a bundle's classes, and its confidence on them, which should be low."""
+"""Images of none of a bundle's classes, and its confidence on them, which should be low.
 
-from collections.abc import Mapping
+None of the kinds is among those that `--outliers` shows in a training (`training.data.outliers`).
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from tinysight import Classifier
 from tinysight.preprocess import Pixels
@@ -38,18 +41,80 @@ def summarize_confidence(classifier: Classifier, images: Pixels) -> ConfidenceSu
     )
 
 
+SCORES: Mapping[str, Callable[[NDArray[np.float32]], NDArray[np.floating]]] = {
+    "probability": lambda logits: _softmax(logits).max(axis=1),
+    "largest logit": lambda logits: logits.max(axis=1),
+    "negative energy": lambda logits: np.logaddexp.reduce(logits, axis=1),
+}
+"""What may be compared with a threshold: the largest probability (Hendrycks and Gimpel 2017), the
+largest logit (Hendrycks et al. 2022), the negative energy (Liu et al. 2020); from logits
+(n, classes) to (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How many images of no class a score answers, at the threshold that answers known ones."""
+
+    score: str
+    known: int
+    """Images of the bundle's classes, from which the threshold is taken."""
+    coverage: float
+    """The fraction of them that is answered."""
+    answered: Mapping[str, float]
+    """By kind, the fraction of the images of no class that is answered."""
+
+    DERIVED = ("mean",)
+
+    @property
+    def mean(self) -> float:
+        """Over the kinds."""
+        return float(np.mean(list(self.answered.values())))
+
+
+def separations(
+    classifier: Classifier, known: Pixels, kinds: Mapping[str, Pixels], coverage: float = 0.95
+) -> list[Separation]:
+    """Each score at the threshold at which the fraction `coverage` of `known` is answered.
+
+    Args:
+        classifier: of the bundle.
+        known: uint8 (n, height, width, 3), of its classes, not from its training.
+        kinds: images of no class, likewise.
+        coverage: in (0, 1).
+    """
+    logits = {kind: classifier.logits(images) for kind, images in kinds.items()}
+    of_known = classifier.logits(known)
+    found = []
+    for name, score in SCORES.items():
+        scores = score(of_known)
+        threshold = np.quantile(scores, 1 - coverage, method="lower")
+        found.append(
+            Separation(
+                score=name,
+                known=len(known),
+                coverage=float((scores >= threshold).mean()),
+                answered={
+                    kind: float((score(one) >= threshold).mean()) for kind, one in logits.items()
+                },
+            )
+        )
+    return found
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
 def ood_images(height: int, width: int, seed: int = 0) -> Mapping[str, Pixels]:
     """Seeded images of no class, by kind, each uint8 (n, height, width, 3)."""
     random = np.random.default_rng(seed)
-    shape = (IMAGES, height, width, 3)
     return {
         "digits": _digits(height, width),
-        "noise": random.integers(0, 256, shape, dtype=np.uint8),
+        "text": _text(random, height, width),
+        "photo parts": _photo_parts(random, height, width),
         "gratings": _gratings(random, height, width),
         "clouds": _pink_noise(random, height, width),
-        "one colour": np.broadcast_to(
-            random.integers(0, 256, (IMAGES, 1, 1, 3), dtype=np.uint8), shape
-        ),
     }
 
 
@@ -63,6 +128,37 @@ def _digits(height: int, width: int) -> Pixels:
         for image in images
     ]
     return np.stack([np.asarray(image) for image in upsampled])
+
+
+def _text(random: np.random.Generator, height: int, width: int) -> Pixels:
+    """Two to four lines of dark letters on light paper, as in a photographed page."""
+    font = ImageFont.load_default(4 * height // 10)
+    made = np.empty((IMAGES, height, width, 3), np.uint8)
+    for pixels in made:
+        # Four times the size, then reduced, as a camera does.
+        paper = int(random.integers(170, 256))
+        page = Image.new("RGB", (4 * width, 4 * height), (paper, paper, int(paper * 0.95)))
+        draw, lines = ImageDraw.Draw(page), int(random.integers(2, 5))
+        for line in range(lines):
+            letters = "".join(chr(code) for code in random.integers(ord("a"), ord("z") + 1, 16))
+            place = (-float(random.uniform(0, width)), 4 * height * line / lines)
+            draw.text(place, letters, fill=(int(random.integers(0, 90)),) * 3, font=font)
+        pixels[:] = np.asarray(page.resize((width, height), Image.Resampling.BOX))
+    return made
+
+
+def _photo_parts(random: np.random.Generator, height: int, width: int) -> Pixels:
+    """Squares of scikit-learn's two photographs, of a temple and a flower, resized."""
+    from sklearn.datasets import load_sample_images
+
+    photos = [Image.fromarray(photo) for photo in load_sample_images().images]
+    made = np.empty((IMAGES, height, width, 3), np.uint8)
+    for i, pixels in enumerate(made):
+        photo, side = photos[i % 2], int(random.integers(60, 240))
+        left, top = (int(random.integers(0, room - side + 1)) for room in photo.size)
+        square = photo.crop((left, top, left + side, top + side))
+        pixels[:] = np.asarray(square.resize((width, height), Image.Resampling.BOX))
+    return made
 
 
 def _gratings(random: np.random.Generator, height: int, width: int) -> Pixels:

@@ -6,17 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("sklearn")
 
 from benchmarks.cli import main
-from benchmarks.studies.out_of_distribution import IMAGES, ood_images, summarize_confidence
+from benchmarks.studies.out_of_distribution import (
+    IMAGES,
+    SCORES,
+    ood_images,
+    separations,
+    summarize_confidence,
+)
 from tinysight import Classifier, load_bundle
 from tinysight.bundle import Abstention
 from tinysight.preprocess import Pixels
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle"
-KINDS = ["digits", "noise", "gratings", "clouds", "one colour"]
+KINDS = ["digits", "text", "photo parts", "gratings", "clouds"]
 
 
 def test_every_kind_is_seeded_images_of_the_models_size() -> None:
@@ -32,10 +39,11 @@ def test_every_kind_is_seeded_images_of_the_models_size() -> None:
 def test_the_kinds_are_what_they_are_called() -> None:
     kinds = ood_images(16, 16)
     deviation = {kind: images.std(axis=(1, 2)).mean() for kind, images in kinds.items()}
-    assert deviation["one colour"] == 0
-    assert all(deviation[kind] > 10 for kind in KINDS if kind != "one colour")
+    assert all(deviation[kind] > 10 for kind in KINDS)
     assert _correlation(kinds["clouds"]) > 0.4
-    assert abs(_correlation(kinds["noise"])) < 0.02
+    assert kinds["text"].mean() > 128  # more paper than ink
+    white = kinds["digits"][..., 0]
+    assert np.array_equal(white, kinds["digits"][..., 2])
 
 
 def _correlation(images: Pixels) -> float:
@@ -63,6 +71,36 @@ def test_the_summary_is_over_all_images(cautious: Path) -> None:
     red = classifier.classify(images[0]).probability
     assert summary.mean_confidence == pytest.approx((red + 3 / 3) / 4)
     assert summarize_confidence(Classifier.load(TINY), images).coverage is None
+
+
+def test_a_score_is_compared_at_the_threshold_of_the_known_images() -> None:
+    """39 of 41 known images are pure red, as are 2 of 4 of no class; the others are grey."""
+    known = np.full((41, 8, 8, 3), 90, np.uint8)
+    known[:39] = 255, 0, 0
+    found = separations(Classifier.load(TINY), known, {"half": known[[0, 1, 39, 40]]})
+    assert [one.score for one in found] == list(SCORES)
+    probability = found[0]
+    assert (probability.known, probability.coverage) == (41, 39 / 41)
+    assert probability.answered == {"half": 0.5}
+    assert probability.mean == 0.5
+
+
+def test_scores_are_their_formulas() -> None:
+    logits = np.array([[0.0, np.log(3)], [2.0, 2.0]], np.float32)
+    expected = [[0.75, 0.5], [np.log(3), 2], [np.log(4), 2 + np.log(2)]]
+    for score, values in zip(SCORES.values(), expected, strict=True):
+        assert score(logits) == pytest.approx(values)
+
+
+def test_other_classes_are_no_known_images(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ood", str(TINY), "--known", "digits"]) == 1
+    assert "digits has other classes than the bundle" in capsys.readouterr().err
+
+
+def test_own_pictures_are_a_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (9, 9), (255, 0, 0)).save(tmp_path / "red.png")
+    assert main(["ood", str(TINY), "--images", f"mine={tmp_path}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mine"]["n"] == 1
 
 
 def test_the_command_prints_a_line_for_each_kind(

@@ -102,4 +102,4 @@ def test_a_model_is_less_sure_of_pictures_that_it_was_not_shown(tmp_path: Path) 
         assert run.result.validation.value > 0.8
         logits = keras.models.load_model(run.model_file).predict(stripes, verbose=0)
         sure[share] = float(tf.nn.softmax(logits).numpy().max(axis=1).mean())
-    assert sure[0.5] < sure[0.0] - 0.1
+    assert sure[0.5] < 0.7 * sure[0.0]
