@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tinysight.errors import ImageError
 from tinysight.preprocess import Pixels, to_pixels
@@ -115,40 +115,39 @@ def _gradients(random: np.random.Generator, pictures: Pixels) -> Pixels:
 
 
 def _strokes(random: np.random.Generator, pictures: Pixels) -> Pixels:
-    """A few lines and filled shapes on one colour, as signs and drawings have them."""
-    from PIL import ImageDraw
-
+    """Lines, outlines and arcs on one colour, from one large one to a hundred small ones."""
     n, height, width, _ = pictures.shape
     made = np.empty((n, height, width, 3), np.uint8)
-
-    def colour() -> tuple[int, int, int]:
-        red, green, blue = random.integers(0, 256, 3)
-        return int(red), int(green), int(blue)
-
     for pixels in made:
+        grey = random.random() < 0.3
+        count = int(10 ** random.uniform(0, 2))
+        extent = random.uniform(0.5, 1) / count**0.4  # of the picture's sides
         # Twice the size, then reduced, for smooth edges.
-        picture = Image.new("RGB", (2 * width, 2 * height), colour())
-        draw = ImageDraw.Draw(picture)
-        ink = colour()
-        for _ in range(int(random.integers(1, 7))):
-            corners = random.uniform(0, 2, (2, 2)) * (width, height)
-            start, end = corners.min(axis=0), corners.max(axis=0)
-            box = (float(start[0]), float(start[1]), float(end[0]), float(end[1]))
-            weight = int(random.integers(1, max(2, width // 6)))
+        picture = Image.new("RGB", (2 * width, 2 * height), _colour(random, grey))
+        draw, ink = ImageDraw.Draw(picture), _colour(random, grey)
+        for _ in range(count):
+            left, top = random.uniform(-extent / 2, 1, 2) * (2 * width, 2 * height)
+            right, bottom = (left, top) + random.uniform(0, 2 * extent, 2) * (width, height)
+            weight = 1 + int(random.uniform(0, extent * width / 4))
             match int(random.integers(4)):
                 case 0:
-                    draw.line([tuple(corner) for corner in corners.tolist()], ink, weight)
+                    draw.line([(left, top), (right, bottom)], ink, weight)
                 case 1:
-                    draw.ellipse(box, outline=ink, width=weight)
+                    draw.ellipse((left, top, right, bottom), outline=ink, width=weight)
                 case 2:
                     first, last = sorted(random.uniform(0, 360, 2).tolist())
-                    draw.arc(box, first, last, ink, weight)
+                    draw.arc((left, top, right, bottom), first, last, ink, weight)
                 case _:
-                    draw.rectangle(box, outline=ink, width=weight)
-            if random.random() < 0.4:
-                ink = colour()
+                    draw.rectangle((left, top, right, bottom), outline=ink, width=weight)
+            if random.random() < 0.2:
+                ink = _colour(random, grey)
         pixels[:] = np.asarray(picture.resize((width, height), Image.Resampling.BOX))
     return made
+
+
+def _colour(random: np.random.Generator, grey: bool) -> tuple[int, int, int]:
+    red, green, blue = random.integers(0, 256, 3)
+    return (int(red),) * 3 if grey else (int(red), int(green), int(blue))
 
 
 def _enlarged(random: np.random.Generator, pictures: Pixels) -> Pixels:
