@@ -9,11 +9,15 @@ READY := $(VENV)/ready
 DATA ?= digits
 DEMO := runs/demo
 
-.PHONY: help demo test lint format docs fuzz durability browser emulators wheel wheel-dependencies lock sbom audit clean
+# Of `make gpu`: other steps or images, for one.
+GPU_ARGS ?=
+
+.PHONY: help demo gpu test lint format docs fuzz durability browser emulators wheel wheel-dependencies lock sbom audit clean
 
 help:
 	@echo "make demo    train, export, classify and measure (DATA=cifar10 or DATA=folder for yours)"
 	@echo "make test    lint, types, every test"
+	@echo "make gpu     check and measure the training stage on this machine's GPU; goes on when stopped"
 	@echo "make lint    lint and types alone"
 	@echo "make docs    the documentation as a site, in build/docs"
 	@echo "make fuzz    hostile input to everything that reads, FUZZ_COUNT=20000 times each"
@@ -52,6 +56,16 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	@$(BIN)/python -m benchmarks demo --data '$(DATA)' --out $(DEMO)
+
+# The CUDA libraries are 3 GB more than the other targets need.
+$(VENV)/ready-gpu: $(READY)
+	@echo "Adding the CUDA libraries: about 3 GB, some minutes, once."
+	@{ $(BIN)/python -m pip install -c constraints.txt -e '.[train-gpu]'; echo "exit $$?"; } \
+	  | awk "$$SHOW_PACKAGES"
+	@touch $@
+
+gpu: $(VENV)/ready-gpu
+	$(BIN)/python -m benchmarks gpu $(GPU_ARGS)
 
 test: lint
 	$(BIN)/python -m pytest

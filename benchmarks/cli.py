@@ -20,6 +20,7 @@ COMMANDS = (
     "startup",
     "files",
     "training",
+    "gpu",
     "camera",
     "mcu",
     "emulators",

@@ -36,12 +36,25 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--runs", type=positive, default=5, help="measurements of each, at least 1 (default: 5)"
     )
+    command.add_argument(
+        "--batch-size",
+        type=positive,
+        help="images of a step that --xla measures (default: the recipe's)",
+    )
+    command.add_argument(
+        "--xla",
+        action="store_true",
+        help="measure instead the step of every kind of model, optimizer and loss, plain and "
+        "compiled by XLA, alternately (minutes); MODELS and IMAGES have no effect",
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     require_extra("train", "tensorflow", "tf_keras")
+    if args.xla:
+        return _run_xla(args)
     from benchmarks.studies.training_input import compare_inputs
 
     def show(one: "Comparison") -> None:
@@ -57,4 +70,23 @@ def run(args: argparse.Namespace) -> int:
     results = compare_inputs(args.models, args.images, args.runs, show)
     if args.json:
         print(json.dumps({"comparisons": [to_json(one) for one in results]}))
+    return 0
+
+
+def _run_xla(args: argparse.Namespace) -> int:
+    from benchmarks.studies.training_step import CompiledStep, compare_compiled
+
+    def show(one: CompiledStep) -> None:
+        if args.json:
+            return
+        print(
+            f"{one.what:16} batch {one.batch_size:3}  plain {one.plain_s * 1e3:8.1f} ms  "
+            f"XLA {one.compiled_s * 1e3:8.1f} ms  ratio {one.ratio:5.2f}  "
+            f"compiling {one.compiling_s:4.1f} s  difference {one.difference:.0e}",
+            flush=True,
+        )
+
+    results = compare_compiled(args.batch_size, args.runs, show)
+    if args.json:
+        print(json.dumps({"steps": [to_json(one) for one in results]}))
     return 0

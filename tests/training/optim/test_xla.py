@@ -1,6 +1,7 @@
 """--xla changes nothing but the rounding."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+from tests.training.recorded_progress import RecordedProgress
+from training.data import Splits
 from training.data.on_device import DeviceImages
 from training.distillation.loss import accuracy
+from training.epochs import FitContext, fit
 from training.models.registry import spec_of
 from training.optim.build import loss, optimizer
 from training.recipes import Recipe, recipe_of
-from training.tf_keras_setup import keras
+from training.tf_keras_setup import keras, tf
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
@@ -52,3 +56,42 @@ def test_compiled_steps_have_the_same_losses(case: str) -> None:
     expected = _losses(CASES[case], xla=False)
     assert _losses(CASES[case], xla=True) == pytest.approx(expected, rel=1e-4)
     assert expected[2] != expected[0]
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_only_the_first_step_of_a_training_is_traced(xla: bool, tmp_path: Path) -> None:
+    """Every epoch has new batches, of which the last is smaller."""
+    recipe = Recipe("baseline", epochs=3, batch_size=8, augment=True, xla=xla)
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    traces = 0
+    after_steps: list[int] = []
+    keras_step = model.train_step
+
+    def counted(batch: Any) -> Any:
+        nonlocal traces
+        traces += 1  # Python runs only while TensorFlow traces
+        return keras_step(batch)
+
+    class Progress(RecordedProgress):
+        def count(self, what: str, done: int, total: int) -> None:
+            super().count(what, done, total)
+            after_steps.append(traces)
+
+    model.train_step = counted
+    images = RNG.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    context = FitContext(
+        recipe=recipe,
+        values=images,
+        targets=np.arange(30) % 3,
+        splits=Splits(np.arange(21), np.arange(21, 30), np.arange(0)),
+        checkpoints=tmp_path,
+        devices=tf.distribute.get_strategy(),
+        progress=Progress(),
+        on_device=True,
+    )
+    assert len(fit(model, context)) == 3
+    # TensorFlow traces twice where a function makes variables: here the optimizer's.
+    assert after_steps == [traces] * 9
+    assert traces == 2

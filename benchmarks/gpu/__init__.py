@@ -1,0 +1,1 @@
+"""The training stage on a GPU: a self-check, the trainings of the documentation, and a report."""
