@@ -48,6 +48,7 @@ _WEIGHTS = (
     "file of VGG16's ImageNet weights without top, .h5 (default: $TINYSIGHT_VGG16_WEIGHTS, or a "
     "download)"
 )
+_FROM = "the model's name for own images and a model that has weights here, else none"
 _TABLE = ("epochs", "batch_size", "optimizer", "learning_rate", "l2", "ema_decay", "cutout")
 """The settings of each model's default recipe that the help shows."""
 
@@ -93,7 +94,7 @@ def _add_run(commands: Any) -> None:
         formatter_class=HelpFormatter,
     )
     _add_training(run, models, partial(_default_help, models))
-    _add_from(run)
+    _add_from(run, _FROM)
     run.set_defaults(run=run_model, error=run.error)
 
 
@@ -120,6 +121,7 @@ def _add_distill(commands: Any) -> None:
         return _default_help(models, name) if own else "that of the first teacher"
 
     _add_training(distill, models, default_of)
+    _add_from(distill, "none")
     distill.add_argument(
         "--teacher", type=Path, nargs="+", required=True, dest="teachers", metavar="RUN",
         help="run folder of the teacher; of several, the mean of their logits is used (required)",
@@ -143,7 +145,7 @@ def _add_crossval(commands: Any) -> None:
         formatter_class=HelpFormatter,
     )
     _add_training(crossval, models, partial(_default_help, models))
-    _add_from(crossval)
+    _add_from(crossval, _FROM)
     crossval.add_argument(
         "--folds", type=int, default=5, metavar="N", help="folds, at least 2 (default: 5)"
     )
@@ -242,13 +244,12 @@ def _add_pack(commands: Any) -> None:
     pack.set_defaults(run=run_pack)
 
 
-def _add_from(command: argparse.ArgumentParser) -> None:
+def _add_from(command: argparse.ArgumentParser, default: str) -> None:
     command.add_argument(
         "--from", dest="start", metavar="SOURCE",
         help="weights to start from: a run folder or a bundle of the same model, edge_s or edge_m "
         "for those in this repository, or none for random weights; with weights, the recipe's "
-        "defaults are those of fine-tuning, by the number of images (default: the model's name "
-        "for own images and a model that has weights here, else none)",
+        f"defaults are those of fine-tuning, by the number of images (default: {default})",
     )  # fmt: skip
 
 
@@ -466,7 +467,7 @@ def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole
     from training.pretrained import SHIPPED
     from training.run_folder import load_run
 
-    start = getattr(args, "start", "none")
+    start = args.start
     teachers = [load_run(folder) for folder in getattr(args, "teachers", [])]
     try:
         job = prepare(

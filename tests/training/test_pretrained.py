@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow")
 from training.cli import main
 from training.models.edge import build
 from training.pretrained import SHIPPED, PretrainedError, pack, read_pretrained
-from training.run_folder import read_record
+from training.run_folder import load_run, read_record
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,20 @@ def test_other_models_and_missing_folders_are_one_line(
     assert not (tmp_path / "run").exists()
     with pytest.raises(PretrainedError, match="not of the edge family"):
         read_pretrained("edge_s").check("resnet8")
+
+
+def test_a_student_starts_from_weights_too_and_a_teacher_that_is_no_better_is_told(
+    own: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["distill", "edge_s", "--data", str(own), "--out", str(tmp_path / "student")]
+    words += ["--from", "edge_s", "--teacher", str(run), "--epochs", "2"]
+    assert main(words) == 0
+    recipe = read_record(tmp_path / "student").recipe
+    assert recipe.pretrained == read_pretrained("edge_s").sha256
+    assert recipe.teacher is not None
+    assert recipe.layer_decay < 1  # a setting of fine-tuning
+    printed = capsys.readouterr().err
+    assert "Starting from edge_s's weights" in printed
+    student, teacher = (load_run(folder).result for folder in (tmp_path / "student", run))
+    warned = f"the teacher {run} is not better than its student" in printed
+    assert warned == (teacher.validation.value <= student.validation.value)
