@@ -23,6 +23,7 @@ WRITES_ON_PURPOSE = {"tune"}
 
 TINYSIGHT: dict[str, tuple[str, ...]] = {
     "classify": ("--bundle", TINY, "picture.png"),
+    "bulk": ("picture.png", "--out", "answers", "--bundle", TINY, "--jobs", "1"),
     "stream": ("--bundle", TINY, "video.avi", "--realtime"),
     "info": (TINY,),
     "verify": (TINY,),
@@ -79,6 +80,8 @@ def test_every_command_is_tried_here() -> None:
 
 @pytest.mark.parametrize("command", TINYSIGHT)
 def test_a_command_leaves_no_file(command: str, tmp_path: Path) -> None:
+    if command == "bulk":
+        pytest.importorskip("daft")
     if command == "stream":
         cv2 = pytest.importorskip("cv2")
         codec = cv2.VideoWriter.fourcc(*"MJPG")

@@ -12,10 +12,10 @@ from tinysight.records import to_json
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "files",
-        help="speed of `tinysight classify --jobs` on many files against a bare loop",
+        help="speed of `tinysight classify --jobs` and `bulk` on many files against a bare loop",
         description="Writes many small JPEG and PNG files, and classifies them by `tinysight "
-        "classify --jobs` and by a script of Pillow and onnxruntime in as many processes, "
-        "alternately.",
+        "classify --jobs`, by `tinysight bulk` where Daft is installed, and by a script of Pillow "
+        "and onnxruntime in as many processes, alternately.",
     )
     command.add_argument(
         "bundle",
@@ -49,5 +49,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"{result.files:,} files, {result.jobs} processes, medians of {result.runs} runs")
     print(f"tinysight classify  {result.classify:8,.0f} images/s")
     print(f"bare script         {result.bare_script:8,.0f} images/s")
-    print(f"ratio               {result.ratio:8.2f}")
+    if result.bulk is not None:
+        print(f"tinysight bulk      {result.bulk:8,.0f} images/s")
+    print(f"classify / script   {result.ratio:8.2f}")
+    if result.bulk_ratio is not None:
+        print(f"bulk / script       {result.bulk_ratio:8.2f}")
     return 0

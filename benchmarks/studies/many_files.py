@@ -1,5 +1,7 @@
-"""`tinysight classify --jobs N` on many files, against a bare loop in as many processes."""
+"""`tinysight classify --jobs N` and `tinysight bulk` on many files, against a bare loop."""
 
+import importlib.util
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,6 +32,10 @@ class ManyFiles:
     """numpy, Pillow and onnxruntime alone: `bare_files_script.py`."""
     ratio: float
     """Median of the ratios of neighbouring runs, classify's speed over the script's."""
+    bulk: float | None
+    """`python -m tinysight bulk FOLDER --jobs JOBS`; None where Daft is not installed."""
+    bulk_ratio: float | None
+    """Likewise, bulk's speed over the script's."""
 
 
 def measure_many_files(
@@ -53,21 +59,37 @@ def measure_many_files(
     described = load_bundle(bundle)
     assert described.folder is not None
     model = described.folder / described.artifact().file
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as answers_name:
         folder = Path(name)
         _write_files(folder, files, described.shape, progress)
         chosen = ("--bundle", str(described.folder), "--artifact", described.default)
         ours = [sys.executable, "-m", "tinysight", "classify", *chosen]
         ours += ["--csv", "--jobs", str(jobs), str(folder)]
         bare = [sys.executable, str(_BARE_SCRIPT), str(model), str(folder), str(jobs)]
+        answers = Path(answers_name)
+        bulk = [sys.executable, "-m", "tinysight", "bulk", *chosen, "--jobs", str(jobs)]
+        bulk += [str(folder), "--out", str(answers / "answers")]
+        with_bulk = importlib.util.find_spec("daft") is not None
         times = []
         for number in range(runs):
             progress("measuring, run", number + 1, runs)
-            times.append((run_timed(ours), run_timed(bare)))
+            times.append(
+                (run_timed(ours), run_timed(bare), run_timed(bulk) if with_bulk else np.nan)
+            )
+            shutil.rmtree(answers / "answers", ignore_errors=True)  # else it would go on with it
     milliseconds = np.array(times)
-    of_ours, of_bare = 1e3 * files / np.median(milliseconds, axis=0)
-    ratio = np.median(milliseconds[:, 1] / milliseconds[:, 0])
-    return ManyFiles(files, jobs, runs, float(of_ours), float(of_bare), float(ratio))
+    of_ours, of_bare, of_bulk = 1e3 * files / np.median(milliseconds, axis=0)
+    ratios = np.median(milliseconds[:, 1:2] / milliseconds, axis=0)
+    return ManyFiles(
+        files=files,
+        jobs=jobs,
+        runs=runs,
+        classify=float(of_ours),
+        bare_script=float(of_bare),
+        ratio=float(ratios[0]),
+        bulk=float(of_bulk) if with_bulk else None,
+        bulk_ratio=float(ratios[2]) if with_bulk else None,
+    )
 
 
 def _write_files(

@@ -33,8 +33,14 @@ def add_bundles(command: argparse.ArgumentParser) -> None:
     command.add_argument("bundles", nargs="*", metavar="bundle", help=_BUNDLE)
 
 
-def add_classifier_options(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+def add_classifier_options(
+    command: argparse.ArgumentParser, *, many: bool = False
+) -> argparse._MutuallyExclusiveGroup:
     """Which artifact of which bundle answers, how, and in which form the answers are printed.
+
+    Args:
+        command: gets the options.
+        many: whether its answers are of one model from the first to the last, by one thread each.
 
     Returns the group of the forms, to which a command may add others.
     """
@@ -45,12 +51,8 @@ def add_classifier_options(command: argparse.ArgumentParser) -> argparse._Mutual
         help="bundle folder, store of `tinysight pull`, or the name of a shipped one: edge_m, "
         "edge_s (default: edge_m)",
     )
-    which.add_argument(
-        "--watch",
-        metavar="STORE",
-        help="store of `tinysight pull`: answer with its current version, and go over to another "
-        "as soon as it is current, between two images (default: --bundle)",
-    )
+    if not many:
+        _add_watch(which)
     command.add_argument(
         "--artifact",
         metavar="NAME",
@@ -77,19 +79,30 @@ def add_classifier_options(command: argparse.ArgumentParser) -> argparse._Mutual
         help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
         "that the bundle recommends (default: 0, always answer)",
     )
-    command.add_argument(
-        "--threads",
-        type=thread_count,
-        metavar="N",
-        help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else 1)",
-    )
+    if not many:
+        command.add_argument(
+            "--threads",
+            type=thread_count,
+            metavar="N",
+            help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else "
+            "1)",
+        )
     form = command.add_mutually_exclusive_group()
     form.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object a line instead of text",
+        help="print JSON instead of text, an object a line",
     )
     return form
+
+
+def _add_watch(which: argparse._MutuallyExclusiveGroup) -> None:
+    which.add_argument(
+        "--watch",
+        metavar="STORE",
+        help="store of `tinysight pull`: answer with its current version, and go over to another "
+        "as soon as it is current, between two images (default: --bundle)",
+    )
 
 
 def add_keys(command: argparse.ArgumentParser) -> None:

@@ -1,5 +1,5 @@
-"""`tinysight classify | stream | info | verify | bench | tune | keygen | sign | pull | rollback |
-select`.
+"""`tinysight classify | bulk | stream | info | verify | bench | tune | keygen | sign | pull |
+rollback | select`.
 
 Only the module of the command that was asked for is imported: a device that classifies one image
 does not wait for what measures and compares.
@@ -15,6 +15,7 @@ from tinysight.console import ArgumentParser, library_noise_dropped, run_cli
 
 COMMANDS = {
     "classify": "say what images show",
+    "bulk": "classify any number of images into Parquet",
     "stream": "say what a camera or a video shows",
     "info": "describe a bundle",
     "verify": "check a bundle on this device",

@@ -20,6 +20,7 @@ from tinysight.cli.main import COMMANDS, main
 
 COMMAND_LINES = {
     "classify": ["classify", "PICTURE", "--bundle", "BUNDLE"],
+    "bulk": ["bulk", "PICTURE", "--bundle", "BUNDLE", "--out", "STORE"],
     "stream": ["stream", "PICTURE", "--bundle", "BUNDLE"],
     "info": ["info", "BUNDLE"],
     "verify": ["verify", "BUNDLE"],
