@@ -78,7 +78,9 @@ class Recipe:
     )
     flip: bool = option(
         True,
-        "whether --augment also flips; digits, letters and arrows are other things in the mirror",
+        "whether --augment also flips; digits, letters and arrows are something else in the "
+        "mirror. Where weights are started from, it is off if mirrored training images are "
+        "recognized significantly less",
     )
     alternate_flips: bool = option(
         False, "flip each image in every second epoch instead of at random; needs --augment"
