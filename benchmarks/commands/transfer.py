@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from tinysight.console import (
     ProgressLine,
     positive,
     require_extra,
-    shell_command,
     table,
 )
 from tinysight.errors import TinysightError
@@ -159,14 +159,14 @@ def _print(rows: "list[Row]", args: argparse.Namespace) -> None:
 
 
 def _command(args: argparse.Namespace) -> str:
-    """That repeats the study; a folder by its name alone."""
+    """That repeats the study, on any machine; a folder by its name alone."""
     words = ["transfer", Path(args.data).name, "--per-class", *map(str, args.per_class)]
     words += ["--seeds", str(args.seeds), "--model", args.model, "--against", *args.against]
     if args.epochs is not None:
         words += ["--epochs", str(args.epochs)]
     if args.no_flip:
         words.append("--no-flip")
-    return shell_command("python", "-m", "benchmarks", *words, "--out", "study")
+    return shlex.join(["python", "-m", "benchmarks", *words, "--out", "study"])
 
 
 class _OneLine:

@@ -73,7 +73,7 @@ def test_a_study_on_digits_is_reported_and_resumed(
     assert difference["mean"] == pytest.approx(pretrained["mean"] - from_scratch["mean"])
     report = (out / "report.md").read_text()
     assert "| 10 | weights of edge_s |" in report
-    assert "python -m benchmarks transfer digits --per-class 10 --seeds 2" in report
+    assert "    python -m benchmarks transfer digits --per-class 10 --seeds 2" in report
     finished = {file: file.stat().st_mtime_ns for file in tmp_path.glob("runs/*/*/run.json")}
     assert len(finished) == 4
     assert main(command) == 0  # trains nothing
