@@ -87,10 +87,12 @@ def prepare(
     """The job of a training, by the defaults of `fit`, whose arguments it takes.
 
     Its recipe is the model's default one, that of fine-tuning where weights are started from, or a
-    student's where there are teachers, with `settings`.
+    student's where there are teachers, with `settings`. Where weights are started from, `flip`
+    follows from the training images (`training.mirror`) unless it is among the settings.
     """
     from training.data.outliers import read_unknown
     from training.distillation.teacher import read_teacher, student_recipe
+    from training.mirror import differs_in_mirror
     from training.pretrained import SHIPPED, read_pretrained
     from training.train import Job
 
@@ -102,6 +104,9 @@ def prepare(
         pretrained.check(model)
         images = sum(len(dataset.parts.get(part, ())) for part in ("train", "val"))
         recipe = finetuned(recipe, images, pretrained.sha256)
+        flips = recipe.augment and settings.get("augment", True) and "flip" not in settings
+        if flips and differs_in_mirror(pretrained, dataset):
+            settings["flip"] = False
     pictures = None
     if unknown is not None:
         pictures = read_unknown(Path(unknown), dataset.images.shape[1:3])

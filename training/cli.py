@@ -480,6 +480,11 @@ def _job(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConsole
         source = start or args.model
         trained_on = f"{source}'s weights, trained on CIFAR-10" if source in SHIPPED else source
         console.print(f"Starting from {trained_on}; --from none starts at random.")
+        if job.recipe.augment and not job.recipe.flip and args.flip is None:
+            console.print(
+                "In the mirror, your training pictures are recognized significantly less: none is "
+                "flipped. --flip flips."
+            )
     for note in (_note_on_work(args.model, dataset), _note_on_steps(job.recipe, dataset)):
         if note:
             console.print(note)

@@ -132,14 +132,10 @@ def fit_head(model: Any, images: NDArray[np.uint8], targets: NDArray[np.int64]) 
         images: uint8 (n, h, w, 3), training images.
         targets: (n,), class indices; a class without an image keeps its random weights.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    features = keras.Model(model.input, model.get_layer("pool").output)
-    values = features.predict(images / np.float32(255), verbose=0, batch_size=100)
     seen = np.unique(targets)
     if len(seen) < 2:
         return
-    regression = LogisticRegression(C=_HEAD_PENALTY, max_iter=500).fit(values, targets)
+    regression = logistic_regression(pooled_features(model, images), targets)
     kernel, bias = model.get_layer("logits").get_weights()
     weights, offset = regression.coef_, regression.intercept_
     if len(seen) == 2:  # scikit-learn has one row then, of the second class
@@ -147,6 +143,25 @@ def fit_head(model: Any, images: NDArray[np.uint8], targets: NDArray[np.int64]) 
         offset = np.concatenate([-offset, offset]) / 2
     kernel[:, seen], bias[seen] = weights.T, offset
     model.get_layer("logits").set_weights([kernel, bias])
+
+
+def pooled_features(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the dense layer of a model of the edge family takes, float32 (n, features).
+
+    Args:
+        model: with the layer `pool`.
+        images: uint8 (n, h, w, 3).
+    """
+    features = keras.Model(model.input, model.get_layer("pool").output)
+    values = features.predict(images / np.float32(255), verbose=0, batch_size=100)
+    return np.asarray(values, np.float32)
+
+
+def logistic_regression(features: NDArray[np.float32], targets: NDArray[np.int64]) -> Any:
+    """A fitted scikit-learn classifier of features (n, features) into classes, two or more."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=_HEAD_PENALTY, max_iter=500).fit(features, targets)
 
 
 def pack(source: str, file: Path) -> None:

@@ -72,7 +72,15 @@ class Recipe:
         0.0, "L2 penalty on the kernels of convolutions and dense layers", NON_NEGATIVE
     )
     augment: bool = option(
-        False, "flip half of the images horizontally, and shift each by up to 1/8 of its side"
+        False,
+        "flip half of the images horizontally (--no-flip does not), and shift each by up to 1/8 of "
+        "its side",
+    )
+    flip: bool = option(
+        True,
+        "whether --augment also flips; digits, letters and arrows are something else in the "
+        "mirror. Where weights are started from, it is off if mirrored training images are "
+        "recognized significantly less",
     )
     alternate_flips: bool = option(
         False, "flip each image in every second epoch instead of at random; needs --augment"
@@ -162,6 +170,8 @@ class Recipe:
             raise ValueError(f"split seed must be at least 0, not {self.split_seed}")
         if self.alternate_flips and not self.augment:
             raise ValueError("alternate flips must come with augmentation: they need --augment")
+        if self.alternate_flips and not self.flip:
+            raise ValueError("alternate flips must be flips: they need --flip")
         if self.layer_decay < 1 and self.optimizer != "sgd":
             raise ValueError("a layer decay below 1 needs --optimizer sgd")
         if self.pretrained is not None and self.branches:
@@ -298,7 +308,7 @@ def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
     Raises ValueError for a value, TypeError for a name that there is not.
     """
-    if not settings.get("augment", True):
+    if not (settings.get("augment", True) and settings.get("flip", True)):
         recipe = dataclasses.replace(recipe, alternate_flips=False)
     return dataclasses.replace(recipe, **settings)
 

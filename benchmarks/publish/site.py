@@ -22,6 +22,9 @@ _REPORTS = (
     "edge/tried.md",
     "edge/search.md",
     "emulators/emulators.md",
+    "transfer/transfer.md",
+    "transfer/digits/report.md",
+    "transfer/emoji/report.md",
 )
 _PICTURES = ("vgg16/curves.png", "vgg16/confusion.png", "family/sweep.png")
 _WIDTH = "80"

@@ -40,6 +40,7 @@ STACK = "8s2-16s2"
         {"seed": -1},
         {"split_seed": -1},
         {"alternate_flips": True},
+        {"alternate_flips": True, "augment": True, "flip": False},
         {"ema_decay": 1.0},
         {"temperature": 0.0},
         {"teacher_weight": 1.1},
@@ -139,7 +140,7 @@ def recipes(draw: st.DrawFn, *, distilled: bool) -> Recipe:
     if usual.model not in (*STACKS, STACK):
         changes.pop("branches", None)
     if changes.get("alternate_flips", usual.alternate_flips):
-        changes["augment"] = True
+        changes |= {"augment": True, "flip": True}
     if changes.get("layer_decay", usual.layer_decay) < 1:
         changes["optimizer"] = "sgd"
     if not usual.model.startswith("edge") and usual.model != STACK:
@@ -224,3 +225,8 @@ def test_fine_tuning_has_steps_enough_with_any_number_of_images(images: int) -> 
 def test_no_augment_is_possible_where_weights_are_started_from() -> None:
     recipe = with_settings(finetuned(RECIPES["edge_m"], 100, "a hash"), {"augment": False})
     assert (recipe.augment, recipe.alternate_flips) == (False, False)
+
+
+def test_without_flips_images_are_still_shifted() -> None:
+    recipe = with_settings(finetuned(RECIPES["edge_m"], 100, "a hash"), {"flip": False})
+    assert (recipe.augment, recipe.flip, recipe.alternate_flips) == (True, False, False)

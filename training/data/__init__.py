@@ -110,7 +110,8 @@ def _dataset(
         notes.append(f"pictures that cannot be read, and are left out: {len(decoded.broken)}")
     if decoded.others:
         notes.append(f"files that are no pictures, and are left out: {decoded.others}")
-    if "test" not in parts:
+    held_out = "test" not in parts
+    if held_out:
         parts["train"], parts["test"] = stratified(
             parts["train"], decoded.targets, HOLD_OUT, HOLD_OUT_SEED, decoded.labels
         )
@@ -128,4 +129,5 @@ def _dataset(
         parts=parts,
         fingerprint=fingerprint,
         notes=tuple(notes),
+        held_out=held_out,
     )

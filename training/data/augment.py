@@ -25,6 +25,8 @@ class Augmentation:
     """Flip each image in every second epoch, instead of with probability 1/2 in each."""
     mixup: float = 0.0
     """Fraction of the images that is blended with another training image, in [0, 1]."""
+    flip: bool = True
+    """Whether images are flipped horizontally at all."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Augmentation | None":
@@ -32,7 +34,7 @@ class Augmentation:
         if not recipe.augment:
             return None
         mixup = 0.0 if recipe.teacher is None else recipe.mixup
-        return cls(recipe.data_seed, recipe.cutout, recipe.alternate_flips, mixup)
+        return cls(recipe.data_seed, recipe.cutout, recipe.alternate_flips, mixup, recipe.flip)
 
     def draw(
         self, epoch: int, shape: tuple[int, ...], train: NDArray[np.int64]
@@ -54,6 +56,8 @@ class Augmentation:
         if self.alternate_flips:
             first = np.random.default_rng((self.seed, 0, 2)).random(n) < 0.5
             flipped = first ^ bool(epoch % 2)
+        if not self.flip:
+            flipped = np.zeros(n, bool)
         erased_top = random.integers(0, height - erased[0] + 1, n)
         erased_left = random.integers(0, width - erased[1] + 1, n)
         places = np.stack([top, left, flipped, erased_top, erased_left], axis=1)

@@ -142,7 +142,8 @@ def teacher_logits(
 
 
 def _sees_mirror(teacher: Teacher) -> bool:
-    return teacher.run.record.recipe.augment
+    recipe = teacher.run.record.recipe
+    return recipe.augment and recipe.flip
 
 
 def _cached_views(

@@ -117,6 +117,17 @@ def test_alternate_flips_mirror_each_image_in_every_second_epoch() -> None:
     np.testing.assert_array_equal(mirrored[3], mirrored[1])
 
 
+def test_without_flips_an_image_is_shifted_and_erased_as_with_them() -> None:
+    plain, unflipped = (
+        Augmentation(0, cutout=0.25, flip=flip).draw(0, IMAGES.shape, np.arange(len(IMAGES)))
+        for flip in (True, False)
+    )
+    assert plain.places[:, 2].any()
+    assert not unflipped.places[:, 2].any()
+    others = [0, 1, 3, 4]
+    np.testing.assert_array_equal(unflipped.places[:, others], plain.places[:, others])
+
+
 def test_mirrored_parameters_give_the_mirrored_pixels() -> None:
     params = Augmentation(0, cutout=0.25).draw(0, IMAGES.shape, np.arange(len(IMAGES)))
     pixels = np.asarray(params.apply(IMAGES, params.places))
