@@ -149,36 +149,36 @@ def _file(out: Path, number: int) -> Path:
 
 def _answered(
     parts: Sequence[Sequence[Reference]], missing: Sequence[int], options: Options, jobs: int
-) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Each missing part with its rows, in any order of the parts, as it is complete."""
+) -> Iterator[tuple[int, Any]]:
+    """Each missing part with its rows, an Arrow table; in any order, as it is complete."""
     if not missing:
         return
     _quiet()
     import daft
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from tinysight.bulk.worker import BATCH, BulkClassifier
 
     names = [field.name for field in fields(Reference)]
-    pending = [(number, i, one) for number in missing for i, one in enumerate(parts[number])]
-    columns: dict[str, Any] = {
-        name: [getattr(one, name) for _, _, one in pending] for name in names
-    }
-    columns["part"] = [number for number, _, _ in pending]
-    columns["place"] = [i for _, i, _ in pending]
+    pending = [one for number in missing for one in parts[number]]
+    columns: dict[str, Any] = {name: [getattr(one, name) for one in pending] for name in names}
+    columns["part"] = [number for number in missing for _ in parts[number]]
+    columns["place"] = [place for number in missing for place in range(len(parts[number]))]
     frame = daft.from_arrow(pa.table(columns))
     if _on_ray():  # there a partition is a task, and there is one else
         frame = frame.into_partitions(min(max(len(pending) // BATCH, 1), 4 * jobs))
     workers = daft.cls(BulkClassifier, max_concurrency=jobs)(**asdict(options))
     answered = frame.with_column("answer", workers.answer(*(frame[name] for name in names)))
-    rows: dict[int, dict[int, dict[str, Any]]] = {}
+    # As Arrow from end to end: Python objects of every row would keep a core busy.
+    incomplete: dict[int, list[Any]] = {}
     for batch in answered.select("part", "place", "path", "answer").to_arrow_iter():
-        for row in batch.to_pylist():
-            part = rows.setdefault(row["part"], {})
-            part[row["place"]] = {"path": row["path"], **row["answer"]}
-            if len(part) == len(parts[row["part"]]):
-                complete = rows.pop(row["part"])
-                yield row["part"], [complete[i] for i in range(len(complete))]
+        for number in pc.unique(batch["part"]).to_pylist():
+            pieces = incomplete.setdefault(number, [])
+            pieces.append(batch.filter(pc.equal(batch["part"], number)))
+            if sum(len(piece) for piece in pieces) == len(parts[number]):
+                whole = pa.Table.from_batches(incomplete.pop(number)).sort_by("place")
+                yield number, whole.select(["path", "answer"])
 
 
 def _quiet() -> None:
@@ -196,7 +196,8 @@ def _on_ray() -> bool:
     return os.environ.get("DAFT_RUNNER", "").lower() == "ray"
 
 
-def _write(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
+def _write(rows: Any, file: Path) -> None:
+    """Writes an Arrow table of path and answer, whose fields become columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -210,9 +211,11 @@ def _write(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
             ("error", pa.string()),
         ]
     )
+    flat = rows.flatten()
+    flat = flat.rename_columns([name.removeprefix("answer.") for name in flat.column_names])
     temporary = file.with_name(f".{file.name}")
     try:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema), temporary)
+        pq.write_table(flat.select(schema.names).cast(schema), temporary)
         move_into_place(temporary, file)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from tinysight.bulk.sources import Reader, Reference
 from tinysight.classifier import Classifier, Confidence, Prediction
 from tinysight.errors import ImageError
 
-BATCH = 256
+BATCH = 1000
 """Images that a worker is given at a time: all that it holds of them."""
 
 ANSWER = DataType.struct(
