@@ -65,10 +65,9 @@ def _local(source: str) -> Iterator[Reference]:
     for name in expand_paths([source]):
         if isinstance(name, ImageError):
             raise TinysightError(str(name))
-        ending = Path(name).suffix.lower()
-        if ending == ".tar":
+        if name.lower().endswith(".tar"):
             yield from _of_tar(name)
-        elif ending in (".parquet", ".pq"):
+        elif name.lower().endswith((".parquet", ".pq")):
             yield from _of_parquet(name)
         else:
             yield Reference(name, name)
