@@ -1,12 +1,13 @@
 """The command line: what it prints where, its exit codes, and never a traceback."""
 
+import contextlib
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,8 +69,14 @@ def test_a_folder_stands_for_all_images_below_it(classify: Run, pictures: Path) 
 def test_a_folders_images_are_sorted_whatever_the_file_system_says(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rglob = Path.rglob
-    monkeypatch.setattr(Path, "rglob", lambda self, what: sorted(rglob(self, what), reverse=True))
+    listed = os.scandir
+
+    @contextlib.contextmanager
+    def last_first(place: str) -> Iterator[list[os.DirEntry[str]]]:
+        with listed(place) as entries:
+            yield sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+    monkeypatch.setattr(os, "scandir", last_first)
     names = [Path(one).name for one in image_files(pictures) if isinstance(one, str)]
     assert names == ["green.bmp", "red.png", "blue.png"]
 
