@@ -138,7 +138,7 @@ def test_the_figures_are_those_of_the_test_images(
     assert "| 0.55 |" not in text  # tenths alone
     assert "`--min-confidence auto` takes 0.80: a rule." in text
     assert "distilled from baseline (90.0%, 2 minutes); 3 minutes of training on 2 cores" in text
-    assert "| noise | " in text
+    assert "| text | " in text
     assert "card.md" in capsys.readouterr().out
 
 
