@@ -216,7 +216,7 @@ def _add_split(commands: Any) -> None:
         ),
         epilog="example:\n  python -m training split my_images/ --out divided\n"
         "  python -m training run edge_m --data divided --out runs/mine\n"
-        f"  tinysight bench bundles/mine --data divided\n{_DATA}",
+        f"  tinysight bench --bundle bundles/mine --data divided\n{_DATA}",
         formatter_class=HelpFormatter,
     )
     split.add_argument("data", metavar="DATA", help="images, see below")

@@ -56,7 +56,18 @@ def swept(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `tinysight bench --json` prints: one process, as a device would send it."""
-    words = ["bench", str(TINY), "--json", "--processes", "1", "--runs", "60", "--threads", "1"]
+    words = [
+        "bench",
+        "--bundle",
+        str(TINY),
+        "--json",
+        "--processes",
+        "1",
+        "--runs",
+        "60",
+        "--threads",
+        "1",
+    ]
     command = [sys.executable, "-m", "tinysight", *words, "--batches", "4"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     file = tmp_path_factory.mktemp("benched") / "pi.json"

@@ -159,7 +159,7 @@ def test_each_artifact_says_how_it_was_made(
 
 
 def test_it_verifies_on_this_device(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tinysight(["verify", str(folder)]) == 0
+    assert tinysight(["verify", "--bundle", str(folder)]) == 0
     assert "answers as the workstation did" in capsys.readouterr().out
 
 

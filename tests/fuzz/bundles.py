@@ -208,11 +208,11 @@ class Reader:
     def _run(self, command: str, folder: Path, untyped: list[str]) -> None:
         words = {
             "classify": ["classify", str(self._picture), "--bundle", str(folder)],
-            "info": ["info", str(folder), "--json"],
-            "verify": ["verify", str(folder)],
-            "bench": ["bench", str(folder), "--runs", "20", "--processes", "2"],
-            "tune": ["tune", str(folder), "--runs", "20"],
-            "select": ["select", str(folder), "--max-size-kb", "900", "--runs", "20"],
+            "info": ["info", "--bundle", str(folder), "--json"],
+            "verify": ["verify", "--bundle", str(folder)],
+            "bench": ["bench", "--bundle", str(folder), "--runs", "20", "--processes", "2"],
+            "tune": ["tune", "--bundle", str(folder), "--runs", "20"],
+            "select": ["select", "--bundle", str(folder), "--max-size-kb", "900", "--runs", "20"],
         }.get(command)
         if words is None:  # it reads no bundle by its folder alone
             return

@@ -27,6 +27,6 @@ def test_what_was_made_to_harm_is_refused(
     folder = tmp_path / "bundle"
     shutil.copytree(load_bundle("edge_s").folder or "", folder)
     CRAFTED[name](folder)
-    assert main(["verify", str(folder)]) == 1
+    assert main(["verify", "--bundle", str(folder)]) == 1
     said = capsys.readouterr()
     assert "FAIL" in said.out or len(said.err.splitlines()) == 1

@@ -37,7 +37,7 @@ def classifier(tiny: Path) -> Classifier:
 def benched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `tinysight bench --json` prints of the tiny bundle, of two processes."""
     arguments = ["--json", "--processes", "2", "--runs", "60", "--threads", "1", "--batches", "2"]
-    words = [sys.executable, "-m", "tinysight", "bench", str(tiny), *arguments]
+    words = [sys.executable, "-m", "tinysight", "bench", "--bundle", str(tiny), *arguments]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     file = tmp_path_factory.mktemp("benched") / "bench.json"
     file.write_text(done.stdout)

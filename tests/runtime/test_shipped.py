@@ -28,7 +28,7 @@ def test_it_knows_the_ten_classes_of_cifar10(bundle: Bundle) -> None:
 
 
 def test_it_passes_its_own_verification(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", bundle.name]) == 0
+    assert main(["verify", "--bundle", bundle.name]) == 0
     output = capsys.readouterr().out
     assert "golden answers differ by" in output
     assert "FAIL" not in output
@@ -45,7 +45,7 @@ def test_it_holds_nothing_but_what_it_describes_and_its_card(bundle: Bundle) -> 
 
 
 def test_info_says_where_its_card_is(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", bundle.name]) == 0
+    assert main(["info", "--bundle", bundle.name]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("card ")]
     assert Path(line.split()[1]).read_text(encoding="utf-8").startswith(f"# {bundle.name}\n")
 

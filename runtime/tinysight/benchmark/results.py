@@ -35,7 +35,7 @@ class BenchmarkSettings:
     """Timed calls of each measurement, over all processes together, at most."""
     processes: int = 6
     """New processes, one after the other; six are the fewest that give an interval."""
-    seconds: float = 0.5
+    seconds: float = 0.2
     """Timed calls of each measurement in each process, at most: slow ones are called less often."""
     min_duration: float = 0.0
     """Seconds over which the processes are spread, at least. A machine keeps one state for some

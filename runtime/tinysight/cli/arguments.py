@@ -7,7 +7,10 @@ from tinysight.classifier import Classifier, Confidence
 from tinysight.console import numbers, positive
 from tinysight.engines.registry import ENGINES, MAX_THREADS
 
-_BUNDLE = "bundle folder, or the name of a shipped one: edge_m, edge_s (default: edge_m)"
+_BUNDLE = (
+    "bundle folder, store of `tinysight pull`, or the name of a shipped one: edge_m, edge_s "
+    "(default: edge_m)"
+)
 
 
 def thread_count(text: str) -> int:
@@ -23,14 +26,16 @@ def thread_counts(text: str) -> tuple[int, ...]:
     return counts
 
 
-def add_bundle(command: argparse.ArgumentParser) -> None:
-    """`bundle`: the one that a command is about, or None."""
-    command.add_argument("bundle", nargs="?", help=_BUNDLE)
+def add_bundle(command: argparse._ActionsContainer) -> None:
+    """`--bundle`: the one that a command is about, or None."""
+    command.add_argument("--bundle", metavar="FOLDER", help=_BUNDLE)
 
 
 def add_bundles(command: argparse.ArgumentParser) -> None:
-    """`bundles`: any number of them, perhaps none."""
-    command.add_argument("bundles", nargs="*", metavar="bundle", help=_BUNDLE)
+    """`--bundle`: one or more of them, `bundles`, or None."""
+    command.add_argument(
+        "--bundle", dest="bundles", nargs="+", default=(), metavar="FOLDER", help=_BUNDLE
+    )
 
 
 def add_classifier_options(
@@ -45,12 +50,7 @@ def add_classifier_options(
     Returns the group of the forms, to which a command may add others.
     """
     which = command.add_mutually_exclusive_group()
-    which.add_argument(
-        "--bundle",
-        metavar="FOLDER",
-        help="bundle folder, store of `tinysight pull`, or the name of a shipped one: edge_m, "
-        "edge_s (default: edge_m)",
-    )
+    add_bundle(which)
     if not many:
         _add_watch(which)
     command.add_argument(

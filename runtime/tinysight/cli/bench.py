@@ -33,9 +33,9 @@ def add(commands: Any) -> None:
         "hot or unsteady.",
         epilog="examples:\n"
         "  tinysight bench\n"
-        "  tinysight bench bundles/a bundles/b --data labelled/ --threads 1,2,4\n"
-        "  tinysight bench bundles/a --json > here.json    # tinysight select --from here.json;\n"
-        "                                                  # python -m benchmarks report here.json",
+        "  tinysight bench --bundle bundles/a bundles/b --data labelled/ --threads 1,2,4\n"
+        "  tinysight bench --bundle bundles/a --json > here.json\n"
+        "      # for tinysight select --from here.json and python -m benchmarks report here.json",
         formatter_class=HelpFormatter,
     )
     add_bundles(command)
@@ -105,7 +105,9 @@ def _announcement(bundles: Sequence[Bundle], settings: BenchmarkSettings) -> str
 
 def _command(args: argparse.Namespace) -> str:
     """What to type again. Folders of this machine are no part of it."""
-    words = ["tinysight", "bench", *(Path(path).name for path in args.bundles)]
+    words = ["tinysight", "bench"]
+    if args.bundles:
+        words += ["--bundle", *(Path(path).name for path in args.bundles)]
     for option in ("batches", "threads"):
         if getattr(args, option) is not None:
             words += [f"--{option}", ",".join(map(str, getattr(args, option)))]

@@ -39,9 +39,9 @@ def add(commands: Any) -> None:
         "says why, and names the nearest; the exit code is then 1.",
         epilog="examples:\n"
         "  tinysight select --max-latency-us 80 --min-accuracy 65\n"
-        "  tinysight select bundles/a bundles/b --max-latency-us 500 --threads 1,2\n"
-        "  tinysight select bundles/a bundles/b --max-flash-kb 512 --max-arena-kb 192\n"
-        "  tinysight bench bundles/a bundles/b --json > here.json\n"
+        "  tinysight select --bundle bundles/a bundles/b --max-latency-us 500 --threads 1,2\n"
+        "  tinysight select --bundle bundles/a bundles/b --max-flash-kb 512 --max-arena-kb 192\n"
+        "  tinysight bench --bundle bundles/a bundles/b --json > here.json\n"
         "  tinysight select --from here.json --max-latency-us 80",
         formatter_class=HelpFormatter,
     )

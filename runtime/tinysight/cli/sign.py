@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "file. Signatures of other keys over the same bundle.json stay.",
         epilog="needs cryptography: pip install 'tinysight[sign]'",
     )
-    command.add_argument("bundle", help="bundle folder")
+    command.add_argument("--bundle", required=True, metavar="FOLDER", help="bundle folder")
     command.add_argument(
         "--key",
         required=True,

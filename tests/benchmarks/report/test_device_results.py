@@ -63,7 +63,7 @@ def test_it_enters_the_report_beside_a_sweep(swept: Path, benched: Path, tmp_pat
     assert "Two dates, one device" in text
     markdown = (out / "report.md").read_text()
     assert "| artifact | process | import |" in markdown
-    assert "tinysight bench bundle" in markdown
+    assert "tinysight bench --bundle bundle" in markdown
     assert len(pair(read(swept), read(benched))) == 2
 
 

@@ -41,7 +41,7 @@ def content(benched: Path) -> dict[str, Any]:
 
 def test_every_figure_is_there(content: dict[str, Any]) -> None:
     assert (content["kind"], content["format"]) == ("bench", 2)
-    assert content["command"].startswith("tinysight bench bundle --batches 2 --threads 1")
+    assert content["command"].startswith("tinysight bench --bundle bundle --batches 2 --threads 1")
     assert content["device"]["cpu"]
     assert content["versions"]["onnxruntime"]
     assert content["settings"]["processes"] == 2
@@ -81,7 +81,7 @@ def test_engines_bundles_and_threads_are_measured_and_shown(
     tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--runs", "4", "--processes", "1", "--batches", "1", "--threads", "1,2"]
-    assert main(["bench", str(tiny), str(tiny.with_name("bundle_litert")), *words]) == 0
+    assert main(["bench", "--bundle", str(tiny), str(tiny.with_name("bundle_litert")), *words]) == 0
     out = capsys.readouterr().out
     for variant in ("tiny/float32@onnxruntime", "tiny_litert/float32@litert"):
         assert sum(line.startswith(variant) for line in out.splitlines()) == 2 + 1 + 2 + 1
@@ -92,7 +92,7 @@ def test_engines_bundles_and_threads_are_measured_and_shown(
 def test_two_bundles_of_one_name_are_one_line(
     tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["bench", str(tiny), str(tiny)]) == 1
+    assert main(["bench", "--bundle", str(tiny), str(tiny)]) == 1
     assert capsys.readouterr().err == "tinysight: two bundles have one name\n"
 
 
@@ -100,7 +100,7 @@ def test_an_artifact_that_is_damaged_is_one_line(
     spoilt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = spoilt(artifact={"sha256": "0" * 64})
-    assert main(["bench", str(folder), "--processes", "1"]) == 1
+    assert main(["bench", "--bundle", str(folder), "--processes", "1"]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "SHA-256" in error
@@ -153,7 +153,7 @@ def test_a_benchmark_needs_batch_1(tiny: Path) -> None:
 
 
 def test_too_few_runs_are_one_line(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", str(tiny), "--runs", "5"]) == 1
+    assert main(["bench", "--bundle", str(tiny), "--runs", "5"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 

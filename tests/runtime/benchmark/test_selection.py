@@ -201,7 +201,7 @@ def test_the_identity_model_is_onnx() -> None:
 def test_the_shipped_bundle_keeps_one_budget_and_not_another(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    budget = ["select", "edge_m", "edge_s", "--runs", "40", "--max-size-kb", "400"]
+    budget = ["select", "--bundle", "edge_m", "edge_s", "--runs", "40", "--max-size-kb", "400"]
     assert main([*budget, "--min-accuracy", "87"]) == 0
     printed = capsys.readouterr().out
     # edge_m is too large; which artifact of edge_s is a matter of latency and of the engines here.
@@ -226,7 +226,7 @@ def test_it_reads_what_bench_printed(
     assert chosen["chosen"]["engine"] == "onnxruntime"
     assert chosen["chosen"]["peak_memory_mb"] > 5
     assert chosen["identity_latency_us"] > 0
-    assert main(["select", str(tiny), "--from", str(benched), *limits]) == 0
+    assert main(["select", "--bundle", str(tiny), "--from", str(benched), *limits]) == 0
     assert "ship tiny/float32 with onnxruntime on 1 thread" in capsys.readouterr().out
 
 
@@ -234,12 +234,25 @@ def test_it_reads_no_other_bundles_measurements(
     benched: Path, spoilt: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        main(["select", str(spoilt(name="other")), "--from", str(benched), "--max-latency-us", "9"])
+        main(
+            [
+                "select",
+                "--bundle",
+                str(spoilt(name="other")),
+                "--from",
+                str(benched),
+                "--max-latency-us",
+                "9",
+            ]
+        )
         == 1
     )
     assert "other was not measured" in capsys.readouterr().err
     newer = spoilt(artifact={"sha256": "0" * 64})
-    assert main(["select", str(newer), "--from", str(benched), "--max-latency-us", "9"]) == 1
+    assert (
+        main(["select", "--bundle", str(newer), "--from", str(benched), "--max-latency-us", "9"])
+        == 1
+    )
     assert "measured another float32 than tiny has now" in capsys.readouterr().err
 
 
@@ -248,7 +261,10 @@ def test_every_engine_that_is_installed_is_measured(
     tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = str(tiny.with_name("bundle_litert"))
-    assert main(["select", bundle, "--runs", "40", "--max-latency-us", "1e9", "--json"]) == 0
+    assert (
+        main(["select", "--bundle", bundle, "--runs", "40", "--max-latency-us", "1e9", "--json"])
+        == 0
+    )
     engines = {one["engine"] for one in json.loads(capsys.readouterr().out)["feasible"]}
     assert engines == {"onnxruntime", "litert"}
 

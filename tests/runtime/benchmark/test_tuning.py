@@ -179,16 +179,16 @@ def test_only_what_is_significantly_faster_replaces_the_default() -> None:
 
 
 def test_the_command_saves_prints_and_resets(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tune", str(BUNDLE), "--runs", "40", "--max-threads", "1"]) == 0
+    assert main(["tune", "--bundle", str(BUNDLE), "--runs", "40", "--max-threads", "1"]) == 0
     assert "Written to" in capsys.readouterr().out
     assert tuned_profile.load(load_bundle(BUNDLE)) is not None
-    assert main(["tune", str(BUNDLE), "--runs", "40", "--json"]) == 0
+    assert main(["tune", "--bundle", str(BUNDLE), "--runs", "40", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["winner"] in result["candidates"]
-    assert main(["tune", str(BUNDLE), "--reset"]) == 0
+    assert main(["tune", "--bundle", str(BUNDLE), "--reset"]) == 0
     assert tuned_profile.load(load_bundle(BUNDLE)) is None
 
 
 def test_a_negative_drop_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tune", str(BUNDLE), "--max-accuracy-drop", "-1"]) == 1
+    assert main(["tune", "--bundle", str(BUNDLE), "--max-accuracy-drop", "-1"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

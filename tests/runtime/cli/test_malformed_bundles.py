@@ -22,12 +22,12 @@ COMMAND_LINES = {
     "classify": ["classify", "PICTURE", "--bundle", "BUNDLE"],
     "bulk": ["bulk", "PICTURE", "--bundle", "BUNDLE", "--out", "STORE"],
     "stream": ["stream", "PICTURE", "--bundle", "BUNDLE"],
-    "info": ["info", "BUNDLE"],
-    "verify": ["verify", "BUNDLE"],
-    "bench": ["bench", "BUNDLE"],
-    "tune": ["tune", "BUNDLE"],
-    "select": ["select", "BUNDLE", "--max-size-kb", "900"],
-    "sign": ["sign", "BUNDLE", "--key", "none.key"],
+    "info": ["info", "--bundle", "BUNDLE"],
+    "verify": ["verify", "--bundle", "BUNDLE"],
+    "bench": ["bench", "--bundle", "BUNDLE"],
+    "tune": ["tune", "--bundle", "BUNDLE"],
+    "select": ["select", "--bundle", "BUNDLE", "--max-size-kb", "900"],
+    "sign": ["sign", "--bundle", "BUNDLE", "--key", "none.key"],
     "pull": ["pull", "BUNDLE", "STORE"],
 }
 READS_NO_BUNDLE = {"keygen", "rollback"}

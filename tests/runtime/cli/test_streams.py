@@ -122,7 +122,7 @@ def test_labels_do_not_act_on_the_terminal(
     spoilt: Callable[..., Path], red: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = spoilt(labels=["\x1b[31mred", "green\u202e", "blue\n"])
-    for command in (["classify", str(red), "--top-k", "3", "--bundle"], ["info"]):
+    for command in (["classify", str(red), "--top-k", "3", "--bundle"], ["info", "--bundle"]):
         assert main([*command, str(folder)]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert "labels" in line

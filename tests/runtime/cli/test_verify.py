@@ -19,7 +19,7 @@ Verify = Callable[[Path], tuple[int, dict[str, Any]]]
 @pytest.fixture
 def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
     def call(folder: Path) -> tuple[int, dict[str, Any]]:
-        code = main(["verify", "--json", str(folder)])
+        code = main(["verify", "--json", "--bundle", str(folder)])
         return code, json.loads(capsys.readouterr().out)
 
     return call

@@ -32,7 +32,7 @@ def test_a_wrong_answer_is_a_verdict(
     result = verify_isolated(folder)
     assert not result.ok
     assert "must not be used" in result.verdict
-    assert main(["verify", "--isolated", str(folder)]) == 1
+    assert main(["verify", "--isolated", "--bundle", str(folder)]) == 1
     assert capsys.readouterr().out.startswith("FAIL  float32: golden answers differ by")
 
 
@@ -87,7 +87,7 @@ def test_a_fifo_or_an_endless_device_does_not_hang(tiny: Path, tmp_path: Path) -
                 os.mkfifo(folder / name)
             else:
                 (folder / name).symlink_to("/dev/zero")
-            words = [sys.executable, "-m", "tinysight", "verify", str(folder)]
+            words = [sys.executable, "-m", "tinysight", "verify", "--bundle", str(folder)]
             done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 1
             said = (done.stdout + done.stderr).splitlines()[0]

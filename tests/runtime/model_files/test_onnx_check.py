@@ -196,7 +196,7 @@ def test_no_file_beside_the_process_is_read(name: str, tmp_path: Path) -> None:
     CRAFTED[name](folder)
     cwd.mkdir()
     os.mkfifo(cwd / SECRET)
-    words = [sys.executable, "-m", "tinysight", "verify", "--json", str(folder)]
+    words = [sys.executable, "-m", "tinysight", "verify", "--json", "--bundle", str(folder)]
     done = subprocess.run(words, cwd=cwd, capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     (check,) = json.loads(done.stdout)["checks"]

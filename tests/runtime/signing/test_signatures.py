@@ -39,9 +39,12 @@ def test_the_command_line_from_key_to_verdict(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["keygen", str(tmp_path / "fleet")]) == 0
-    assert main(["sign", str(bundle), "--key", str(tmp_path / "fleet.key")]) == 0
+    assert main(["sign", "--bundle", str(bundle), "--key", str(tmp_path / "fleet.key")]) == 0
     capsys.readouterr()
-    assert main(["verify", str(bundle), "--json", "--key", str(tmp_path / "fleet.pub")]) == 0
+    assert (
+        main(["verify", "--bundle", str(bundle), "--json", "--key", str(tmp_path / "fleet.pub")])
+        == 0
+    )
     verdict = json.loads(capsys.readouterr().out)
     (key,) = read_public_keys(tmp_path / "fleet.pub")
     assert verdict["ok"]
@@ -127,9 +130,9 @@ def test_an_expiry_is_told_and_kept(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     private, public, key = keys(tmp_path)
-    words = ["sign", str(bundle), "--key", str(private), "--expires-days", "20"]
+    words = ["sign", "--bundle", str(bundle), "--key", str(private), "--expires-days", "20"]
     assert main(words) == 0
-    assert main(["verify", str(bundle), "--key", str(public)]) == 0
+    assert main(["verify", "--bundle", str(bundle), "--key", str(public)]) == 0
     assert "expires SOON" in capsys.readouterr().out
     sign_bundle(bundle, private, datetime.now(UTC) - timedelta(seconds=1))
     with pytest.raises(SignatureError, match=f"the signature by {key} expired"):
@@ -155,12 +158,16 @@ def test_a_device_that_trusts_keys_requires_a_signature_everywhere(
     folder.mkdir()
     shutil.copy(public, folder)
     monkeypatch.setenv(TRUSTED_KEYS_VARIABLE, str(folder))
-    for command in (["info", str(bundle)], ["verify", str(bundle)], ["bench", str(bundle)]):
+    for command in (
+        ["info", "--bundle", str(bundle)],
+        ["verify", "--bundle", str(bundle)],
+        ["bench", "--bundle", str(bundle)],
+    ):
         assert main(command) == 1
         assert "is not signed" in capsys.readouterr().err
     sign_bundle(bundle, private)
-    assert main(["info", str(bundle)]) == 0
-    assert main(["verify", str(bundle), "--isolated"]) == 0
+    assert main(["info", "--bundle", str(bundle)]) == 0
+    assert main(["verify", "--bundle", str(bundle), "--isolated"]) == 0
     shipped = load_bundle("edge_s").folder  # as did the code that would check it
     assert load_bundle(shipped).folder == shipped
     monkeypatch.setenv(TRUSTED_KEYS_VARIABLE, "")  # named, but none: not a way to switch it off
@@ -176,8 +183,8 @@ def test_what_is_no_key_is_one_line(
 ) -> None:
     file = tmp_path / "bad.pub"
     file.write_text(content)
-    sign = ["sign", str(bundle), "--key", str(file)]
-    for words in (["verify", str(bundle), "--key", str(file)], sign):
+    sign = ["sign", "--bundle", str(bundle), "--key", str(file)]
+    for words in (["verify", "--bundle", str(bundle), "--key", str(file)], sign):
         assert main(words) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert "bad.pub" in line
@@ -188,7 +195,7 @@ def test_a_damaged_bundle_is_not_signed(
 ) -> None:
     private, _, _ = keys(tmp_path)
     (bundle / "float32.onnx").write_bytes(b"x")
-    assert main(["sign", str(bundle), "--key", str(private)]) == 1
+    assert main(["sign", "--bundle", str(bundle), "--key", str(private)]) == 1
     assert "not signed" in capsys.readouterr().err
     assert not (bundle / SIGNATURE).exists()
 
@@ -207,7 +214,7 @@ def test_without_cryptography_it_is_one_line(bundle: Path, tmp_path: Path) -> No
         command = [sys.executable, "-c", code, *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert run("info", bundle).returncode == 0
-    refused = run("verify", bundle, "--key", public)
+    assert run("info", "--bundle", bundle).returncode == 0
+    refused = run("verify", "--bundle", bundle, "--key", public)
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
     assert "[sign]" in refused.stderr

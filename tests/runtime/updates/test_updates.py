@@ -101,7 +101,7 @@ def test_pull_and_rollback_on_the_command_line(
     assert main(["pull", f"{server}/two", store, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changed"] is False
     assert Classifier.load(store).labels[0] == "red 2"
-    assert main(["info", store]) == 0
+    assert main(["info", "--bundle", store]) == 0
     versions = {one.name for one in (tmp_path / "store" / VERSIONS).iterdir()}
     assert versions == {first["version"], second["version"]}
     assert main(["rollback", store]) == 0
@@ -209,7 +209,7 @@ def test_a_damaged_store_is_one_line(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / CURRENT).write_text(text)
-    for words in (["info"], ["rollback"], ["pull", str(TINY)]):
+    for words in (["info", "--bundle"], ["rollback"], ["pull", str(TINY)]):
         assert main([*words, str(tmp_path)]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert CURRENT in line
