@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysight.records import from_json, to_json
-from training.cli import main, parser, recipe_from
+from training.cli import main, parser
+from training.commands.jobs import recipe_from
 from training.conv_stack import STACKS
 from training.recipe_options import Interval, Option, options_of
 from training.recipes import (

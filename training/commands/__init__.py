@@ -1,1 +1,1 @@
-"""Commands of `python -m training`; `training.cli` has those that train."""
+"""The commands of `python -m training`: a module each, with `add` and `run`."""
