@@ -258,9 +258,7 @@ def test_frames_of_a_watched_store_follow_it(store: Path) -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.5])
-def test_each_version_is_asked_for_its_own_energy_score(
-    smoothing: float, tmp_path: Path
-) -> None:
+def test_each_version_is_asked_for_its_own_energy_score(smoothing: float, tmp_path: Path) -> None:
     """Both know the same classes; the black frame's score is ln 3, and the second wants more."""
     store = tmp_path / "store"
     for least in (1.0, 1.2):
