@@ -1,4 +1,4 @@
-"""Calibrated confidence: probabilities that match accuracy, and a threshold below which to abstain.
+"""Calibrated confidence: probabilities that match accuracy, and a score below which to abstain.
 
 Temperature and threshold are chosen on validation images; test images only show how well they hold.
 Logits are float32 (n, classes) and targets class indices, int64 (n,), throughout.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 from tinysight.bundle import Abstention
 from tinysight.provenance import ConfidenceRecord, ThresholdPoint
@@ -18,48 +18,49 @@ Logits = NDArray[np.float32]
 Targets = NDArray[np.int64]
 
 BINS = 15
-TARGET_ACCURACY = 0.95
-"""Of the answers at the recommended threshold, on validation images."""
-MIN_COVERAGE = 0.01
+MIN_COVERAGE_PERCENT = 95
+"""Of the validation images, at the recommended energy score."""
+MIN_CURVE_COVERAGE = 0.01
 """A threshold that leaves a smaller fraction of answers is no evidence of their accuracy."""
 MAX_TEMPERATURE = 20.0
 """The inverse is the smallest: where every answer is right, the likelihood has no maximum."""
 _CURVE_STEP = 5
 """Hundredths between the thresholds of the curve that is recorded."""
+_SCORE_STEPS = 10_000
+"""In a nat: the energy score is recommended in these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How a model's logits become probabilities, and below which of them it should abstain."""
+    """How a model's logits become probabilities, and when it should abstain."""
 
     temperature: float
     """Logits are divided by it before the softmax."""
-    abstention: Abstention | None
-    """None where no threshold reaches `TARGET_ACCURACY`."""
+    abstention: Abstention
     curve: tuple[ThresholdPoint, ...]
-    """Coverage and accuracy at thresholds from 0 up, on the validation images."""
+    """Coverage and accuracy by threshold of the probability, on the validation images."""
 
     def evaluate(self, logits: Logits, targets: Targets) -> ConfidenceRecord:
         """Calibration error, coverage and accuracy on images that were not used to choose them."""
         confidence, correct = _top1(logits, targets, self.temperature)
-        point = None
-        if self.abstention is not None:
-            point = _rounded(_point(confidence, correct, self.abstention.threshold))
+        scores = energy_scores(logits, self.temperature)
+        coverage, accuracy = _answered(scores >= self.abstention.min_energy_score, correct)
         return ConfidenceRecord(
             n=len(targets),
             bins=BINS,
             error_before=round(calibration_error(*_top1(logits, targets, 1.0)), 5),
             error=round(calibration_error(confidence, correct), 5),
-            coverage=None if point is None else point.coverage,
-            accuracy=None if point is None else point.accuracy,
+            coverage=coverage,
+            accuracy=accuracy,
         )
 
 
 def fit_confidence(logits: Logits, targets: Targets) -> Confidence:
-    """Chooses temperature and threshold on validation images."""
+    """Chooses temperature and energy score on validation images, one at least."""
     temperature = fit_temperature(logits, targets)
-    top1 = _top1(logits, targets, temperature)
-    return Confidence(temperature, choose_threshold(*top1), threshold_curve(*top1))
+    confidence, correct = _top1(logits, targets, temperature)
+    abstention = choose_abstention(energy_scores(logits, temperature), correct)
+    return Confidence(temperature, abstention, threshold_curve(confidence, correct))
 
 
 def fit_temperature(logits: Logits, targets: Targets) -> float:
@@ -94,45 +95,49 @@ def calibration_error(
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def choose_threshold(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], target: float = TARGET_ACCURACY
-) -> Abstention | None:
-    """The smallest threshold, in hundredths, at which the answers reach the accuracy `target`.
+def energy_scores(logits: Logits, temperature: float) -> NDArray[np.float64]:
+    """The log sum exp of the logits over the temperature, in nats, (n,).
+
+    The negative energy of Liu et al. (2020), arXiv 2010.03759, as `Prediction.energy_score` has it:
+    lower on images of no class than on those of the classes.
+    """
+    return np.asarray(logsumexp(logits.astype(np.float64) / temperature, axis=1))
+
+
+def choose_abstention(scores: NDArray[np.float64], correct: NDArray[np.bool_]) -> Abstention:
+    """The largest energy score that `MIN_COVERAGE_PERCENT` of the images reach.
 
     Args:
-        confidence: (n,), in [0, 1].
+        scores: (n,), in nats, n >= 1. Of n images floor(n / 20) may stay below: none of fewer than
+            20. Images of one score are answered together.
         correct: (n,), whether each prediction is.
-        target: in [0, 1].
-
-    Returns:
-        None where no threshold does, with at least `MIN_COVERAGE` of the images answered.
     """
-    for point in _supported_points(confidence, correct):
-        if point.accuracy is not None and point.accuracy >= target:
-            return Abstention(
-                threshold=point.threshold,
-                rule=f"the smallest in hundredths at which {target:.0%} of the answers to "
-                f"validation images are right, and {MIN_COVERAGE:.0%} or more of them are answered",
-                coverage=round(point.coverage, 4),
-                accuracy=round(point.accuracy, 4),
-            )
-    return None
+    below = len(scores) * (100 - MIN_COVERAGE_PERCENT) // 100
+    chosen = float(np.sort(scores)[below])
+    # Rounded down: a device that sums in another order must not lose the image of that very score.
+    least = min(chosen, float(np.floor(chosen * _SCORE_STEPS) / _SCORE_STEPS))
+    answered = scores >= least
+    return Abstention(
+        min_energy_score=least,
+        rule=f"the largest, in 1/{_SCORE_STEPS} nat, that {MIN_COVERAGE_PERCENT}% or more of the "
+        "validation images reach",
+        coverage=round(float(answered.mean()), 4),
+        accuracy=round(float(correct[answered].mean()), 4),
+    )
 
 
 def threshold_curve(
     confidence: NDArray[np.float64], correct: NDArray[np.bool_]
 ) -> tuple[ThresholdPoint, ...]:
-    """What other thresholds give; the arguments are those of `choose_threshold`."""
-    points = _supported_points(confidence, correct)[::_CURVE_STEP]
-    return tuple(_rounded(point) for point in points)
+    """What thresholds of the probability give.
 
-
-def _supported_points(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_]
-) -> list[ThresholdPoint]:
-    """Of all thresholds in hundredths, those with `MIN_COVERAGE`."""
-    points = [_point(confidence, correct, hundredths / 100) for hundredths in range(100)]
-    return [point for point in points if point.coverage >= MIN_COVERAGE]
+    Args:
+        confidence: (n,), the probability of the predicted class, in [0, 1].
+        correct: (n,), whether each prediction is.
+    """
+    thresholds = [hundredths / 100 for hundredths in range(0, 100, _CURVE_STEP)]
+    points = [ThresholdPoint(one, *_answered(confidence >= one, correct)) for one in thresholds]
+    return tuple(point for point in points if point.coverage >= MIN_CURVE_COVERAGE)
 
 
 def _top1(
@@ -143,16 +148,10 @@ def _top1(
     return probabilities.max(axis=1), logits.argmax(axis=1) == targets
 
 
-def _point(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], threshold: float
-) -> ThresholdPoint:
-    answered = confidence >= threshold
+def _answered(
+    answered: NDArray[np.bool_], correct: NDArray[np.bool_]
+) -> tuple[float, float | None]:
+    """Which fraction is answered, and the accuracy of these, in hundredths of a percent."""
     n = int(answered.sum())
-    accuracy = int((correct & answered).sum()) / n if n else None
-    return ThresholdPoint(threshold, n / len(confidence), accuracy)
-
-
-def _rounded(point: ThresholdPoint) -> ThresholdPoint:
-    """As it is recorded, in hundredths of a percent."""
-    accuracy = None if point.accuracy is None else round(point.accuracy, 4)
-    return ThresholdPoint(point.threshold, round(point.coverage, 4), accuracy)
+    accuracy = round(int((correct & answered).sum()) / n, 4) if n else None
+    return round(n / len(answered), 4), accuracy

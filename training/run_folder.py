@@ -94,9 +94,9 @@ class RunResult:
     test: Accuracy | None
     """None where the run has no test images, as a fold of a cross-validation."""
     temperature: float
-    abstention: Abstention | None
+    abstention: Abstention
     curve: tuple[ThresholdPoint, ...]
-    """Coverage and accuracy by threshold, on the validation images."""
+    """Coverage and accuracy by threshold of the probability, on the validation images."""
     confidence: ConfidenceRecord | None
     """On the test images; None without them."""
     device: TrainingDevice

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "ood",
-        help="confidence of a bundle on out-of-distribution images",
+        help="how many out-of-distribution images a bundle answers",
         description="Classifies out-of-distribution images (digits, text, parts of photographs, "
         "gratings, clouds) and prints, for each kind, the mean confidence and how many of them are "
-        "answered with --min-confidence auto. With --known it compares scores instead: how many "
-        "are answered at the threshold that answers 95 % of the known images.",
+        "answered with --min-confidence auto, that is by the energy score that the bundle "
+        "recommends. With --known it compares scores instead: how many are answered at the "
+        "threshold that answers 95 % of the known images.",
     )
     command.add_argument(
         "bundle",
@@ -51,7 +52,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     require_extra("train", "sklearn")
-    from benchmarks.studies.out_of_distribution import ood_images, summarize_confidence
+    from benchmarks.studies.out_of_distribution import (
+        mean_coverage,
+        ood_images,
+        summarize_confidence,
+    )
     from tinysight import Classifier
 
     classifier = Classifier.load(args.bundle)
@@ -75,10 +80,12 @@ def run(args: argparse.Namespace) -> int:
         for kind, summary in summaries.items()
     ]
     print(table(("images", "n", "mean confidence", "answered"), rows))
-    if bundle.abstention is not None:
+    mean = mean_coverage(summaries)
+    if bundle.abstention is not None and mean is not None:
         print(
-            f"\nAnswered: those of a confidence of {bundle.abstention.threshold:.2f} or more, "
-            f"as {bundle.abstention.coverage:.1%} of the validation images."
+            f"\nAnswered, {mean:.1%} in the mean over the kinds: those of an energy score of "
+            f"{bundle.abstention.min_energy_score:.4f} or more, as "
+            f"{bundle.abstention.coverage:.1%} of the validation images."
         )
     return 0
 

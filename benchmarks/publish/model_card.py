@@ -15,12 +15,14 @@ from benchmarks.emulators.records import EmulatorsResult, proven_on
 from benchmarks.studies.out_of_distribution import (
     IMAGES,
     ConfidenceSummary,
+    mean_coverage,
     ood_images,
     summarize_confidence,
 )
 from benchmarks.studies.training_data import parse_recipe
 from tinysight import Bundle, Classifier
 from tinysight.provenance import (
+    ConfidenceRecord,
     DataRecord,
     Provenance,
     TeacherRecord,
@@ -203,15 +205,29 @@ def _confidence(bundle: Bundle, provenance: Provenance) -> Iterator[str]:
             f"the validation images; on the test images the expected calibration error is "
             f"{confidence.error:.3f} ({confidence.bins} bins)."
         )
-    if abstention is None:
-        return
-    yield "\n| threshold | answered | accuracy of these |\n|---|---|---|"
+    yield (
+        "\n`--min-confidence P` answers where the probability is P or more; of the validation "
+        "images:\n\n| P | answered | accuracy of these |\n|---|---|---|"
+    )
     for point in provenance.curve:
         if point.accuracy is not None and round(100 * point.threshold) % 10 == 0:
             yield f"| {point.threshold:.2f} | {point.coverage:.1%} | {point.accuracy:.1%} |"
+    if abstention is None:
+        return
     yield (
-        f"\nOn the validation images. `--min-confidence auto` takes {abstention.threshold:.2f}: "
-        f"{abstention.rule}."
+        "\n`--min-confidence auto` answers where the energy score is "
+        f"{abstention.min_energy_score:.4f} or more ({abstention.rule}): "
+        f"{abstention.coverage:.1%} of the validation images are answered, "
+        f"{abstention.accuracy:.1%} of them right.{_on_test_images(confidence)}"
+    )
+
+
+def _on_test_images(confidence: ConfidenceRecord | None) -> str:
+    if confidence is None or confidence.accuracy is None:
+        return ""
+    return (
+        f" Of the {confidence.n:,} test images {confidence.coverage:.1%} are, "
+        f"{confidence.accuracy:.1%} of them right."
     )
 
 
@@ -226,10 +242,12 @@ def _out_of_distribution(ood: Mapping[str, ConfidenceSummary], data: DataRecord)
     for kind, summary in ood.items():
         coverage = "-" if summary.coverage is None else f"{summary.coverage:.0%}"
         yield f"| {kind} | {summary.mean_confidence:.2f} | {coverage} |"
+    mean = mean_coverage(ood)
+    told = "" if mean is None else f"In the mean over the kinds `auto` answers {mean:.0%} of them. "
     yield from (
         "",
-        "It has no class for what it was not shown, and names one all the same: a threshold guards "
-        f"against its own mistakes, not against out-of-distribution images. {_known(data)}",
+        f"{told}It has no class for what it was not shown, and what it answers of that is wrong. "
+        f"{_known(data)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Images of none of a bundle's classes, and its confidence on them, which should be low.
+"""Images of none of a bundle's classes, of which it should answer few.
 
 None of the kinds is among those that `--outliers` shows in a training (`training.data.outliers`).
 """
@@ -26,29 +26,37 @@ class ConfidenceSummary:
     mean_confidence: float
     """The mean probability of the first class."""
     coverage: float | None
-    """The fraction that `min_confidence="auto"` answers; None where the bundle recommends none."""
+    """The fraction that `min_confidence="auto"` answers; None where the bundle recommends no energy
+    score."""
 
 
 def summarize_confidence(classifier: Classifier, images: Pixels) -> ConfidenceSummary:
     """Classifies uint8 images (n, height, width, 3)."""
-    abstention = classifier.bundle.abstention
-    confidences = np.array([answer.probability for answer in classifier.classify_many(images)])
-    answered = None if abstention is None else confidences >= abstention.threshold
+    recommends = classifier.bundle.abstention is not None
+    answers = list(classifier.classify_many(images, min_confidence="auto" if recommends else 0.0))
     return ConfidenceSummary(
         n=len(images),
-        mean_confidence=float(confidences.mean()),
-        coverage=None if answered is None else float(answered.mean()),
+        mean_confidence=float(np.mean([answer.probability for answer in answers])),
+        coverage=float(np.mean([answer.label is not None for answer in answers]))
+        if recommends
+        else None,
     )
+
+
+def mean_coverage(summaries: Mapping[str, ConfidenceSummary]) -> float | None:
+    """Over the kinds; None where the bundle recommends no energy score."""
+    parts = [one.coverage for one in summaries.values() if one.coverage is not None]
+    return float(np.mean(parts)) if parts else None
 
 
 SCORES: Mapping[str, Callable[[NDArray[np.float32]], NDArray[np.floating]]] = {
     "probability": lambda logits: _softmax(logits).max(axis=1),
     "largest logit": lambda logits: logits.max(axis=1),
-    "negative energy": lambda logits: np.logaddexp.reduce(logits, axis=1),
+    "energy score": lambda logits: np.logaddexp.reduce(logits, axis=1),
 }
 """What may be compared with a threshold: the largest probability (Hendrycks and Gimpel 2017), the
-largest logit (Hendrycks et al. 2022), the negative energy (Liu et al. 2020); from logits
-(n, classes) to (n,)."""
+largest logit (Hendrycks et al. 2022), the energy score (Liu et al. 2020), which `auto` takes; from
+logits over the bundle's temperature, (n, classes), to (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,9 @@ def separations(
         kinds: images of no class, likewise.
         coverage: in (0, 1).
     """
-    logits = {kind: classifier.logits(images) for kind, images in kinds.items()}
-    of_known = classifier.logits(known)
+    temperature = classifier.bundle.temperature
+    logits = {kind: classifier.logits(images) / temperature for kind, images in kinds.items()}
+    of_known = classifier.logits(known) / temperature
     found = []
     for name, score in SCORES.items():
         scores = score(of_known)

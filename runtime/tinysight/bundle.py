@@ -11,6 +11,7 @@ its SHA-256 agree with bundle.json.
 
 import hashlib
 import json
+import math
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from tinysight.store.layout import is_store, read_current, version_folder
 if TYPE_CHECKING:
     from tinysight.signing.keys import KeyPaths
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a reader of the old format would misunderstand the new one."""
 
 # Limits on what is read from a bundle that may come from anywhere.
@@ -88,9 +89,10 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """The confidence below which "unknown" is recommended, chosen on validation images."""
+    """The energy score below which "unknown" is recommended, chosen on validation images."""
 
-    threshold: float
+    min_energy_score: float
+    """In nats, for `Prediction.energy_score` at the bundle's temperature."""
     rule: str
     """How it was chosen, for people."""
     coverage: float
@@ -99,8 +101,10 @@ class Abstention:
     """Of those that are answered."""
 
     def __post_init__(self) -> None:
-        if not all(0 <= part <= 1 for part in (self.threshold, self.coverage, self.accuracy)):
-            raise ValueError("threshold, coverage and accuracy must lie in [0, 1]")
+        if not math.isfinite(self.min_energy_score):
+            raise ValueError("the energy score must be a finite number")
+        if not all(0 <= part <= 1 for part in (self.coverage, self.accuracy)):
+            raise ValueError("coverage and accuracy must lie in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class Bundle:
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
     abstention: Abstention | None = None
-    """The confidence below which "unknown" is recommended; None recommends none."""
+    """When "unknown" is recommended; None, for a model without validation images, never."""
     answers_sha256: str | None = None
     """`hash_answers` of the bundle as it was exported; None where that was not recorded."""
     provenance: FileRecord | None = None
@@ -346,7 +350,7 @@ def hash_answers(bundle: Bundle) -> str:
         bundle.shape,
         bundle.resample,
         bundle.temperature,
-        None if bundle.abstention is None else bundle.abstention.threshold,
+        None if bundle.abstention is None else bundle.abstention.min_energy_score,
     )
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import exp, log  # by name: what answers calls them for every class
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tinysight.store.watch import StoreWatcher
 
 Confidence = float | Literal["auto"]
-"""A probability, or the one that the bundle recommends."""
+"""A probability, or `auto`: the energy score that the bundle recommends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,15 @@ class Prediction:
     """The answer for one image."""
 
     label: str | None
-    """The most probable class; None where `min_confidence` asked for more than its probability."""
+    """The most probable class; None, "unknown", where `min_confidence` asked for more."""
     index: int
     """The most probable class's place in the bundle's labels, in any case."""
     probability: float
     """Of that class, in [0, 1]: the softmax of the logits over the bundle's temperature."""
+    energy_score: float
+    """How much the image is like those of the classes, whichever of them: the log sum exp of the
+    logits over the bundle's temperature, in nats; the negative energy of Liu et al. (2020), arXiv
+    2010.03759. It compares images under one model, and says nothing across models."""
     top: tuple[tuple[str, float], ...]
     """The `top_k` most probable classes with their probabilities, the best first."""
 
@@ -50,6 +55,17 @@ class Prediction:
         """Such as `Prediction('cat' 93.1%, 'dog' 4.0%)`, or `Prediction(unknown: 'cat' 41.0%)`."""
         ranked = ", ".join(f"{label!r} {probability:.1%}" for label, probability in self.top)
         return f"Prediction({'unknown: ' if self.label is None else ''}{ranked})"
+
+
+class AnswerRule(NamedTuple):
+    """What an answer must reach, both of it, to be given a label."""
+
+    probability: float = 0.0
+    energy_score: float = -math.inf
+
+    def is_met(self, probability: float, energy_score: float) -> bool:
+        """Whether the label is given."""
+        return probability >= self.probability and energy_score >= self.energy_score
 
 
 class Classifier:
@@ -209,14 +225,14 @@ class Classifier:
                 binary PPM. What does not have the model's size is cropped about its centre to the
                 model's shape and resized.
             top_k: how many classes to rank in `Prediction.top`; all, where there are fewer.
-            min_confidence: below this probability the label is None, "unknown"; `auto` takes
-                the threshold that the bundle's validation images chose.
+            min_confidence: below this probability the label is None, "unknown"; with `auto` it
+                is so below the energy score that the bundle recommends, whatever the probability.
 
         Raises:
             ImageError: the image cannot be read, is beyond the limits on its size, holds values
                 without a declared range, or the array is of another type or shape.
-            BundleError: `auto`, and the bundle recommends no threshold; or its model fails, or
-                gives no numbers.
+            BundleError: `auto`, and the bundle recommends no energy score; or its model fails,
+                or gives no numbers.
             ValueError: `top_k` is below 1, or `min_confidence` is not in [0, 1].
         """
         if self._watcher is not None:
@@ -226,8 +242,8 @@ class Classifier:
             isinstance(image, np.ndarray) and image.shape == self._shape and image.dtype == np.uint8
         ):
             image = to_pixels(image, self._shape[0], self._shape[1], self._bundle.resample)
-        least = self.confidence_threshold(min_confidence) if min_confidence else 0.0
-        return self._answer(self._run(image[None])[0], top_k, least)
+        rule = self.answer_rule(min_confidence) if min_confidence else None
+        return self._answer(self._run(image[None])[0], top_k, rule)
 
     @overload
     def classify_many(
@@ -278,7 +294,7 @@ class Classifier:
         if on_error not in ("raise", "yield"):
             raise ValueError("on_error must be 'raise' or 'yield'")
         _check_top_k(top_k)
-        self.confidence_threshold(min_confidence)
+        self.answer_rule(min_confidence)
         answers = self._stream(iter(images), batch_size, top_k, min_confidence)
         return answers if on_error == "yield" else _raise_errors(answers)
 
@@ -300,8 +316,8 @@ class Classifier:
             )
         return self._run(images)
 
-    def confidence_threshold(self, min_confidence: Confidence) -> float:
-        """The probability in [0, 1] from which on a label is given, of a number or `auto`.
+    def answer_rule(self, min_confidence: Confidence) -> AnswerRule | None:
+        """When a label is given, by a number or `auto`; None: always.
 
         Raises BundleError for `auto` where the bundle recommends none, ValueError outside [0, 1].
         """
@@ -309,12 +325,12 @@ class Classifier:
             bundle = self.bundle
             if bundle.abstention is None:
                 raise BundleError(
-                    f"{bundle.name} recommends no confidence: name one between 0 and 1"
+                    f"{bundle.name} recommends no energy score: name a confidence from 0 to 1"
                 )
-            return bundle.abstention.threshold
+            return AnswerRule(energy_score=bundle.abstention.min_energy_score)
         if not 0 <= min_confidence <= 1:
             raise ValueError("min_confidence must lie in [0, 1], or be 'auto'")
-        return min_confidence
+        return AnswerRule(probability=min_confidence) if min_confidence else None
 
     def _stream(
         self, images: Iterator[ImageLike], batch_size: int, top_k: int, min_confidence: Confidence
@@ -336,35 +352,40 @@ class Classifier:
                     taken += 1
             except Exception as error:  # the source's own: its batch is answered first
                 failure = error
-            least = one.confidence_threshold(min_confidence)
+            rule = one.answer_rule(min_confidence)
             rows = iter(one._run(np.stack(pixels)) if pixels else ())
             for place in range(taken):
                 error_here = errors.get(place)
-                yield one._answer(next(rows), top_k, least) if error_here is None else error_here
+                yield one._answer(next(rows), top_k, rule) if error_here is None else error_here
             if failure is not None:
                 raise failure
             if taken < batch_size:
                 return
 
-    def _answer(self, logits: NDArray[np.float32], top_k: int, least: float) -> Prediction:
+    def _answer(
+        self, logits: NDArray[np.float32], top_k: int, rule: AnswerRule | None
+    ) -> Prediction:
         """Softmax and ranking in plain Python: for ten classes numpy costs three times as much."""
         values: list[float] = logits.tolist()
         scale = self._scale
         highest = max(values)
-        index = values.index(highest)
-        total = sum([math.exp((value - highest) * scale) for value in values])
+        total = 0.0
+        for value in values:  # in Python 3.11 quicker than a comprehension, which is a call
+            total += exp((value - highest) * scale)
         if not total >= 1.0:  # the highest alone gives 1
             raise BundleError(f"{self._bundle.name} gives a logit that is no finite number")
+        index = values.index(highest)
         first, probability = self._bundle.labels[index], 1.0 / total
-        label = first if probability >= least else None
+        energy_score = highest * scale + log(total)
+        label = first if rule is None or rule.is_met(probability, energy_score) else None
         if top_k == 1:
-            return Prediction(label, index, probability, ((first, probability),))
+            return Prediction(label, index, probability, energy_score, ((first, probability),))
         _check_top_k(top_k)
         best = heapq.nlargest(top_k, range(len(values)), key=values.__getitem__)
         ranked = tuple(
-            (self._bundle.labels[i], math.exp((values[i] - highest) * scale) / total) for i in best
+            (self._bundle.labels[i], exp((values[i] - highest) * scale) / total) for i in best
         )
-        return Prediction(label, index, probability, ranked)
+        return Prediction(label, index, probability, energy_score, ranked)
 
 
 def _raise_errors(answers: Iterator[Prediction | ImageError]) -> Iterator[Prediction]:

@@ -31,11 +31,11 @@ MAX_IMAGES = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPoint:
-    """What happens at one threshold of confidence."""
+    """What happens at one threshold of the probability."""
 
     threshold: float
     coverage: float
-    """The fraction of images whose confidence is not below the threshold."""
+    """The fraction of images whose probability is not below the threshold."""
     accuracy: float | None
     """Of those; None where there are none."""
 
@@ -55,10 +55,10 @@ class ConfidenceRecord:
     """Expected calibration error (Guo et al. 2017, equation 3) at temperature 1, in [0, 1]."""
     error: float
     """The same at the bundle's temperature."""
-    coverage: float | None
-    """The fraction answered at the recommended threshold; None where none is recommended."""
+    coverage: float
+    """The fraction answered at the recommended energy score."""
     accuracy: float | None
-    """Of those that are answered."""
+    """Of those that are answered; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +304,7 @@ class Provenance:
     artifacts: Mapping[str, ArtifactChecks]
     """By the artifact's name."""
     curve: tuple[ThresholdPoint, ...] = ()
-    """What thresholds of confidence give on the validation images, by the default artifact."""
+    """What thresholds of the probability give on the validation images, by the default artifact."""
 
 
 def read_provenance(bundle: Bundle) -> Provenance | None:

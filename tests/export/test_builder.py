@@ -110,8 +110,10 @@ def test_confidence_is_that_of_the_test_images(
         assert checks.confidence is not None
         assert checks.confidence.n == len(dataset.parts["test"])
         assert 0 <= checks.confidence.error < 0.2
+        assert 0.8 < checks.confidence.coverage <= 1
     assert bundle.temperature != 1
     assert bundle.abstention is not None
+    assert 0.95 <= bundle.abstention.coverage <= 1
     at_once = [point for point in provenance.curve if point.threshold == 0]
     assert [point.coverage for point in at_once] == [1.0]
 

@@ -197,6 +197,7 @@ class Reader:
                     answer = classifier.classify(image, top_k=3)
                     assert answer.label in bundle.labels
                     assert 0 <= answer.probability <= 1
+                    assert math.isfinite(answer.energy_score)
                 list(classifier.classify_many([np.zeros(shape, np.uint8)] * 3))
             except TinysightError:
                 good = False

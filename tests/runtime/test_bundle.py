@@ -80,7 +80,7 @@ def bundles(draw: st.DrawFn) -> Bundle:
         default=made[-1].name,
         resample=draw(st.sampled_from(sorted(RESAMPLING))),
         temperature=draw(st.floats(1 / MAX_TEMPERATURE, MAX_TEMPERATURE)),
-        abstention=draw(st.none() | st.builds(Abstention, fractions, texts, fractions, fractions)),
+        abstention=draw(st.none() | st.builds(Abstention, finite, texts, fractions, fractions)),
     )
 
 
@@ -119,6 +119,22 @@ def test_a_bundle_is_read_as_it_was_written(bundle: Bundle) -> None:
 def test_an_artifact_is_validated(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
         dataclasses.replace(ARTIFACT, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"min_energy_score": math.nan}, "finite"),
+        ({"min_energy_score": -math.inf}, "finite"),
+        ({"coverage": 1.01}, r"\[0, 1\]"),
+        ({"accuracy": -0.01}, r"\[0, 1\]"),
+    ],
+    ids=repr,
+)
+def test_an_abstention_is_validated(change: dict[str, Any], message: str) -> None:
+    good = Abstention(-3.5, "a rule", 0.95, 0.9)
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(good, **change)
 
 
 @pytest.mark.parametrize(
@@ -197,10 +213,10 @@ def refused(folder: Path, *words: str) -> None:
         (b"null", "does not describe a bundle"),
         (b'"format"', "does not describe a bundle"),
         (b"{}", "does not describe a bundle"),
-        (b'{"format": 1}', "not of format 2, which this tinysight reads"),
-        (b'{"format": "2"}', "not of format 2"),
-        (b'{"format": 2}', "name is missing"),
-        (b'{"format": 2, "name": NaN}', "NaN is not JSON"),
+        (b'{"format": 2}', "not of format 3, which this tinysight reads"),
+        (b'{"format": "3"}', "not of format 3"),
+        (b'{"format": 3}', "name is missing"),
+        (b'{"format": 3, "name": NaN}', "NaN is not JSON"),
         (b" " * (MAX_DESCRIPTION_BYTES + 1), "4,194,305 bytes, allowed are 4,194,304"),
     ],
     ids=lambda value: repr(value[:20]),

@@ -223,12 +223,15 @@ def test_probabilities_are_the_softmax_over_the_temperature(
     assert 1 / len(logits) <= answer.probability * (1 + 1e-12)
     assert answer.probability <= 1
     assert [value for _, value in answer.top] == sorted(found.values(), reverse=True)
+    assert answer.energy_score == pytest.approx(np.logaddexp.reduce(scaled), rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("logits", [[3e38, -3e38], [-3e38, -3.1e38], [0.0, 1e-45]])
 def test_extreme_logits_do_not_overflow(logits: list[float], classifier: Classifier) -> None:
     answer = answering(classifier, logits, 1e-3).classify(BLACK, top_k=2)
     assert 0.5 <= answer.probability <= 1
+    highest = max(float(np.float32(logit)) for logit in logits) / 1e-3
+    assert highest <= answer.energy_score <= highest + abs(highest) * 1e-12 + math.log(2)
     assert sum(probability for _, probability in answer.top) == pytest.approx(1)
 
 
@@ -249,19 +252,58 @@ def test_the_threshold_itself_is_confident_enough(classifier: Classifier) -> Non
     assert asked.classify(BLACK, min_confidence=0.5).label == "label 0"
 
 
-def test_auto_is_what_the_bundle_recommends(tiny: Path) -> None:
-    bundle = load_bundle(tiny)
-    engine = open_engine(bundle, bundle.artifact())
-    for threshold, label in ((0.3, "red"), (0.4, None)):
-        abstention = Abstention(threshold, "made for this test", 1.0, 1.0)
-        recommends = dataclasses.replace(bundle, abstention=abstention)
-        classifier = Classifier(recommends, recommends.artifact(), engine)
-        assert classifier.classify(BLACK, min_confidence="auto").label == label
+def recommending(classifier: Classifier, energy_score: float) -> Classifier:
+    """A classifier whose bundle recommends this energy score."""
+    abstention = Abstention(energy_score, "made for this test", 1.0, 1.0)
+    bundle = dataclasses.replace(classifier.bundle, abstention=abstention)
+    return Classifier(bundle, bundle.artifact(), classifier._engine)
+
+
+def test_auto_is_the_energy_score_alone(classifier: Classifier) -> None:
+    """Two logits of 10 are as unsure as two of 0, but those of an image that is known."""
+    for logits, least, label in (
+        ([10.0, 10.0], 10 + math.log(2) - 1e-9, "label 0"),
+        ([10.0, 10.0], 10 + math.log(2) + 1e-9, None),
+        ([0.0, 0.0], 0.6, "label 0"),
+        ([0.0, 0.0], 0.7, None),
+        ([-9.0, 0.0], 0.7, None),  # of a probability of 99.99 %
+        ([-20.0, -30.0], -20.0, "label 0"),
+    ):
+        asked = recommending(answering(classifier, logits), least)
+        plain = asked.classify(BLACK, top_k=2)
+        answer = asked.classify(BLACK, top_k=2, min_confidence="auto")
+        assert answer == dataclasses.replace(plain, label=label)
+        assert list(asked.classify_many([BLACK], top_k=2, min_confidence="auto")) == [answer]
+
+
+def test_auto_has_the_units_of_the_temperature(classifier: Classifier) -> None:
+    """Halving logits and temperature changes no answer."""
+    one = answering(classifier, [3.0, 1.0], 1.0).classify(BLACK)
+    half = answering(classifier, [1.5, 0.5], 0.5).classify(BLACK)
+    assert one == half
+
+
+@given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=20), st.floats(0.05, 20))
+def test_the_energy_score_itself_is_enough(
+    classifier: Classifier, logits: list[float], temperature: float
+) -> None:
+    asked = answering(classifier, logits, temperature)
+    score = asked.classify(BLACK).energy_score
+    for least, known in ((score, True), (math.nextafter(score, math.inf), False)):
+        answer = recommending(asked, least).classify(BLACK, min_confidence="auto")
+        assert (answer.label is not None) is known
+
+
+def test_a_confidence_of_zero_is_no_rule(classifier: Classifier) -> None:
+    assert classifier.answer_rule(0) is classifier.answer_rule(0.0) is None
+    asked = recommending(answering(classifier, [0.0, 0.0]), 1e9)
+    assert asked.classify(BLACK).label == asked.classify(BLACK, min_confidence=0.5).label
+    assert asked.classify(BLACK, min_confidence="auto").label is None
 
 
 def test_auto_of_a_bundle_that_recommends_nothing_is_one_line(classifier: Classifier) -> None:
     for ask in (classifier.classify, classifier.classify_many):
-        with pytest.raises(BundleError, match="recommends no confidence") as caught:
+        with pytest.raises(BundleError, match="recommends no energy score") as caught:
             ask(BLACK, min_confidence="auto")
         assert "\n" not in str(caught.value)
 
@@ -303,8 +345,9 @@ def test_a_classifier_tells_what_it_is(classifier: Classifier) -> None:
 
 def test_a_prediction_reads_well() -> None:
     ranked = (("cat", 0.931), ("dog", 0.04))
-    assert repr(Prediction("cat", 3, 0.931, ranked)) == "Prediction('cat' 93.1%, 'dog' 4.0%)"
-    assert repr(Prediction(None, 3, 0.41, (("cat", 0.41),))) == "Prediction(unknown: 'cat' 41.0%)"
+    assert repr(Prediction("cat", 3, 0.931, 5.0, ranked)) == "Prediction('cat' 93.1%, 'dog' 4.0%)"
+    unknown = Prediction(None, 3, 0.41, 2.0, (("cat", 0.41),))
+    assert repr(unknown) == "Prediction(unknown: 'cat' 41.0%)"
 
 
 @pytest.mark.parametrize(

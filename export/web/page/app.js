@@ -82,7 +82,7 @@ async function choose(files) {
     const answered = performance.now();
     if (turn !== chosen) return;
     view.showPicture(file, picture, box);
-    showAnswer(classifier, classifier.probabilities(logits), pixels);
+    showAnswer(classifier, classifier.probabilities(logits), classifier.energyScore(logits), pixels);
     view.showTiming([["decoded", decoded - begun], ["resized", resized - decoded], ["answered", answered - resized]]);
   } catch (error) {
     if (turn === chosen) view.showMessage(error.message);
@@ -117,7 +117,7 @@ function cameraEnded(error) {
   view.showMessage(error.message);
 }
 
-/** A camera's frame: its probabilities are smoothed with those of the frames before. */
+/** A camera's frame: its probabilities and energy score are smoothed with those of the frames before. */
 async function showFrame(frame) {
   const classifier = await loaded;
   const begun = performance.now();
@@ -127,13 +127,14 @@ async function showFrame(frame) {
   const answered = performance.now();
   if (!camera.running) return;
   view.placeCrop(frame, box);
-  showAnswer(classifier, camera.smooth(classifier.probabilities(logits)), pixels);
+  const smoothed = camera.smooth([...classifier.probabilities(logits), classifier.energyScore(logits)]);
+  showAnswer(classifier, smoothed.slice(0, -1), smoothed.at(-1), pixels);
   view.showTiming([["resized", resized - begun], ["answered", answered - resized]]);
 }
 
-function showAnswer(classifier, probabilities, pixels) {
+function showAnswer(classifier, probabilities, energyScore, pixels) {
   view.showPixels(pixels, classifier.bundle);
-  view.showAnswer(classifier.answer(probabilities, TOP), classifier.threshold);
+  view.showAnswer(classifier.answer(probabilities, energyScore, TOP), classifier.minEnergyScore);
 }
 
 async function checkGolden(classifier) {

@@ -85,11 +85,11 @@ export class Camera {
   }
 
   /** An exponential average over time: a frame's weight falls to 1/e within `smoothing` seconds. */
-  smooth(probabilities) {
+  smooth(numbers) {
     const now = performance.now();
     const before = this.smoothed;
     const weight = before && this.smoothing > 0 ? 1 - Math.exp((before.time - now) / 1000 / this.smoothing) : 1;
-    const values = probabilities.map((p, i) => (before ? before.values[i] + weight * (p - before.values[i]) : p));
+    const values = numbers.map((it, i) => (before ? before.values[i] + weight * (it - before.values[i]) : it));
     this.smoothed = { values, time: now };
     return values;
   }

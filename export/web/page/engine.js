@@ -60,27 +60,34 @@ export class Classifier {
 
   /** The softmax of the logits over the bundle's temperature. */
   probabilities(logits) {
+    const energyScore = this.energyScore(logits);
+    return logits.map((value) => Math.exp(value / this.bundle.temperature - energyScore));
+  }
+
+  /** The log sum exp of the logits over the bundle's temperature, in nats. */
+  energyScore(logits) {
     const highest = Math.max(...logits);
     const powers = logits.map((value) => Math.exp((value - highest) / this.bundle.temperature));
     const total = powers.reduce((sum, value) => sum + value, 0);
-    return powers.map((value) => value / total);
+    return highest / this.bundle.temperature + Math.log(total);
   }
 
   /**
-   * The `count` most probable classes, the best first, and whether that one is probable enough.
+   * The `count` most probable classes, the best first, and whether a label is given.
    * @param {number[]} probabilities by class
+   * @param {number} energyScore in nats
    */
-  answer(probabilities, count) {
+  answer(probabilities, energyScore, count) {
     const top = probabilities
       .map((probability, index) => ({ label: this.bundle.labels[index], probability }))
       .sort((a, b) => b.probability - a.probability)
       .slice(0, count);
-    return { top, known: top[0].probability >= this.threshold };
+    return { top, energyScore, known: this.minEnergyScore === null || energyScore >= this.minEnergyScore };
   }
 
-  /** The probability from which on the bundle recommends an answer; 0 where it recommends none. */
-  get threshold() {
-    return this.bundle.abstention?.threshold ?? 0;
+  /** The energy score from which on the bundle recommends an answer; null where it recommends none. */
+  get minEnergyScore() {
+    return this.bundle.abstention?.min_energy_score ?? null;
   }
 }
 

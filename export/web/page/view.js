@@ -42,7 +42,7 @@ export function showLoadError(error) {
   showMessage(`The model cannot run here. ${error.message}`);
 }
 
-export function showModel({ bundle, artifact, threshold }) {
+export function showModel({ bundle, artifact }) {
   $("loading").hidden = true;
   $("subtitle").textContent = `${bundle.name} · ${bundle.labels.length} classes`;
   document.title = `${bundle.name} · tinysight`;
@@ -54,9 +54,9 @@ export function showModel({ bundle, artifact, threshold }) {
   }
   rows.push(["size", kilobytes(artifact.bytes)]);
   if (bundle.abstention) {
-    const { accuracy, coverage } = bundle.abstention;
+    const { accuracy, coverage, min_energy_score: least } = bundle.abstention;
     const note = `${percent(coverage, 0)} of the validation images get an answer, ${percent(accuracy, 0)} of these a right one`;
-    rows.push(["“unknown” below", percent(threshold, 0), note]);
+    rows.push(["“unknown” below", `an energy score of ${least.toFixed(2)}`, note]);
   }
   $("model").replaceChildren(
     ...rows.map(([term, value, note]) => {
@@ -193,24 +193,24 @@ function clearAnswer() {
   $("pixels").getContext("2d").clearRect(0, 0, $("pixels").width, $("pixels").height);
 }
 
-export function showAnswer({ top, known }, threshold) {
+export function showAnswer({ top, energyScore, known }, minEnergyScore) {
   const [best] = top;
   $("answer").dataset.state = known ? "known" : "unknown";
   $("label").textContent = known ? best.label : "unknown";
   $("share").textContent = known ? percent(best.probability) : "";
-  $("explanation").textContent = explained(best, known, threshold);
-  showTop(top, threshold);
+  $("explanation").textContent = explained(best, energyScore, minEnergyScore);
+  showTop(top);
   speak(known ? `${best.label}, ${percent(best.probability, 0)}` : `unknown, perhaps ${best.label}`);
 }
 
-function explained(best, known, threshold) {
-  if (threshold === 0) return "A calibrated probability.";
-  const least = percent(threshold, 0);
-  if (known) return `Above the ${least} that this model asks for.`;
-  return `Perhaps ${best.label}: ${percent(best.probability)} is below ${least}.`;
+function explained(best, energyScore, minEnergyScore) {
+  if (minEnergyScore === null) return "A calibrated probability.";
+  const [score, least] = [energyScore, minEnergyScore].map((nats) => nats.toFixed(2));
+  if (energyScore >= minEnergyScore) return `Its energy score is ${score}; this model asks for ${least}.`;
+  return `Perhaps ${best.label}: its energy score, ${score}, is below ${least}.`;
 }
 
-function showTop(top, threshold) {
+function showTop(top) {
   const list = $("top");
   while (list.children.length > top.length) list.lastChild.remove();
   while (list.children.length < top.length) list.append(topRow());
@@ -219,9 +219,6 @@ function showTop(top, threshold) {
     name.textContent = label;
     share.textContent = percent(probability);
     track.firstChild.style.width = `${100 * probability}%`;
-    if (i > 0 || threshold === 0) return;
-    if (track.children.length === 1) track.append(element("span", { class: "threshold" }));
-    track.lastChild.style.left = `${100 * threshold}%`;
   });
 }
 

@@ -22,7 +22,7 @@ ANSWER = DataType.struct(
         "error": DataType.string(),
     }
 )
-"""As `tinysight classify --json` has it: an error, or the others; an unknown label is null."""
+"""Of what `tinysight classify --json` has: an error, or the others; an unknown label is null."""
 
 
 class BulkClassifier:

@@ -76,8 +76,9 @@ def add_classifier_options(
         type=_confidence,
         default=0.0,
         metavar="P",
-        help='probability below which the answer is "unknown", in [0, 1], or auto: the threshold '
-        "that the bundle recommends (default: 0, always answer)",
+        help='probability below which the answer is "unknown", in [0, 1]; or auto, where pictures '
+        "may show none of the classes: the energy score that the bundle recommends, which 95 %% of "
+        "its validation images reach (default: 0, always answer)",
     )
     if not many:
         command.add_argument(

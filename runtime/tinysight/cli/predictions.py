@@ -10,11 +10,13 @@ from tinysight.errors import printable
 
 
 def prediction_fields(prediction: Prediction) -> dict[str, Any]:
-    """For a JSON object: label (null where unknown), index, probability and the ranked classes."""
+    """For a JSON object: label (null where unknown), index, probability and energy score, and the
+    ranked classes."""
     return {
         "label": prediction.label,
         "index": prediction.index,
         "probability": round(prediction.probability, 6),
+        "energy_score": round(prediction.energy_score, 6),
         "top": [
             {"label": label, "probability": round(probability, 6)}
             for label, probability in prediction.top

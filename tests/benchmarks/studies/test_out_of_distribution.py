@@ -14,6 +14,7 @@ from benchmarks.cli import main
 from benchmarks.studies.out_of_distribution import (
     IMAGES,
     SCORES,
+    mean_coverage,
     ood_images,
     separations,
     summarize_confidence,
@@ -53,24 +54,29 @@ def _correlation(images: Pixels) -> float:
 
 @pytest.fixture
 def cautious(tmp_path: Path) -> Path:
-    """The tiny bundle, which recommends a threshold of 0.5."""
+    """The tiny bundle, which recommends an energy score of 6."""
     tiny = load_bundle(TINY)
-    bundle = replace(tiny, abstention=Abstention(0.5, "a rule", 0.75, 0.875))
+    bundle = replace(tiny, abstention=Abstention(6.0, "a rule", 0.75, 0.875))
     (tmp_path / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
     (tmp_path / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
     return tmp_path
 
 
 def test_the_summary_is_over_all_images(cautious: Path) -> None:
-    """A grey image is a third of everything; a pure red one is red almost surely."""
+    """Dark grey is a third of everything and of the score 3.9; pure red almost surely, of 8.0; and
+    light grey, a third again, is above its 6."""
     classifier = Classifier.load(cautious)
     images = np.full((4, 8, 8, 3), 90, np.uint8)
     images[0] = 255, 0, 0
+    images[3] = 240
     summary = summarize_confidence(classifier, images)
-    assert (summary.n, summary.coverage) == (4, 0.25)
+    assert (summary.n, summary.coverage) == (4, 0.5)
     red = classifier.classify(images[0]).probability
     assert summary.mean_confidence == pytest.approx((red + 3 / 3) / 4)
-    assert summarize_confidence(Classifier.load(TINY), images).coverage is None
+    silent = summarize_confidence(Classifier.load(TINY), images)
+    assert silent.coverage is None
+    assert mean_coverage({"a": silent}) is None
+    assert mean_coverage({"a": summary, "b": replace(summary, coverage=1.0)}) == 0.75
 
 
 def test_a_score_is_compared_at_the_threshold_of_the_known_images() -> None:
@@ -114,4 +120,4 @@ def test_the_command_prints_a_line_for_each_kind(
     assert main(["ood", str(cautious)]) == 0
     printed = capsys.readouterr().out
     assert all(f"\n{kind}" in printed for kind in KINDS)
-    assert "0.50 or more, as 75.0% of the validation images" in printed
+    assert "an energy score of 6.0000 or more, as 75.0% of the validation images" in printed

@@ -206,19 +206,25 @@ def test_smoothing_averages_over_time(page: Any) -> None:
     assert values[2] == [0, 1]
 
 
-def test_below_the_threshold_it_is_unknown(
+def test_below_the_recommended_energy_score_it_is_unknown(
     changed: Callable[..., StaticServer], open_page: Callable[..., Any], picture: Path
 ) -> None:
-    abstention = {"threshold": 0.999, "rule": "a test", "coverage": 0.5, "accuracy": 0.9}
+    usual = Classifier.load(TINY).classify(picture, top_k=3)
+    scaled = np.log([probability for _, probability in usual.top]) + usual.energy_score
+    score = float(np.logaddexp.reduce(scaled / 2))  # at the page's temperature
+    abstention = {"min_energy_score": score + 0.01, "rule": "", "coverage": 0.5, "accuracy": 0.9}
     tab = open_page(changed(abstention=abstention, temperature=2.0).url)
     tab.set_input_files("#file", picture)  # at once: it waits for the model
     label(tab, "unknown")
-    assert re.fullmatch(
-        r"Perhaps green: \d+\.\d % is below 100 %\.",
-        tab.locator("#explanation").inner_text(),
-    )
-    usual = Classifier.load(TINY).classify(picture)
+    expected = f"Perhaps green: its energy score, {score:.2f}, is below {score + 0.01:.2f}."
+    assert tab.locator("#explanation").inner_text() == expected
     assert top(tab)["green"] != f"{100 * usual.probability:.1f} %"  # the temperature counts
+    abstention["min_energy_score"] = score - 0.01
+    tab = open_page(changed(abstention=abstention, temperature=2.0).url)
+    tab.set_input_files("#file", picture)
+    label(tab, "green")
+    expected = f"Its energy score is {score:.2f}; this model asks for {score - 0.01:.2f}."
+    assert tab.locator("#explanation").inner_text() == expected
 
 
 def test_wrong_golden_answers_are_seen(

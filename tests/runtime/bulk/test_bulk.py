@@ -173,7 +173,7 @@ def test_mistakes_are_one_line(
         ([str(tmp_path / "b.parquet")], "is no Parquet file"),
         ([str(pictures), str(pictures / "00.png")], "is there twice"),
         ([str(pictures), "--out", str(full)], "holds something else"),
-        ([str(pictures), "--min-confidence", "auto"], "recommends no confidence"),
+        ([str(pictures), "--min-confidence", "auto"], "recommends no energy score"),
     ):
         assert main(["bulk", *words, "--bundle", TINY, *_out(words, tmp_path)]) == 1
         printed = capsys.readouterr().err

@@ -12,7 +12,7 @@ from tinysight.camera import Frame, classify_frames, read_frames
 
 WriteVideo = Callable[..., Path]
 
-COLOURS = {"red": (200, 10, 10), "blue": (10, 10, 200)}
+COLOURS = {"red": (200, 10, 10), "blue": (10, 10, 200), "grey": (90, 90, 90)}
 
 
 def frames(*colours: str) -> Iterator[Frame]:
@@ -53,12 +53,39 @@ def test_the_threshold_is_of_the_smoothed_probability(classifier: Classifier) ->
     assert [prediction.label for _, prediction in answers] == ["red", None, "blue"]
 
 
+def test_auto_compares_the_smoothed_energy_score(
+    classifier: Classifier, spoilt: Callable[..., Path]
+) -> None:
+    """Grey frames have a score of about ln 3 + 90 / 32, red ones of 200 / 32."""
+    colours = ("red", "grey", "grey", "grey", "red", "red")
+    plain = [
+        prediction.energy_score for _, prediction in classify_frames(classifier, frames(*colours))
+    ]
+    assert plain[1] < 4 < 6 < plain[0]
+    expected, score = [], plain[0]
+    for one in plain:
+        score = 0.6 * score + 0.4 * one
+        expected.append(score)
+    recommended = {"rule": "a test", "coverage": 1.0, "accuracy": 1.0, "min_energy_score": 4.9}
+    cautious = Classifier.load(spoilt(abstention=recommended))
+    answers = [
+        prediction
+        for _, prediction in classify_frames(
+            cautious, frames(*colours), smoothing=0.6, min_confidence="auto"
+        )
+    ]
+    assert [answer.energy_score for answer in answers] == pytest.approx(expected)
+    assert [answer.label for answer in answers] == ["red", "red", None, None, "red", "red"]
+    alone = classify_frames(cautious, frames(*colours), min_confidence="auto")
+    assert [prediction.label for _, prediction in alone] == ["red", *[None] * 3, "red", "red"]
+
+
 def test_mistakes_are_told_before_the_first_frame(classifier: Classifier) -> None:
     with pytest.raises(ValueError, match=r"smoothing must be in \[0, 1\)"):
         classify_frames(classifier, frames(), smoothing=1.0)
     with pytest.raises(ValueError, match="top_k"):
         classify_frames(classifier, frames(), top_k=0)
-    with pytest.raises(BundleError, match="recommends no confidence"):
+    with pytest.raises(BundleError, match="recommends no energy score"):
         classify_frames(classifier, frames(), min_confidence="auto")
 
 

@@ -61,7 +61,15 @@ def test_json_has_the_frame_its_time_and_the_prediction(
     assert [(line["frame"], line["time_s"]) for line in lines] == [
         (0, 0.0), (3, 0.1), (6, 0.2), (9, 0.3),
     ]  # fmt: skip
-    assert set(lines[0]) == {"frame", "time_s", "label", "index", "probability", "top"}
+    assert set(lines[0]) == {
+        "frame",
+        "time_s",
+        "label",
+        "index",
+        "probability",
+        "energy_score",
+        "top",
+    }
     assert (lines[0]["label"], lines[0]["index"]) == ("blue", 2)
     best, second = lines[0]["top"]
     assert (best["label"], best["probability"]) == ("blue", lines[0]["probability"])
@@ -107,7 +115,7 @@ def test_a_camera_that_vanishes_is_one_line_and_exit_code_1(
     [
         (["absent.mp4"], "absent.mp4: no such video file"),
         (["video.mkv", "--bundle", "absent"], "absent"),
-        (["video.mkv", "--min-confidence", "auto"], "recommends no confidence"),
+        (["video.mkv", "--min-confidence", "auto"], "recommends no energy score"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -115,6 +115,8 @@ def test_json_is_one_object_a_line(classify: Run, pictures: Path) -> None:
     assert answers[0]["path"] == str(pictures / "red.png")
     assert answers[0]["top"][0] == {"label": "red", "probability": answers[0]["probability"]}
     assert len(answers[0]["top"]) == 2
+    logits = np.array([200, 10, 10]) / 32
+    assert answers[0]["energy_score"] == pytest.approx(np.logaddexp.reduce(logits), abs=1e-6)
 
 
 def test_below_the_confidence_asked_for_it_says_unknown(classify: Run, tmp_path: Path) -> None:
@@ -129,19 +131,20 @@ def test_below_the_confidence_asked_for_it_says_unknown(classify: Run, tmp_path:
     assert "unknown" not in classify("--min-confidence", "0.3", grey).out[0]
 
 
-def test_auto_takes_the_bundles_threshold(
+def test_auto_takes_the_bundles_energy_score(
     run: Run, spoilt: Callable[..., Path], tmp_path: Path
 ) -> None:
     grey = tmp_path / "grey.png"
     Image.new("RGB", (8, 8), (90, 90, 90)).save(grey)
     auto = ("classify", grey, "--min-confidence", "auto", "--bundle")
+    score = json.loads(run("classify", "--bundle", spoilt(), "--json", grey).out[0])["energy_score"]
     abstention = {"rule": "made for this test", "coverage": 1.0, "accuracy": 1.0}
-    above, below = ({**abstention, "threshold": threshold} for threshold in (0.4, 0.3))
+    above, below = ({**abstention, "min_energy_score": score + x} for x in (1e-5, -1e-5))
     assert "unknown" in run(*auto, spoilt(abstention=above)).out[0]
     assert "unknown" not in run(*auto, spoilt(abstention=below)).out[0]
     code, out, err = run(*auto, spoilt())
     assert (code, out) == (1, [])
-    assert err == ["tinysight: tiny recommends no confidence: name one between 0 and 1"]
+    assert err == ["tinysight: tiny recommends no energy score: name a confidence from 0 to 1"]
 
 
 @pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "sure"])

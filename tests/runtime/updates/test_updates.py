@@ -257,6 +257,29 @@ def test_frames_of_a_watched_store_follow_it(store: Path) -> None:
     assert second.probability == Classifier.load(store).classify(BLACK).probability
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.5])
+def test_each_version_is_asked_for_its_own_energy_score(smoothing: float, tmp_path: Path) -> None:
+    """Both know the same classes; the black frame's score is ln 3, and the second wants more."""
+    store = tmp_path / "store"
+    for least in (1.0, 1.2):
+        folder = renamed(tmp_path / str(least), 0)
+        content = json.loads((folder / "bundle.json").read_text())
+        abstention = {"min_energy_score": least, "rule": "", "coverage": 1.0, "accuracy": 1.0}
+        (folder / "bundle.json").write_text(json.dumps({**content, "abstention": abstention}))
+        pull(str(folder), store)
+    watched = Classifier.load(store, watch=True)
+    before = watched.current()
+
+    def frames() -> Iterator[Frame]:
+        yield Frame(0, 0.0, BLACK)
+        rollback(store)
+        wait_for(lambda: watched.current() is not before)
+        yield Frame(1, 0.1, BLACK)
+
+    answers = classify_frames(watched, frames(), smoothing=smoothing, min_confidence="auto")
+    assert [answer.label for _, answer in answers] == [None, "red 0"]
+
+
 def test_a_watching_classifier_pickles_as_one(store: Path) -> None:
     again = pickle.loads(pickle.dumps(Classifier.load(store, watch=True)))
     assert again.labels[0] == "red 1"
