@@ -19,6 +19,7 @@ from training.distribute import own_folder, weigh_replicas
 from training.finalize import EVALUATION_BATCH
 from training.optim.build import loss, optimizer
 from training.optim.ema import WeightEma
+from training.optim.xla import compiles_step
 from training.progress import Progress
 from training.recipes import Recipe
 from training.run_folder import History
@@ -108,7 +109,7 @@ def fit(model: Any, context: FitContext) -> History:
             optimizer=optimizer(recipe, context.steps * recipe.epochs),
             loss=loss(recipe, model.output_shape[-1]),
             metrics=[KnownAccuracy()],
-            jit_compile=recipe.xla,
+            jit_compile=compiles_step(recipe, context.devices.num_replicas_in_sync),
         )
         ema = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None
         history = checkpoint.restore(context.checkpoints, model, ema)

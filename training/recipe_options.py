@@ -99,7 +99,7 @@ def add_options(
             continue
         kind = field.type
         arguments: dict[str, Any] = {}
-        if kind is bool:
+        if kind in (bool, bool | None):
             arguments["action"] = argparse.BooleanOptionalAction
         elif get_origin(kind) is Literal:
             arguments["choices"] = get_args(kind)

@@ -157,9 +157,11 @@ class Recipe:
         "is fastest at",
     )
     """See `training.optim.precision`."""
-    xla: bool = option(
-        False, "compile the training step with XLA; meant for GPUs, on a CPU it is slower"
+    xla: bool | None = option(
+        None,
+        "compile the training step with XLA; slower on a CPU; not for several devices",
     )
+    """See `training.optim.xla`, also for what None is."""
     deterministic: bool = option(
         False, "use deterministic kernels: bit-identical results on one machine, but slower"
     )

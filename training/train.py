@@ -27,6 +27,7 @@ from training.frozen_features import cached_features
 from training.models import vgg16
 from training.models.registry import ModelSpec, spec_of
 from training.optim.precision import set_policy
+from training.optim.xla import compiles_step
 from training.pretrained import HEAD_IMAGES, STATISTICS_IMAGES, Pretrained, fit_head
 from training.progress import Progress
 from training.recipes import Recipe
@@ -74,8 +75,10 @@ def train(job: Job, progress: Progress) -> Run | None:
         RunError: `out` exists and the job does not say what to do then; or the run to resume has
             another recipe or other data; or a teacher was trained on other data.
         WeightsError: the model needs VGG16's weights, and they cannot be read or downloaded.
+        XlaError: the recipe asks for XLA, which can or must not compile this training.
     """
     devices = strategy()  # first: with several hosts, TensorFlow insists on it
+    compiles_step(job.recipe, devices.num_replicas_in_sync)  # before anything is written
     splits = job.splits or split(job.dataset, job.recipe.data_seed, job.recipe.val_fraction)
     for teacher in job.teachers:
         teacher.check(job.dataset, splits)

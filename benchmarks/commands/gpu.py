@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "gpu",
         help="check and measure the training stage on this machine's GPU (make gpu)",
-        description="Checks for about a minute that this machine's GPU trains as a CPU does: "
+        description="Checks for some two minutes that this machine's GPU trains as a CPU does: "
         "losses, augmented pixels, kernels, memory, images/s, XLA. Then trains the notebook's "
         "comparison with VGG16, airbench, and edge_m distilled from both, and writes times, "
         "images/s, the share of the card's peak and accuracy into OUT/report.md. Stopped at any "

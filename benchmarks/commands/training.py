@@ -2,9 +2,12 @@
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinysight.console import positive, require_extra
+from tinysight.errors import TinysightError
 from tinysight.records import to_json
 
 if TYPE_CHECKING:
@@ -25,10 +28,9 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--models",
         nargs="*",
-        choices=MODELS,
-        default=list(MODELS),
         metavar="MODEL",
-        help=f"recipes: {', '.join(MODELS)} (default: all; none measures the input alone)",
+        help=f"recipes: {', '.join(MODELS)}; with --xla, any model of `training run --help` "
+        "(default: all; none measures the input alone)",
     )
     command.add_argument(
         "--images", type=positive, default=10_000, help="images an epoch (default: 10,000)"
@@ -44,8 +46,14 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--xla",
         action="store_true",
-        help="measure instead the step of every kind of model, optimizer and loss, plain and "
-        "compiled by XLA, alternately (minutes); MODELS and IMAGES have no effect",
+        help="measure instead the step of each model, on labels and distilled, plain and compiled "
+        "by XLA, alternately, and the largest relative difference of a loss of the first three "
+        "steps; all models take a quarter of an hour on a CPU; IMAGES has no effect",
+    )
+    command.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        help="arithmetic of the steps that --xla measures (default: the recipe's)",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=run)
@@ -67,26 +75,41 @@ def run(args: argparse.Namespace) -> int:
             flush=True,
         )
 
-    results = compare_inputs(args.models, args.images, args.runs, show)
+    models = MODELS if args.models is None else _known(args.models, MODELS)
+    results = compare_inputs(models, args.images, args.runs, show)
     if args.json:
         print(json.dumps({"comparisons": [to_json(one) for one in results]}))
     return 0
 
 
+def _known(models: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    for model in models:
+        if model not in known:
+            raise TinysightError(f"{model} is not one of {', '.join(known)}")
+    return models
+
+
 def _run_xla(args: argparse.Namespace) -> int:
-    from benchmarks.studies.training_step import CompiledStep, compare_compiled
+    from benchmarks.studies.training_step import CASES, CompiledStep, compare_compiled
+    from training.recipes import RECIPES
 
     def show(one: CompiledStep) -> None:
         if args.json:
             return
         print(
-            f"{one.what:16} batch {one.batch_size:3}  plain {one.plain_s * 1e3:8.1f} ms  "
+            f"{one.what:25} batch {one.batch_size:3}  plain {one.plain_s * 1e3:8.1f} ms  "
             f"XLA {one.compiled_s * 1e3:8.1f} ms  ratio {one.ratio:5.2f}  "
             f"compiling {one.compiling_s:4.1f} s  difference {one.difference:.0e}",
             flush=True,
         )
 
-    results = compare_compiled(args.batch_size, args.runs, show)
+    names = list(RECIPES) if args.models is None else _known(args.models, tuple(RECIPES))
+    cases = {
+        what: replace(recipe, precision=args.precision or recipe.precision)
+        for what, recipe in CASES.items()
+        if recipe.model in names
+    }
+    results = compare_compiled(args.batch_size, args.runs, show, cases)
     if args.json:
         print(json.dumps({"steps": [to_json(one) for one in results]}))
     return 0

@@ -71,7 +71,7 @@ def read(out: Path) -> GpuResult | None:
 def _lines(result: GpuResult) -> Iterator[str]:
     device, check = result.device, result.self_check
     peak = peak_flops(device.gpus)
-    known = "not known" if peak is None else f"{peak / 1e12:,.0f} TFLOP/s in half precision"
+    known = "unknown" if peak is None else f"{peak / 1e12:,.0f} TFLOP/s in half precision"
     yield from (
         f"# Training on {', '.join(device.gpus) or device.cpu}",
         "",
@@ -109,6 +109,8 @@ def _lines(result: GpuResult) -> Iterator[str]:
             for one in check.inputs
         ),
         "",
+        *_xla_lines(check),
+        "",
         "| step | batch | plain, ms | compiled by XLA, ms | ratio | compiling, s "
         "| difference of the loss |",
         "|:--|--:|--:|--:|--:|--:|--:|",
@@ -121,8 +123,20 @@ def _lines(result: GpuResult) -> Iterator[str]:
     )
 
 
+def _xla_lines(check: SelfCheck) -> Iterator[str]:
+    if check.xla_error is not None:
+        yield f"XLA does not work here ({check.xla_error}): every step is the plain one."
+    default = "a GPU's default" if len(check.gpus) == 1 else "not the default here"
+    for one in check.compiled:
+        quicker = "--xla" if one.ratio < 1 else "--no-xla"
+        yield (
+            f"`{quicker}` is quicker here: {one.what}'s step compiled by XLA, {default}, takes "
+            f"{one.ratio:.2f} of the plain one's time."
+        )
+
+
 def _row(run: TrainedRun) -> str:
-    share = "not known" if run.peak_share is None else f"{run.peak_share:.1%}"
+    share = "peak unknown" if run.peak_share is None else f"{run.peak_share:.1%}"
     cells = (
         run.name,
         run.precision,

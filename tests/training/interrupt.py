@@ -7,6 +7,7 @@ The tests do it at chosen moments. As a script, at any number of random ones:
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -15,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from unittest import mock
 
 import numpy as np
@@ -25,6 +26,13 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
 BATCH_SIZE = 64
+SETTINGS = {
+    "model": "baseline",
+    "epochs": EPOCHS,
+    "batch_size": BATCH_SIZE,
+    "deterministic": True,
+}
+"""The recipe of `_start`."""
 
 Moment = Literal["before the first checkpoint", "while one is written", "after the first"]
 
@@ -36,13 +44,14 @@ def finalize(out: Path) -> None:
     assert process.returncode == 0, errors
 
 
-def kill_at(out: Path, moment: Moment) -> None:
-    """Starts or resumes the training in a process that kills itself at a moment."""
+def kill_at(out: Path, moment: Moment, settings: Mapping[str, Any] = SETTINGS) -> None:
+    """Starts or resumes the training of a recipe in a process that kills itself at a moment."""
     code = (
-        "import sys; from pathlib import Path; from tests.training.interrupt import train_until\n"
-        f"train_until(Path(sys.argv[1]), {moment!r})"
+        "import json, sys; from pathlib import Path\n"
+        "from tests.training.interrupt import train_until\n"
+        f"train_until(Path(sys.argv[1]), {moment!r}, json.loads(sys.argv[2]))"
     )
-    command = [sys.executable, "-c", code, str(out)]
+    command = [sys.executable, "-c", code, str(out), json.dumps(settings)]
     path = os.pathsep.join(map(str, (ROOT / "runtime", ROOT)))
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False
@@ -50,8 +59,8 @@ def kill_at(out: Path, moment: Moment) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
-def train_until(out: Path, moment: Moment) -> None:
-    """The training of `_start`, in this process, which it kills."""
+def train_until(out: Path, moment: Moment, settings: Mapping[str, Any]) -> None:
+    """A training on digits in this process, which it kills."""
     from tinysight.files import new_folder
     from training.data import load_dataset
     from training.recipes import Recipe
@@ -77,8 +86,7 @@ def train_until(out: Path, moment: Moment) -> None:
                 _kill()
 
         mock.patch("training.checkpoint.new_folder", killed_before_the_rename).start()
-    recipe = Recipe("baseline", epochs=EPOCHS, batch_size=BATCH_SIZE, deterministic=True)
-    train(Job(recipe, load_dataset("digits"), out, if_exists="resume"), Killer())
+    train(Job(Recipe(**settings), load_dataset("digits"), out, if_exists="resume"), Killer())
 
 
 def result(out: Path) -> dict[str, bytes]:

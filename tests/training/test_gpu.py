@@ -7,44 +7,18 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+from tests.training.simulated_gpus import L4, T4, simulate
 from training import gpu as gpu_module
 from training.gpu import GpuReport
 from training.optim.precision import set_policy
 from training.recipes import Recipe
-from training.tf_keras_setup import keras, tf
-
-Simulate = Any
-"""A call with the GPUs' names and compute capabilities."""
+from training.tf_keras_setup import keras
 
 
-@pytest.fixture
-def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
-    def gpus(*found: tuple[str, tuple[int, int]]) -> None:
-        devices = [
-            tf.config.PhysicalDevice(f"/physical_device:GPU:{index}", "GPU")
-            for index in range(len(found))
-        ]
-        details = {
-            device.name: {"device_name": name, "compute_capability": capability}
-            for device, (name, capability) in zip(devices, found, strict=True)
-        }
-        monkeypatch.setattr(
-            tf.config, "list_physical_devices", lambda kind: devices if kind == "GPU" else []
-        )
-        monkeypatch.setattr(
-            tf.config.experimental, "get_device_details", lambda device: details[device.name]
-        )
-
-    return gpus
-
-
-ONE, TWO = ("NVIDIA L4", (8, 9)), ("Tesla T4", (7, 5))
-
-
-def test_one_and_two_gpus_are_named(simulate: Simulate) -> None:
-    simulate(ONE)
+def test_one_and_two_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(monkeypatch, L4)
     assert GpuReport.of_this_machine().line() == "1 GPU: NVIDIA L4"
-    simulate(ONE, TWO)
+    simulate(monkeypatch, L4, T4)
     assert GpuReport.of_this_machine().line() == "2 GPUs: NVIDIA L4, Tesla T4"
 
 
@@ -65,11 +39,10 @@ def test_unused_gpus_are_told_with_the_cure(
     visible: str | None,
     wheels: bool,
     expected: str | None,
-    simulate: Simulate,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    simulate()
+    simulate(monkeypatch)
     version_file = tmp_path / "version"
     if driver:
         version_file.write_text("NVRM version: 470.0")
@@ -90,11 +63,13 @@ def test_unused_gpus_are_told_with_the_cure(
 
 @pytest.mark.parametrize(
     ("found", "policy"),
-    [((ONE,), "mixed_bfloat16"), ((TWO,), "mixed_float16"), ((ONE, TWO), "mixed_float16")],
+    [((L4,), "mixed_bfloat16"), ((T4,), "mixed_float16"), ((L4, T4), "mixed_float16")],
     ids=["Ampere and later", "Turing", "both"],
 )
-def test_precision_by_compute_capability(found: Any, policy: str, simulate: Simulate) -> None:
-    simulate(*found)
+def test_precision_by_compute_capability(
+    found: Any, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(monkeypatch, *found)
     try:
         assert set_policy(Recipe("baseline", precision="auto")) == policy
     finally:

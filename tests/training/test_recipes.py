@@ -112,7 +112,7 @@ def test_every_field_has_an_option_or_follows_from_other_arguments() -> None:
 
 
 def _values(field: "dataclasses.Field[Any]", option: Option) -> st.SearchStrategy[Any]:
-    if field.type is bool:
+    if field.type in (bool, bool | None):
         return st.booleans()
     if get_origin(field.type) is Literal:
         return st.sampled_from(get_args(field.type))

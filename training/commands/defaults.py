@@ -38,6 +38,8 @@ def defaults_table(models: Sequence[str]) -> str:
 
 
 def _show(value: object) -> str:
+    if value is None:  # of --xla alone
+        return "on a single GPU that it works on, without --deterministic"
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

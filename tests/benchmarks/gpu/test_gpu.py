@@ -29,6 +29,7 @@ Trainings = dict[str, Callable[[Work], list[TrainedRun]]]
 TINY_CHECK = partial(
     self_check,
     cases={"baseline": recipe_of("baseline"), "muon": recipe_of("16s2-16")},
+    compiled_cases={"muon": recipe_of("16s2-16")},
     input_models=(),
     images=64,
     batch_size=8,
@@ -62,7 +63,8 @@ def test_check_trainings_and_report_go_on_after_a_stop(tmp_path: Path) -> None:
         assert step.device_float32 == pytest.approx(step.cpu_float32, rel=1e-5)
         assert step.cpu_float32 > 0
     assert [one.what for one in check.inputs] == ["input alone"]
-    assert [one.what for one in check.compiled] == ["baseline", "muon"]
+    assert [one.what for one in check.compiled] == ["muon"]
+    assert check.xla_error is None
     assert [step.name for step in kept.finished] == ["first"]
 
     # What is finished would raise here.
@@ -74,6 +76,8 @@ def test_check_trainings_and_report_go_on_after_a_stop(tmp_path: Path) -> None:
     assert run.peak_share is None
     report = (work.out / "report.md").read_text()
     assert "Nothing is wrong." in report
+    assert "XLA, not the default here, takes" in report
+    assert "Peak of the cards: unknown." in report
     assert f"| second | float32 | 256 | 2 | {run.seconds:,.0f} |" in report
     with pytest.raises(TinysightError, match="other devices or data"):
         run_steps(replace(work, dataset=replace(work.dataset, title="others")), [])
@@ -83,6 +87,7 @@ def test_a_wrong_device_is_told(tmp_path: Path) -> None:
     check = self_check(
         lambda line: None,
         cases={"baseline": recipe_of("baseline")},
+        compiled_cases={},
         input_models=(),
         images=8,
         batch_size=8,
@@ -122,7 +127,9 @@ def test_without_a_card_one_line_tells_the_cure(
         (["NVIDIA A10G"], None),
         (["Tesla T4", "Tesla T4"], 130),
         (["NVIDIA L4", "of another maker"], None),
-        (["NVIDIA GeForce RTX 3090 Ti"], None),
+        (["NVIDIA GeForce RTX 4090 Laptop GPU"], None),
+        (["NVIDIA GeForce RTX 5090"], None),
+        (["NVIDIA H100 NVL"], None),
         (["NVIDIA H100 80GB HBM3"], 989.5),
         ([], None),
     ],
