@@ -145,6 +145,33 @@ def _strokes(random: np.random.Generator, pictures: Pixels) -> Pixels:
     return made
 
 
+def _shapes(random: np.random.Generator, pictures: Pixels) -> Pixels:
+    """One to twelve filled polygons and ellipses, large and flat, on one colour or on a blur."""
+    n, height, width, _ = pictures.shape
+    made = np.empty((n, height, width, 3), np.uint8)
+    for pixels, image in zip(made, pictures, strict=True):
+        grey = random.random() < 0.2
+        size = (2 * width, 2 * height)  # then reduced, for smooth edges
+        if random.random() < 0.5:
+            picture = Image.new("RGB", size, _colour(random, grey))
+        else:
+            picture = Image.fromarray(image).resize((3, 3)).resize(size)
+        draw = ImageDraw.Draw(picture)
+        for _ in range(int(random.integers(1, 13))):
+            ink, outline = _colour(random, grey), _colour(random, grey)
+            centre, reach = random.uniform(0.1, 0.9, 2), random.uniform(0.08, 0.45, 2)
+            weight = int(random.integers(0, 5))
+            if random.random() < 0.5:
+                (left, top), (right, bottom) = (centre - reach) * size, (centre + reach) * size
+                draw.ellipse((left, top, right, bottom), ink, outline, weight)
+            else:
+                angles = np.sort(random.uniform(0, 2 * np.pi, int(random.integers(3, 9))))
+                corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach + centre
+                draw.polygon([(x, y) for x, y in corners * size], ink, outline, weight)
+        pixels[:] = np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+    return made
+
+
 def _colour(random: np.random.Generator, grey: bool) -> tuple[int, int, int]:
     red, green, blue = random.integers(0, 256, 3)
     return (int(red),) * 3 if grey else (int(red), int(green), int(blue))
@@ -175,6 +202,24 @@ def _shuffled(random: np.random.Generator, pictures: Pixels) -> Pixels:
     return made
 
 
+def _repeated(random: np.random.Generator, pictures: Pixels) -> Pixels:
+    """A small part of a training image, tiled over the whole picture and turned."""
+    n, height, width, _ = pictures.shape
+    made = np.empty((n, height, width, 3), np.uint8)
+    for pixels, image in zip(made, pictures, strict=True):
+        rows, columns = (max(int(side * random.uniform(0.1, 0.4)), 2) for side in (height, width))
+        top, left = random.integers(0, height - rows + 1), random.integers(0, width - columns + 1)
+        part = image[top : top + rows, left : left + columns]
+        # Half as large again: a square that is turned leaves no corner of the picture empty.
+        tiled = np.tile(part, (3 * height // (2 * rows) + 1, 3 * width // (2 * columns) + 1, 1))
+        turned = Image.fromarray(tiled).rotate(
+            random.uniform(0, 360), Image.Resampling.BICUBIC, fillcolor=_colour(random, False)
+        )
+        x, y = (turned.width - width) // 2, (turned.height - height) // 2
+        pixels[:] = np.asarray(turned.crop((x, y, x + width, y + height)))
+    return made
+
+
 def _overlaid(random: np.random.Generator, pictures: Pixels) -> Pixels:
     """The mean of three training images, one of them upside down, with its contrast restored."""
     first, second, third = (random.permutation(pictures).astype(np.float32) for _ in range(3))
@@ -191,8 +236,10 @@ _KINDS: tuple[Callable[[np.random.Generator, Pixels], Pixels], ...] = (
     _noise,
     _gradients,
     _strokes,
+    _shapes,
     _enlarged,
     _shuffled,
+    _repeated,
     _overlaid,
 )
 """Each makes as many pictures as it gets training images, uint8 (n, h, w, 3), of them or beside
