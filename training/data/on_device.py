@@ -86,6 +86,6 @@ class DeviceImages:
         images = tf.gather(self._images, rows["index"])
         if "other" in rows:
             images = blend(images, tf.gather(self._images, rows["other"]), rows["lambda"])
-        if params is not None:
+        if params is not None and "places" in rows:  # validation images are not augmented
             images = params.apply(images, rows["places"])
         return tf.cast(images, tf.float32) / self._white

@@ -74,6 +74,8 @@ def test_three_epochs_equal_the_pipeline_bit_for_bit(kind: str, tmp_path: Path) 
 
 
 def test_training_and_resuming_end_where_the_pipeline_ends(tmp_path: Path) -> None:
+    """The validation images, which are not augmented, come from the device too."""
+
     def trained(name: str, on_device: bool, epochs: int) -> list[float]:
         keras.utils.set_random_seed(0)
         model = keras.Sequential(
@@ -81,7 +83,7 @@ def test_training_and_resuming_end_where_the_pipeline_ends(tmp_path: Path) -> No
         )
         recipe = replace(AUGMENTED, epochs=epochs)
         context = replace(_context(recipe, tmp_path / name), on_device=on_device)
-        return [row["loss"] for row in fit(model, context)]
+        return [row[part] for row in fit(model, context) for part in ("loss", "val_loss")]
 
     expected = trained("pipeline", on_device=False, epochs=3)
     assert trained("device", on_device=True, epochs=3) == pytest.approx(expected, rel=1e-5)
