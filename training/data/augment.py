@@ -131,28 +131,31 @@ class AugmentationParams:
         mirrored, since a black border would be a feature that no real image has.
 
         Args:
-            images: uint8 (b, h, w, 3).
+            images: uint8 or float32 (b, h, w, 3), whole numbers in [0, 255].
             places: int32 (b, 5), their rows of `self.places`.
 
         Returns:
-            uint8 (b, h, w, 3).
+            float32 (b, h, w, 3), whole numbers in [0, 255].
         """
         height, width, channels = images.shape[1:]
-        top, left, flipped, erased_top, erased_left = tf.unstack(places, axis=1)
-        count = tf.shape(places)[0]
-        rows = _mirrored(top[:, None] + tf.range(height) - self.margin[0], height)
-        columns = _mirrored(left[:, None] + tf.range(width) - self.margin[1], width)
-        columns = tf.where(flipped[:, None] > 0, columns[:, ::-1], columns)
-        first = (tf.range(count)[:, None] * height + rows) * width
-        positions = first[:, :, None] + columns[:, None, :]
-        pixels = tf.reshape(images, (-1, channels))
+        # On GPUs TensorFlow has no gather of uint8, and leaves int32 arithmetic to the host.
+        pixels = tf.reshape(tf.cast(images, tf.float32), (-1, channels))
+        places = tf.cast(places, tf.int64)
+        top, left, flipped, erased_top, erased_left = (places[:, index, None] for index in range(5))
+        y, x = tf.range(height, dtype=tf.int64), tf.range(width, dtype=tf.int64)
+        rows = _mirrored(top + y - self.margin[0], height)
+        columns = _mirrored(left + x - self.margin[1], width)
+        columns = tf.where(flipped > 0, columns[:, ::-1], columns)
+        count = tf.shape(places, tf.int64)[0]
+        first_of_rows = (tf.range(count)[:, None] * height + rows) * width
+        positions = first_of_rows[:, :, None] + columns[:, None, :]
         if all(self.erased):
-            in_rows = _within(tf.range(height), erased_top, self.erased[0])
-            in_columns = _within(tf.range(width), erased_left, self.erased[1])
+            in_rows = (y >= erased_top) & (y < erased_top + self.erased[0])
+            in_columns = (x >= erased_left) & (x < erased_left + self.erased[1])
             erased = in_rows[:, :, None] & in_columns[:, None, :]
-            # One grey pixel behind those of the images.
+            # The position of one grey pixel behind those of the images.
             positions = tf.where(erased, count * height * width, positions)
-            pixels = tf.concat([pixels, tf.fill((1, channels), tf.constant(128, tf.uint8))], 0)
+            pixels = tf.concat([pixels, tf.fill((1, channels), 128.0)], axis=0)
         return tf.gather(pixels, positions)
 
 
@@ -161,13 +164,11 @@ def _mirrored(positions: Any, size: int) -> Any:
     return size - 1 - tf.abs(size - 1 - tf.abs(positions))
 
 
-def _within(positions: Any, first: Any, size: int) -> Any:
-    """Whether each position is among the `size` from `first`, int32 (b,): bool (b, positions)."""
-    return (positions >= first[:, None]) & (positions < first[:, None] + size)
-
-
 def blend(images: Any, others: Any, lambdas: Any) -> Any:
-    """Mixup of a batch: twice uint8 (b, h, w, 3), and float32 (b,), to uint8 (b, h, w, 3)."""
+    """Mixup of a batch: twice uint8 (b, h, w, 3), and float32 (b,), to float32 (b, h, w, 3).
+
+    The results are whole numbers in [0, 255].
+    """
     own, other = (tf.cast(one, tf.float32) for one in (images, others))
     weights = lambdas[:, None, None, None]
-    return tf.cast(tf.round(weights * own + (1 - weights) * other), tf.uint8)
+    return tf.round(weights * own + (1 - weights) * other)
