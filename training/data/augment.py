@@ -131,15 +131,16 @@ class AugmentationParams:
         mirrored, since a black border would be a feature that no real image has.
 
         Args:
-            images: uint8 or float32 (b, h, w, 3), whole numbers in [0, 255].
+            images: uint8 or float32 (b, h, w, 3), whole numbers in [0, 255]. On CPUs uint8 is the
+                quicker; on GPUs TensorFlow has no gather of it.
             places: int32 (b, 5), their rows of `self.places`.
 
         Returns:
-            float32 (b, h, w, 3), whole numbers in [0, 255].
+            Of the same type and shape.
         """
         height, width, channels = images.shape[1:]
-        # On GPUs TensorFlow has no gather of uint8, and leaves int32 arithmetic to the host.
-        pixels = tf.reshape(tf.cast(images, tf.float32), (-1, channels))
+        pixels = tf.reshape(images, (-1, channels))
+        # Of int32, TensorFlow leaves arithmetic to the host of a GPU.
         places = tf.cast(places, tf.int64)
         top, left, flipped, erased_top, erased_left = (places[:, index, None] for index in range(5))
         y, x = tf.range(height, dtype=tf.int64), tf.range(width, dtype=tf.int64)
@@ -155,7 +156,8 @@ class AugmentationParams:
             erased = in_rows[:, :, None] & in_columns[:, None, :]
             # The position of one grey pixel behind those of the images.
             positions = tf.where(erased, count * height * width, positions)
-            pixels = tf.concat([pixels, tf.fill((1, channels), 128.0)], axis=0)
+            grey = tf.fill((1, channels), tf.cast(128, pixels.dtype))
+            pixels = tf.concat([pixels, grey], axis=0)
         return tf.gather(pixels, positions)
 
 
