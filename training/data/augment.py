@@ -127,7 +127,7 @@ class AugmentationParams:
         """Shifts, flips and erases (DeVries and Taylor 2017, cutout), in one gather of pixels.
 
         Each operation by itself copies the batch: padding, cropping, flipping and erasing one after
-        the other took four times as long on a CPU (docs/gpu.md). Beyond its edges an image is
+        the other took three times as long on a CPU (docs/gpu.md). Beyond its edges an image is
         mirrored, since a black border would be a feature that no real image has.
 
         Args:
