@@ -93,8 +93,12 @@ class FitContext:
             return False
         return epoch // self.recipe.teacher_views % 2 == 1
 
-    def validation_batches(self) -> Any:
-        return batches(self.values, self.targets, self.splits.val, EVALUATION_BATCH)
+    def validation_batches(self, device_images: DeviceImages | None) -> Any:
+        """The validation images as they are; rows of `device_images` where there are any."""
+        val = self.splits.val
+        if device_images is not None:
+            return device_images.batches(self.targets, val, EVALUATION_BATCH)
+        return batches(self.values, self.targets, val, EVALUATION_BATCH)
 
 
 def fit(model: Any, context: FitContext) -> History:
@@ -114,9 +118,9 @@ def fit(model: Any, context: FitContext) -> History:
         ema = WeightEma(model, recipe.ema_decay) if recipe.ema_decay else None
         history = checkpoint.restore(context.checkpoints, model, ema)
         device_images = DeviceImages(context.values) if context.on_device else None
-        _set_training_step(model, context, device_images)
+        _set_steps(model, context, device_images)
     context.progress.started(len(history), recipe.epochs)
-    validation = context.validation_batches()
+    validation = context.validation_batches(device_images)
     for epoch in range(len(history), recipe.epochs):
         start = time.perf_counter()
         metrics = model.fit(
@@ -136,18 +140,22 @@ def fit(model: Any, context: FitContext) -> History:
     return history
 
 
-def _set_training_step(model: Any, context: FitContext, images: DeviceImages | None) -> None:
-    """Replaces Keras' step where a batch has rows of images on the device, or is divided."""
+def _set_steps(model: Any, context: FitContext, images: DeviceImages | None) -> None:
+    """Replaces Keras' steps where a batch has rows of images on the device, or is divided."""
     params = context.augmentation(0)
 
     def pixels(inputs: Any) -> Any:
         return inputs if images is None else images.pixels(inputs, params)
 
+    def of_pixels(keras_step: Any) -> Any:
+        return lambda batch: keras_step((pixels(batch[0]), batch[1]))
+
+    if images is not None:
+        model.test_step = of_pixels(model.test_step)
     if context.devices.num_replicas_in_sync > 1:
         weigh_replicas(model, pixels)
     elif images is not None:
-        keras_step = model.train_step
-        model.train_step = lambda batch: keras_step((pixels(batch[0]), batch[1]))
+        model.train_step = of_pixels(model.train_step)
 
 
 def _progress_bar(context: FitContext, epoch: int) -> Any:

@@ -83,9 +83,9 @@ class DeviceImages:
             rows: of `batches`.
             params: of any epoch of the run: only what all epochs share is read from them.
         """
-        images = tf.gather(self._images, rows["index"])
+        images = tf.cast(tf.gather(self._images, rows["index"]), tf.float32)
         if "other" in rows:
             images = blend(images, tf.gather(self._images, rows["other"]), rows["lambda"])
-        if params is not None:
+        if params is not None and "places" in rows:  # validation images are not augmented
             images = params.apply(images, rows["places"])
-        return tf.cast(images, tf.float32) / self._white
+        return images / self._white

@@ -61,7 +61,7 @@ def batches(
         if values.dtype != np.uint8:
             return items, labels
         if mixup is not None:
-            items = blend(items, *drawn[1:])
+            items = tf.cast(blend(items, *drawn[1:]), tf.uint8)
         if params is not None:
             items = params.apply(items, drawn[0])
         return tf.cast(items, tf.float32) / 255.0, labels

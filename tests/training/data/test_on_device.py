@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+from tensorflow.python.framework import kernels
+
 from tests.training.recorded_progress import RecordedProgress
 from training.data import Splits
 from training.data.on_device import DeviceImages
@@ -73,7 +75,38 @@ def test_three_epochs_equal_the_pipeline_bit_for_bit(kind: str, tmp_path: Path) 
         assert not np.array_equal(np.sort(seen[0], axis=0), np.sort(seen[1], axis=0))
 
 
+@pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="TensorFlow without GPU kernels")
+def test_every_operation_of_the_augmentation_has_a_gpu_kernel() -> None:
+    """As TensorFlow registers them, whether there is a GPU or not; else images leave the device."""
+    recipe, logits = _student()
+    context = _context(recipe, Path(), logits)
+    images, params = DeviceImages(IMAGES), context.augmentation(0)
+    rows = next(iter(context.training_batches(0, images)))[0]
+    pixels = tf.function(lambda rows: images.pixels(rows, params), reduce_retracing=True)
+    graph = pixels.get_concrete_function(rows).graph
+    operations = [one for one in graph.get_operations() if one.type != "Placeholder"]
+    assert {"ResourceGather", "GatherV2", "SelectV2"} <= {one.type for one in operations}
+    assert [one.name for one in operations if not _has_gpu_kernel(one)] == []
+    # int32 is computed in the host's memory: nothing of the size of a batch's pixels may be.
+    large = [out for one in operations for out in one.outputs if (out.shape.rank or 0) > 2]
+    assert large
+    assert [out.name for out in large if out.dtype == tf.int32] == []
+
+
+def _has_gpu_kernel(operation: Any) -> bool:
+    def runs(kernel: Any) -> bool:
+        return all(
+            operation.node_def.attr[one.name].type in one.allowed_values.list.type
+            for one in kernel.constraint
+        )
+
+    registered = kernels.get_registered_kernels_for_op(operation.type).kernel
+    return any(one.device_type in ("GPU", "DEFAULT") and runs(one) for one in registered)
+
+
 def test_training_and_resuming_end_where_the_pipeline_ends(tmp_path: Path) -> None:
+    """The validation images, which are not augmented, come from the device too."""
+
     def trained(name: str, on_device: bool, epochs: int) -> list[float]:
         keras.utils.set_random_seed(0)
         model = keras.Sequential(
@@ -81,7 +114,7 @@ def test_training_and_resuming_end_where_the_pipeline_ends(tmp_path: Path) -> No
         )
         recipe = replace(AUGMENTED, epochs=epochs)
         context = replace(_context(recipe, tmp_path / name), on_device=on_device)
-        return [row["loss"] for row in fit(model, context)]
+        return [row[part] for row in fit(model, context) for part in ("loss", "val_loss")]
 
     expected = trained("pipeline", on_device=False, epochs=3)
     assert trained("device", on_device=True, epochs=3) == pytest.approx(expected, rel=1e-5)

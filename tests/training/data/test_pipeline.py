@@ -23,8 +23,8 @@ def _all(dataset: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.concatenate(items), np.concatenate(labels)
 
 
-def _augmented(augmentation: Augmentation, epoch: int = 0) -> NDArray[np.uint8]:
-    """uint8 (50, 16, 16, 3): all images, as the epoch sees them."""
+def _augmented(augmentation: Augmentation, epoch: int = 0) -> NDArray[np.float32]:
+    """float32 (50, 16, 16, 3): all images, as the epoch sees them."""
     params = augmentation.draw(epoch, IMAGES.shape, np.arange(len(IMAGES)))
     return np.asarray(params.apply(IMAGES, params.places))
 
@@ -206,7 +206,7 @@ def test_the_augmentation_of_a_seed_never_changes(
     if params.mixup is not None:
         arrays |= {"indices": params.mixup.indices, "lambdas": params.mixup.lambdas}
         images = blend(images, images[params.mixup.indices], params.mixup.lambdas)
-    arrays["pixels"] = np.asarray(params.apply(images, params.places))
+    arrays["pixels"] = np.asarray(params.apply(images, params.places)).astype(np.uint8)
     assert {
         name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
         for name, array in arrays.items()
