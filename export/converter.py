@@ -19,6 +19,7 @@ from export.formats.onnx_float16 import float16
 from export.passes import ExportError, uint8_input
 from export.quantization import post_training
 from export.quantization.finetune import finetune
+from export.quantization.first_layer import fit_first_layer, quantizable
 from export.recipes import Arithmetic, Calibration, Finetuning, Format, Recipe
 from export.settings import ArtifactSettings, CalibrationRecord, FinetuningRecord
 from export.source import ExportSource
@@ -94,7 +95,7 @@ class Converter:
 
     def layers(self) -> list[str]:
         """The names of the layers that can be left in float32, in the graph's order."""
-        return post_training.quantizable(self._model(None).graph)
+        return quantizable(self._model(None).graph)
 
     def convert(
         self, recipe: Recipe, format_: Format, float_layers: Sequence[str] = ()
@@ -119,7 +120,7 @@ class Converter:
             assert recipe.calibration is not None
             ranges = model.ranges(recipe.calibration)
             content = post_training.w8a8(
-                model.graph, ranges, float_layers=float_layers
+                model.graph, ranges, model.images, float_layers=float_layers
             ).SerializeToString()
             recipe = dataclasses.replace(recipe, name=f"{recipe.name}_partial")
         else:
@@ -156,25 +157,21 @@ class Converter:
 
 
 def _qat_onnx(model: _FloatModel, recipe: Recipe) -> bytes:
-    content: bytes = post_training.reduce_first_layer_range(
-        qat_to_onnx(model.model)
-    ).SerializeToString()
+    graph = fit_first_layer(qat_to_onnx(model.model), model.images)
+    content: bytes = graph.SerializeToString()
     require_fused(content, recipe.name)
     return content
 
 
-def _calibrated(
-    convert: Callable[[onnx.ModelProto, TensorsData], onnx.ModelProto],
-) -> Callable[[_FloatModel, Recipe], bytes]:
-    """A conversion of an ONNX graph that needs the ranges of its activations."""
-
-    def make(model: _FloatModel, recipe: Recipe) -> bytes:
-        assert recipe.calibration is not None
-        ranges = model.ranges(recipe.calibration)
-        content: bytes = convert(model.graph, ranges).SerializeToString()
-        return content
-
-    return make
+def _static_onnx(model: _FloatModel, recipe: Recipe) -> bytes:
+    assert recipe.calibration is not None
+    ranges = model.ranges(recipe.calibration)
+    if recipe.arithmetic == "static_w8a16":
+        graph = post_training.w8a16(model.graph, ranges)
+    else:
+        graph = post_training.w8a8(model.graph, ranges, model.images)
+    content: bytes = graph.SerializeToString()
+    return content
 
 
 _CONVERSIONS: Mapping[tuple[Arithmetic, Format], Callable[[_FloatModel, Recipe], bytes]] = {
@@ -183,8 +180,8 @@ _CONVERSIONS: Mapping[tuple[Arithmetic, Format], Callable[[_FloatModel, Recipe],
     ("dynamic_w8", "onnx"): lambda model, _: post_training.dynamic_w8(
         model.graph
     ).SerializeToString(),
-    ("static_w8a8", "onnx"): _calibrated(post_training.w8a8),
-    ("static_w8a16", "onnx"): _calibrated(post_training.w8a16),
+    ("static_w8a8", "onnx"): _static_onnx,
+    ("static_w8a16", "onnx"): _static_onnx,
     ("qat_w8a8", "onnx"): _qat_onnx,
     ("float32", "tflite"): lambda model, _: tflite.float32(model.model),
     ("float16", "tflite"): lambda model, _: tflite.float16(model.model),

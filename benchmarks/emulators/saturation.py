@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.emulators.answers import answer_on
 from benchmarks.emulators.cpus import CPUS, EmulatedCpu
 from export.passes import ExportError, Graph
-from export.quantization.post_training import quantizable
+from export.quantization.first_layer import quantizable
 from export.validation.int16_saturation import predict_saturation
 from tinysight.bundle import Bundle
 from tinysight.preprocess import Pixels
@@ -95,7 +95,7 @@ def check_saturation(
 
 
 def widen_first_layer(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Gives the first layer's weights their eighth bit back: `reduce_first_layer_range` undone.
+    """Gives the first layer's weights their eighth bit back: `reduce_range` undone.
 
     Weights and bias double and their scales halve, so that the layer computes the same, but for
     weights of 64, which become 127. Raises ExportError where the layer has no int8 weights, or

@@ -29,10 +29,10 @@ from export.passes import (
     fold_dequantize_quantize,
     keep_float,
     pool_into_gemm,
-    reduce_range,
     sink_dequantize,
     uint8_input,
 )
+from export.quantization.first_layer import first_layer, fit_first_layer
 from export.recipes import Calibration
 
 _BATCH = 64
@@ -94,17 +94,22 @@ def static_w8a8(
 
     The arguments are those of `find_ranges`.
     """
-    return w8a8(model, find_ranges(model, images, calibration))
+    return w8a8(model, find_ranges(model, images, calibration), images)
 
 
 def w8a8(
-    model: onnx.ModelProto, ranges: TensorsData, *, float_layers: Sequence[str] = ()
+    model: onnx.ModelProto,
+    ranges: TensorsData,
+    images: NDArray[np.uint8],
+    *,
+    float_layers: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """What `static_w8a8` does once the ranges are known.
 
     Args:
         model: from `keras_to_onnx`.
         ranges: of its activations, from `find_ranges`.
+        images: those that the ranges are from.
         float_layers: names of the layers that stay in float32: see `quantizable`.
     """
     quantized = _static(model, ranges, QuantType.QUInt8, float_layers)
@@ -114,20 +119,8 @@ def w8a8(
     clean = pool_into_gemm(fold_dequantize_quantize(sink_dequantize(float_output(take(quantized)))))
     if float_layers:
         clean = keep_float(clean, float_layers)
-    return reduce_first_layer_range(clean)
-
-
-def reduce_first_layer_range(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Gives the first layer 7-bit weights, so that 16-bit sums on x86 without VNNI do not saturate.
-
-    Pixels are large: of all layers the first one's sums are the largest by far. Seven bits for
-    its weights are enough (`python -m export explain` reports every layer).
-    """
-    first = quantizable(model)[0]
-    graph = Graph(model)
-    layer = next(node for node in graph.nodes if node.name == first)
-    weights = graph.producer(layer.input[1])
-    return model if weights is None else reduce_range(model, [first])
+    first = first_layer(model)
+    return fit_first_layer(clean, images, Graph(model).constant(first.input[1]))
 
 
 def w8a16(model: onnx.ModelProto, ranges: TensorsData) -> onnx.ModelProto:
@@ -151,11 +144,6 @@ def dynamic_w8(model: onnx.ModelProto) -> onnx.ModelProto:
         quantize_dynamic(source, target, weight_type=QuantType.QUInt8)
 
     return uint8_input(_in_files(model, quantize))
-
-
-def quantizable(model: onnx.ModelProto) -> list[str]:
-    """The names of the layers that quantization turns to integers, in the graph's order."""
-    return [node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
 
 
 def _static(

@@ -118,7 +118,7 @@ def test_uint8_input_changes_no_bit_of_the_int8_answers(
 
     monkeypatch.setattr(post_training, "elide_input_quantize", remember)
     # It does change bits.
-    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)
+    monkeypatch.setattr(post_training, "fit_first_layer", lambda model, *_: model)
     ours = int8_engine(graph, images).run(images)
     floats_in = make_session(float_output(seen[0]).SerializeToString())
     assert floats_in.get_inputs()[0].type == "tensor(float)"

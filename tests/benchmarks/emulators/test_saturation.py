@@ -13,7 +13,7 @@ from benchmarks.cli import main
 from benchmarks.emulators.cpus import CPUS, missing
 from benchmarks.emulators.saturation import SaturationCheck, widen_first_layer
 from export.passes import ExportError, reduce_range
-from export.quantization.post_training import quantizable, reduce_first_layer_range
+from export.quantization.first_layer import quantizable
 from export.validation.pair_bounds import pair_bounds
 from tinysight import load_bundle
 from tinysight.engines.ort import make_session
@@ -35,7 +35,7 @@ def test_the_eighth_bit_is_given_back(exported: onnx.ModelProto) -> None:
     images = golden.inputs(32, 32, 8)
     exact, same, back = (
         make_session(model.SerializeToString()).run(["logits"], {"image": images})[0]
-        for model in (exported, widened, reduce_first_layer_range(widened))
+        for model in (exported, widened, reduce_range(widened, [first]))
     )
     # A weight of 64 becomes 127: no more than that changes, where sums are exact.
     assert np.abs(same - exact).max() < 0.05 * np.ptp(exact)

@@ -185,7 +185,7 @@ def test_a_layer_left_in_float_has_a_cause(
     graph: onnx.ModelProto, images: NDArray[np.uint8]
 ) -> None:
     ranges = find_ranges(graph, images)
-    partial = w8a8(graph, ranges, float_layers=["conv2"])
+    partial = w8a8(graph, ranges, images, float_layers=["conv2"])
     wide = w8a16(graph, ranges)
     assert "its weights are not quantized" in unfused_cause(Graph(partial), "conv2")[0]
     assert "16 bits" in unfused_cause(Graph(wide), "conv2")[0]
@@ -199,7 +199,7 @@ def test_a_layer_that_onnxruntime_quantizes_by_itself_is_found(
 ) -> None:
     """Float32 weights between quantized neighbours: without a barrier behind it, it is int8."""
     monkeypatch.setattr(post_training, "keep_float", lambda model, layers: model)
-    partial = w8a8(graph, find_ranges(graph, images), float_layers=["conv2"])
+    partial = w8a8(graph, find_ranges(graph, images), images, float_layers=["conv2"])
     assert any(text.startswith("conv2 has float32 weights, but") for text in texts_of(partial))
     assert not any("has float32 weights" in t for t in texts_of(static_w8a8(graph, images)))
 

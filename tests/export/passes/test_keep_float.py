@@ -13,7 +13,8 @@ pytest.importorskip("tf2onnx")
 
 from export.formats.fusion_check import optimized_operators
 from export.passes import keep_float
-from export.quantization.post_training import find_ranges, quantizable, w8a8
+from export.quantization.first_layer import quantizable
+from export.quantization.post_training import find_ranges, w8a8
 from tinysight.engines.ort import make_session
 
 LAYERS = ("conv1", "conv2", "conv3", "dense1", "logits")
@@ -49,26 +50,28 @@ def without_barriers(model: onnx.ModelProto) -> onnx.ModelProto:
 def test_barriers_change_no_answer(
     graph: onnx.ModelProto, ranges: TensorsData, images: NDArray[np.uint8], float_layers: list[str]
 ) -> None:
-    held = w8a8(graph, ranges, float_layers=float_layers)
+    held = w8a8(graph, ranges, images, float_layers=float_layers)
     np.testing.assert_array_equal(answers(held, images), answers(without_barriers(held), images))
     assert keep_float(held, ["no such layer"]) == held
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_layer_runs_in_float_and_the_others_do_not(
-    graph: onnx.ModelProto, ranges: TensorsData, layer: str
+    graph: onnx.ModelProto, ranges: TensorsData, images: NDArray[np.uint8], layer: str
 ) -> None:
     assert quantizable(graph) == list(LAYERS)
-    found = optimized_operators(w8a8(graph, ranges, float_layers=[layer]).SerializeToString())
+    found = optimized_operators(
+        w8a8(graph, ranges, images, float_layers=[layer]).SerializeToString()
+    )
     floats = sum(found[name] for name in ("Conv", "FusedConv", "Gemm", "FusedGemm"))
     assert floats == 1
     assert found["QLinearConv"] + found["QGemm"] == 4
 
 
 def test_what_is_pooled_is_quantized_afterwards(
-    graph: onnx.ModelProto, ranges: TensorsData
+    graph: onnx.ModelProto, ranges: TensorsData, images: NDArray[np.uint8]
 ) -> None:
     """Else the quantization runs on four times the values; seen: half as slow again as int8."""
-    model = w8a8(graph, ranges, float_layers=["conv1"])
+    model = w8a8(graph, ranges, images, float_layers=["conv1"])
     optimized = list(optimized_operators(model.SerializeToString()))
     assert optimized.index("MaxPool") < optimized.index("QuantizeLinear")

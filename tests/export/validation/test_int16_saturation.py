@@ -206,7 +206,7 @@ def test_the_baselines_first_layer_saturates(
 
     repaired_graph = post_training.static_w8a8(graph, images)
     assert "conv1" not in report_int16_saturation(repaired_graph, images).saturating_layers
-    monkeypatch.setattr(post_training, "reduce_first_layer_range", lambda model: model)
+    monkeypatch.setattr(post_training, "fit_first_layer", lambda model, *_: model)
     model = post_training.static_w8a8(graph, images)
     bright = np.maximum(images, 160)
     found = report_int16_saturation(model, bright)
