@@ -1,8 +1,8 @@
 """The first layer's weights in 7 bits, chosen together by what the layer's outputs lose.
 
 On x86 without VNNI, a sum of two products of 8-bit weights and bytes can pass 16 bits, and
-saturates (`export.validation.int16_saturation`). Pixels are large: of all layers the first one's sums are the
-largest by far, so its weights get 7 bits.
+saturates (`export.validation.int16_saturation`). Pixels are large: of all layers the first one's
+sums are the largest by far, so its weights get 7 bits.
 
 Rounded each to its nearest level, 7 bits would cost more than all other layers together:
 neighbouring pixels are nearly equal, so that what is lost is the sum of a channel's rounding
