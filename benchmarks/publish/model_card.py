@@ -118,7 +118,8 @@ def _training_command(
     command = (
         ["distill", recipe.model, "--teacher", *teachers] if teachers else ["run", recipe.model]
     )
-    if not teachers and recipe.model in SHIPPED:
+    # `run` starts from weights by itself where the data are somebody's own; `distill` never does.
+    if recipe.pretrained is not None or (not teachers and recipe.model in SHIPPED):
         command += ["--from", _start(recipe.pretrained)]
     return [*command, *options(recipe, images)]
 

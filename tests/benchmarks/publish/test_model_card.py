@@ -40,6 +40,7 @@ from tinysight.records import to_json
 from tinysight.stats import Accuracy, McNemar
 from training.cli import parser as training_parser
 from training.data import Dataset, load_dataset
+from training.pretrained import read_pretrained
 from training.recipes import recipe_of
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle"
@@ -226,6 +227,16 @@ def test_what_means_nothing_without_a_teacher_is_no_option_of_run(make_bundle: M
     usual = commands(make_bundle(TEACHER))
     recipe = {**TEACHER.recipe, "teacher_views": 5, "temperature": 3.0}
     assert commands(make_bundle(replace(TEACHER, recipe=recipe))) == usual
+
+
+def test_a_student_that_started_from_weights_names_them(make_bundle: MakeBundle) -> None:
+    weights = read_pretrained("edge_s").sha256
+    own = replace(recipe_of("edge_s"), pretrained=weights, teacher=TEACHER.sha256)
+    second = replace(
+        TEACHER, sha256="2" * 64, model="edge_s", recipe=to_json(own), teachers=(TEACHER,)
+    )
+    line = commands(make_bundle(second))[1]
+    assert training_parser().parse_args(shlex.split(line)[3:]).start == "edge_s"
 
 
 @pytest.mark.parametrize("both", [True, False])
