@@ -56,7 +56,7 @@ def test_an_emulated_haswell_flips_the_images_that_export_predicts(
         reason = missing(CPUS[name])
         if reason is not None:
             pytest.skip(reason)
-    assert main(["saturation", "edge_s", "--images", "8", "--json"]) == 0
+    assert main(["saturation", "edge_m", "--images", "8", "--json"]) == 0
     seven, eight = json.loads(capsys.readouterr().out)["checks"]
     assert (seven["first_layer_bits"], eight["first_layer_bits"]) == (7, 8)
     assert eight["predicted_flips"] == eight["real_flips"] == eight["common_flips"] > 0

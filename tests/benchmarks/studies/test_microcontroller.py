@@ -32,11 +32,11 @@ def test_the_answers_are_litert_s() -> None:
     images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
     told: list[tuple[str, int, int]] = []
     figures = measure_microcontroller(
-        load_bundle("edge_s"), images, np.zeros(30, np.int64), lambda *words: told.append(words)
+        load_bundle("edge_m"), images, np.zeros(30, np.int64), lambda *words: told.append(words)
     )
     answers = figures.answers
     assert answers is not None
-    assert told == [("edge_s:", 0, 30)]
+    assert told == [("edge_m:", 0, 30)]
     assert answers.accuracy.n == 30
     # The reference kernels differ in the rounding of the dense layer alone.
     assert answers.litert_reference.max_steps <= 1
