@@ -25,6 +25,7 @@ _REPORTS = (
     "transfer/transfer.md",
     "transfer/digits/report.md",
     "transfer/emoji/report.md",
+    "transfer/fashion/report.md",
 )
 _PICTURES = ("vgg16/curves.png", "vgg16/confusion.png", "family/sweep.png")
 _WIDTH = "80"
