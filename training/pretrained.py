@@ -1,12 +1,14 @@
 """Weights to start a training from: those in this repository, of a finished run, or of a bundle.
 
-All three become the same thing, the kernels and biases of the edge family's convolutions with their
-batch normalization folded in. The new model computes exactly what they do, with batch normalization
-that fits the new images.
+All three become the same thing: kernels and biases of the edge family's convolutions, with their
+batch normalization folded in, and of the dense layer. The new model computes exactly what they do,
+with batch normalization that fits the new images; for other classes it gets a new dense layer.
 """
 
 import hashlib
 import io
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +23,16 @@ from tinysight.errors import TinysightError
 from tinysight.files import write_bytes
 from tinysight.provenance import require_provenance
 from training.conv_stack import STACKS, Stack
-from training.run_folder import load_run
+from training.run_folder import RunRecord, load_run
 from training.tf_keras_setup import keras
 
 SHIPPED = {file.stem: file for file in (Path(__file__).parent / "weights").glob("*.npz")}
 """Files of weights in this repository, by model name, float16 (`python -m training pack`)."""
-STATISTICS_IMAGES = 500
-"""Training images by which batch normalization is fitted."""
+STATISTICS_IMAGES = 5_000
+"""Training images by which batch normalization is fitted. Training replaces these statistics by
+those of all images: after an epoch at a learning rate of nearly 0, edge_m, which has 92.8 % of
+CIFAR-10's validation images, had 92.2 % with 500 and 92.5 % with 5,000."""
+_STATISTICS_BATCH = 500
 
 HEAD_IMAGES = 10_000
 """Training images on which a new dense layer is fitted."""
@@ -40,8 +45,20 @@ class PretrainedError(TinysightError):
 
 
 @dataclass(frozen=True)
+class Head:
+    """The dense layer of a trained model."""
+
+    labels: tuple[str, ...]
+    """Its classes, in their order."""
+    kernel: NDArray[np.float32]
+    """(features, classes)."""
+    bias: NDArray[np.float32]
+    """(classes,)."""
+
+
+@dataclass(frozen=True)
 class Pretrained:
-    """The convolutions of a trained model of the edge family."""
+    """The layers of a trained model of the edge family."""
 
     model: str
     """Its name, or its stack."""
@@ -49,6 +66,8 @@ class Pretrained:
     """(height, width, channels, filters) each, for pixels in [0, 1]."""
     biases: tuple[NDArray[np.float32], ...]
     """(filters,) each."""
+    head: Head | None = None
+    """None where only the convolutions are known."""
 
     def __post_init__(self) -> None:
         stack = _stack(self.model)
@@ -57,12 +76,21 @@ class Pretrained:
             (filters,) for filters in stack.filters
         ]:
             raise PretrainedError(f"these are not the weights of {self.model}")
+        if self.head is not None:
+            classes = len(self.head.labels)
+            shapes = (self.head.kernel.shape, self.head.bias.shape)
+            if shapes != ((stack.filters[-1], classes), (classes,)):
+                raise PretrainedError(f"this is not the dense layer of {self.model}")
 
     @cached_property
     def sha256(self) -> str:
-        """Of the model and all values."""
+        """Of the model, its classes and all values."""
         digest = hashlib.sha256(self.model.encode())
-        for array in (*self.kernels, *self.biases):
+        arrays = [*self.kernels, *self.biases]
+        if self.head is not None:
+            digest.update(json.dumps(self.head.labels).encode())
+            arrays += [self.head.kernel, self.head.bias]
+        for array in arrays:
             digest.update(np.ascontiguousarray(array, "<f4").tobytes())
         return digest.hexdigest()
 
@@ -76,6 +104,10 @@ class Pretrained:
         arrays: dict[str, NDArray[Any]] = {"model": np.array(self.model)}
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True), start=1):
             arrays[f"kernel{i}"], arrays[f"bias{i}"] = kernel.astype("<f2"), bias.astype("<f2")
+        if self.head is not None:
+            arrays["labels"] = np.array(self.head.labels)
+            arrays["head_kernel"] = self.head.kernel.astype("<f2")
+            arrays["head_bias"] = self.head.bias.astype("<f2")
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         return content.getvalue()
@@ -95,10 +127,13 @@ class Pretrained:
             conv.set_weights([kernel])
             _normalize(model, conv, bias, np.zeros_like(bias), np.ones_like(bias))
         outputs = keras.Model(model.input, [conv.output for conv in convs])
-        maps = outputs.predict(images / np.float32(255), verbose=0, batch_size=100)
-        for conv, bias, values in zip(convs, self.biases, maps, strict=True):
-            exact, axes = values.astype(np.float32), (0, 1, 2)
-            _normalize(model, conv, bias, exact.mean(axis=axes), exact.var(axis=axes))
+        for conv, bias, moments in zip(convs, self.biases, _moments(outputs, images), strict=True):
+            _normalize(model, conv, bias, *moments)
+
+    def head_of(self, labels: Sequence[str]) -> Head | None:
+        """The dense layer, if it is known and of exactly these classes."""
+        same = self.head is not None and self.head.labels == tuple(labels)
+        return self.head if same else None
 
 
 def read_pretrained(source: str) -> Pretrained:
@@ -113,7 +148,7 @@ def read_pretrained(source: str) -> Pretrained:
     folder = Path(source)
     if (folder / "run.json").is_file():
         run = load_run(folder)
-        return _of_keras(run.record.recipe.model, keras.models.load_model(run.model_file))
+        return _of_keras(run.record, keras.models.load_model(run.model_file))
     if (folder / "bundle.json").is_file():
         return _of_bundle(folder)
     raise PretrainedError(
@@ -172,14 +207,21 @@ def pack(source: str, file: Path) -> None:
 def _unpack(file: Path) -> Pretrained:
     with np.load(file, allow_pickle=False) as arrays:
         count = sum(name.startswith("kernel") for name in arrays)
+        head = None
+        if "labels" in arrays:
+            labels = tuple(map(str, arrays["labels"]))
+            kernel, bias = arrays["head_kernel"], arrays["head_bias"]
+            head = Head(labels, kernel.astype(np.float32), bias.astype(np.float32))
         return Pretrained(
             str(arrays["model"]),
             tuple(arrays[f"kernel{i}"].astype(np.float32) for i in range(1, count + 1)),
             tuple(arrays[f"bias{i}"].astype(np.float32) for i in range(1, count + 1)),
+            head,
         )
 
 
-def _of_keras(name: str, model: Any) -> Pretrained:
+def _of_keras(record: RunRecord, model: Any) -> Pretrained:
+    name = record.recipe.model
     _stack(name)
     kernels, biases = [], []
     for conv in model.layers:
@@ -189,7 +231,8 @@ def _of_keras(name: str, model: Any) -> Pretrained:
             scale = gamma / np.sqrt(variance + normalization.epsilon)
             kernels.append(conv.get_weights()[0] * scale)
             biases.append(beta - mean * scale)
-    return Pretrained(name, tuple(kernels), tuple(biases))
+    head = Head(record.data.labels, *model.get_layer("logits").get_weights())
+    return Pretrained(name, tuple(kernels), tuple(biases), head)
 
 
 def _of_bundle(folder: Path) -> Pretrained:
@@ -208,7 +251,22 @@ def _of_bundle(folder: Path) -> Pretrained:
     kernels = [values[node.input[1]].transpose(2, 3, 1, 0) for node in convs]
     kernels[0] = kernels[0] * np.float32(255)  # the artifact takes pixels as they are
     biases = [values[node.input[2]] for node in convs]
-    return Pretrained(str(name), tuple(kernels), tuple(biases))
+    head = _head_of_graph(graph, values, bundle.labels, features=kernels[-1].shape[3])
+    return Pretrained(str(name), tuple(kernels), tuple(biases), head)
+
+
+def _head_of_graph(
+    graph: Any, values: dict[str, NDArray[np.float32]], labels: tuple[str, ...], features: int
+) -> Head | None:
+    """Of a Gemm that ends the graph; the average may be in it, as repeated rows."""
+    last = graph.node[-1]
+    if last.op_type != "Gemm":
+        return None
+    kernel, bias = (values[name] for name in last.input[1:])
+    if any(entry.name == "transB" and entry.i for entry in last.attribute):
+        kernel = kernel.T
+    by_pixel = kernel.reshape(-1, features, len(labels))
+    return Head(labels, by_pixel.sum(axis=0, dtype=np.float32), bias)
 
 
 def _constants(graph: Any) -> dict[str, NDArray[np.float32]]:
@@ -226,6 +284,23 @@ def _constants(graph: Any) -> dict[str, NDArray[np.float32]]:
             steps = quantized.astype(np.float32) - zero.astype(np.float32).reshape(shape)
             values[node.output[0]] = (steps * scale.reshape(shape)).astype(np.float32)
     return values
+
+
+def _moments(
+    outputs: Any, images: NDArray[np.uint8]
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Mean and variance of each channel of each output, over all pixels of all images."""
+    means: list[Any] = [0.0] * len(outputs.outputs)  # of values and squares, (2, channels)
+    for start in range(0, len(images), _STATISTICS_BATCH):
+        batch = images[start : start + _STATISTICS_BATCH] / np.float32(255)
+        for i, maps in enumerate(outputs.predict(batch, verbose=0, batch_size=100)):
+            values = maps.astype(np.float64)
+            of_batch = [values.mean(axis=(0, 1, 2)), np.square(values).mean(axis=(0, 1, 2))]
+            means[i] += np.stack(of_batch) * len(batch) / len(images)
+    return [
+        (mean.astype(np.float32), np.maximum(squares - mean**2, 0).astype(np.float32))
+        for mean, squares in means
+    ]
 
 
 def _normalize(

@@ -193,7 +193,10 @@ class _Training:
         dataset, first = self.job.dataset, self.splits.train[:HEAD_IMAGES]
         images = np.asarray(dataset.images[first])
         pretrained.initialize(model, images[:STATISTICS_IMAGES])
-        fit_head(model, images, dataset.targets[first])
+        if (head := pretrained.head_of(dataset.labels)) is not None:
+            model.get_layer("logits").set_weights([head.kernel, head.bias])
+        else:
+            fit_head(model, images, dataset.targets[first])
 
     def _first_images(self, n: int) -> NDArray[np.uint8]:
         return np.asarray(self.job.dataset.images[self.splits.train[:n]])

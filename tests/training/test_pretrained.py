@@ -9,10 +9,12 @@ from PIL import Image
 
 pytest.importorskip("tensorflow")
 
+from tinysight import Classifier
 from training.cli import main
 from training.models.edge import build
 from training.pretrained import SHIPPED, PretrainedError, pack, read_pretrained
 from training.run_folder import load_run, read_record
+from training.tf_keras_setup import keras
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,8 @@ def test_a_run_is_packed_and_started_from(
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
     words = ["run", "edge_s", "--data", str(own), "--out", str(tmp_path / "run"), "--epochs", "1"]
     assert main([*words, "--from", str(run)]) == 0
-    assert f"Starting from {run}; --from none starts at random." in capsys.readouterr().err
+    told = f"Starting from {run}, the last layer of these classes included; --from none starts"
+    assert told in capsys.readouterr().err
     started = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["pretrained"]
     assert started == read_pretrained(str(run)).sha256
 
@@ -113,3 +116,35 @@ def test_a_student_starts_from_weights_too_and_a_teacher_that_is_no_better_is_to
     student, teacher = (load_run(folder).result for folder in (tmp_path / "student", run))
     warned = f"the teacher {run} is not better than its student" in printed
     assert warned == (teacher.validation.value <= student.validation.value)
+
+
+def test_a_dense_layer_of_the_same_classes_is_kept(run: Path, own: Path, tmp_path: Path) -> None:
+    """At a rate of nothing, the new run answers as the one that it started from."""
+    words = ["run", "edge_s", "--data", str(own), "--out", str(tmp_path / "more"), "--epochs", "1"]
+    words += ["--from", str(run), "--learning-rate", "1e-9", "--no-augment"]
+    assert main(words) == 0
+    before, after = (
+        keras.models.load_model(folder / "model.keras").get_layer("logits").get_weights()
+        for folder in (run, tmp_path / "more")
+    )
+    np.testing.assert_allclose(after[0], before[0], atol=1e-5)
+    np.testing.assert_allclose(after[1], before[1], atol=1e-5)
+    assert read_pretrained(str(run)).head_of(("light", "dark")) is None  # in another order
+
+
+def test_a_bundle_starts_a_model_that_answers_as_it_does() -> None:
+    """Its dense layer is its last Gemm, in which the average is too."""
+    classifier = Classifier.load("edge_m", engine="onnxruntime")
+    bundle = classifier.bundle
+    pretrained = read_pretrained(str(bundle.folder))
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    model = build("edge_m", (32, 32, 3), len(bundle.labels))
+    pretrained.initialize(model, images)
+    head = pretrained.head_of(bundle.labels)
+    assert head is not None
+    model.get_layer("logits").set_weights([head.kernel, head.bias])
+    expected, actual = classifier.logits(images), model.predict(images / 255, verbose=0)
+    assert np.abs(actual - expected).mean() < 0.1 * expected.std()  # int8 activations
+    shipped = read_pretrained("edge_m").head_of(bundle.labels)
+    assert shipped is not None
+    np.testing.assert_allclose(shipped.kernel, head.kernel, rtol=1e-3)

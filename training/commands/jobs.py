@@ -70,6 +70,8 @@ def job_of(args: argparse.Namespace, dataset: "Dataset", console: "TrainingConso
     if job.pretrained is not None:
         source = start or args.model
         trained_on = f"{source}'s weights, trained on CIFAR-10" if source in SHIPPED else source
+        if job.pretrained.head_of(dataset.labels) is not None:
+            trained_on += ", the last layer of these classes included"
         console.print(f"Starting from {trained_on}; --from none starts at random.")
         if job.recipe.augment and not job.recipe.flip and args.flip is None:
             console.print(
