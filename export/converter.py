@@ -67,7 +67,10 @@ class _FloatModel:
     def graph(self) -> onnx.ModelProto:
         return keras_to_onnx(self.model)
 
-    def ranges(self, calibration: Calibration) -> TensorsData:
+    def ranges(self, recipe: Recipe) -> TensorsData:
+        """Of the activations, by the recipe's calibration, which it must have."""
+        calibration = recipe.calibration
+        assert calibration is not None
         if calibration not in self._ranges:
             self._ranges[calibration] = post_training.find_ranges(
                 self.graph, self.images, calibration
@@ -117,11 +120,7 @@ class Converter:
         model = self._model(recipe.finetuning)
         self._count(f"converting to {recipe.name}.{format_}:", 0, 0)
         if float_layers:
-            assert recipe.calibration is not None
-            ranges = model.ranges(recipe.calibration)
-            content = post_training.w8a8(
-                model.graph, ranges, model.images, float_layers=float_layers
-            ).SerializeToString()
+            content = _w8a8_onnx(model, recipe, float_layers)
             recipe = dataclasses.replace(recipe, name=f"{recipe.name}_partial")
         else:
             content = _CONVERSIONS[recipe.arithmetic, format_](model, recipe)
@@ -163,13 +162,9 @@ def _qat_onnx(model: _FloatModel, recipe: Recipe) -> bytes:
     return content
 
 
-def _static_onnx(model: _FloatModel, recipe: Recipe) -> bytes:
-    assert recipe.calibration is not None
-    ranges = model.ranges(recipe.calibration)
-    if recipe.arithmetic == "static_w8a16":
-        graph = post_training.w8a16(model.graph, ranges)
-    else:
-        graph = post_training.w8a8(model.graph, ranges, model.images)
+def _w8a8_onnx(model: _FloatModel, recipe: Recipe, float_layers: Sequence[str] = ()) -> bytes:
+    ranges = model.ranges(recipe)
+    graph = post_training.w8a8(model.graph, ranges, model.images, float_layers=float_layers)
     content: bytes = graph.SerializeToString()
     return content
 
@@ -180,8 +175,10 @@ _CONVERSIONS: Mapping[tuple[Arithmetic, Format], Callable[[_FloatModel, Recipe],
     ("dynamic_w8", "onnx"): lambda model, _: post_training.dynamic_w8(
         model.graph
     ).SerializeToString(),
-    ("static_w8a8", "onnx"): _static_onnx,
-    ("static_w8a16", "onnx"): _static_onnx,
+    ("static_w8a8", "onnx"): _w8a8_onnx,
+    ("static_w8a16", "onnx"): lambda model, recipe: post_training.w8a16(
+        model.graph, model.ranges(recipe)
+    ).SerializeToString(),
     ("qat_w8a8", "onnx"): _qat_onnx,
     ("float32", "tflite"): lambda model, _: tflite.float32(model.model),
     ("float16", "tflite"): lambda model, _: tflite.float16(model.model),

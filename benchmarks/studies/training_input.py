@@ -72,7 +72,7 @@ def compare_inputs(
     """
     results = []
     for what in ("input alone", *models):
-        measure = _input_seconds(images) if what == "input alone" else _epoch_seconds(what, images)
+        measure = input_seconds(images) if what == "input alone" else epoch_seconds(what, images)
         times = np.array([[measure(False), measure(True)] for _ in range(runs)])
         results.append(
             Comparison(
@@ -88,7 +88,8 @@ def compare_inputs(
     return results
 
 
-def _input_seconds(count: int) -> Callable[[bool], float]:
+def input_seconds(count: int) -> Callable[[bool], float]:
+    """The seconds to prepare `count` images, by the pipeline, or on the device (True)."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (count, *_SHAPE), dtype=np.uint8)
     targets = random.normal(size=(count, 1 + _CLASSES)).astype(np.float32)
@@ -120,7 +121,8 @@ def _input_seconds(count: int) -> Callable[[bool], float]:
     return seconds
 
 
-def _epoch_seconds(name: str, count: int) -> Callable[[bool], float]:
+def epoch_seconds(name: str, count: int) -> Callable[[bool], float]:
+    """The seconds of a recipe's second epoch of `count` images, likewise; the first one traces."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (count + _VALIDATION, *_SHAPE), dtype=np.uint8)
     targets = random.integers(0, _CLASSES, len(images))

@@ -19,7 +19,9 @@ from export.passes import Graph, reduce_range
 _LIMIT = 64
 """The largest weight: 2 * 64 * 255 is within 16 bits."""
 _IMAGES = 256
-"""That the pixels' covariance is taken from: a quarter of a million patches of 32 x 32 images."""
+"""That the pixels' covariance is taken from."""
+_PATCHES_ALONG = 32
+"""A side of an image, at most: of larger images, patches further apart."""
 _WHITE_NOISE = 0.01
 """Variance of the noise that the pixels are thought to have, over their own: pictures are not all
 like the calibration images, which may be grey."""
@@ -94,7 +96,7 @@ def _fit(exact: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np
         pairs[back_and_forth] = np.inf
         np.fill_diagonal(pairs, change)  # one step alone
         first, second = np.unravel_index(pairs.argmin(), pairs.shape)
-        if pairs[first, second] > -worth:
+        if pairs[first, second] >= -worth:  # of flat images it is 0, as is every change
             return levels
         for step in {int(first), int(second)}:
             levels[step % n] += signs[step]
@@ -103,7 +105,8 @@ def _fit(exact: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np
 def _patches(images: NDArray[np.uint8], kernel: tuple[int, ...]) -> NDArray[np.float64]:
     """What the kernel meets within the images, (patches, weights of a filter)."""
     planes = images.transpose(0, 3, 1, 2).astype(np.float64)
-    windows = sliding_window_view(planes, kernel, axis=(2, 3))
+    apart = -(-max(planes.shape[2:]) // _PATCHES_ALONG)
+    windows = sliding_window_view(planes, kernel, axis=(2, 3))[:, :, ::apart, ::apart]
     return windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, planes.shape[1] * int(np.prod(kernel)))
 
 

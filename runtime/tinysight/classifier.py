@@ -58,7 +58,7 @@ class Prediction:
 
 
 class AnswerRule(NamedTuple):
-    """What an answer must reach, both of it, to be given a label."""
+    """The probability and the energy score that an answer must reach to be given a label."""
 
     probability: float = 0.0
     energy_score: float = -math.inf
@@ -225,8 +225,8 @@ class Classifier:
                 binary PPM. What does not have the model's size is cropped about its centre to the
                 model's shape and resized.
             top_k: how many classes to rank in `Prediction.top`; all, where there are fewer.
-            min_confidence: below this probability the label is None, "unknown"; with `auto` it
-                is so below the energy score that the bundle recommends, whatever the probability.
+            min_confidence: below this probability the label is None, "unknown"; `auto` compares
+                the energy score with the one that the bundle recommends instead.
 
         Raises:
             ImageError: the image cannot be read, is beyond the limits on its size, holds values

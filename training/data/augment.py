@@ -126,8 +126,8 @@ class AugmentationParams:
     def apply(self, images: Any, places: Any) -> Any:
         """Shifts, flips and erases (DeVries and Taylor 2017, cutout), in one gather of pixels.
 
-        Each operation by itself copies the batch: padding, cropping, flipping and erasing one after
-        the other took three times as long on a CPU (docs/gpu.md). Beyond its edges an image is
+        Padding, cropping, flipping and erasing one after the other, each of which copies the batch,
+        took more than twice as long on a CPU (docs/gpu.md). Beyond its edges an image is
         mirrored, since a black border would be a feature that no real image has.
 
         Args:

@@ -110,3 +110,17 @@ def test_no_step_of_two_weights_is_better(case: tuple[list[float], int]) -> None
             near = levels + one + other
             if np.abs(near).max() <= GRID and np.abs(one + other).max() == 1:
                 assert loss(near) >= loss(levels) - 1e-6 * np.trace(moments)
+
+
+def test_images_that_are_all_one_colour_are_an_end_too() -> None:
+    """Nothing is known of the pixels then, and every change is as good as none."""
+    exact = np.array([0.4, -3.6, 70.0])
+    assert first_layer._fit(exact, np.zeros((3, 3))).tolist() == [0, -4, GRID]
+
+
+def test_large_images_give_no_more_patches_than_small_ones() -> None:
+    images = np.arange(2 * 96 * 96 * 3, dtype=np.uint8).reshape(2, 96, 96, 3)
+    patches = first_layer._patches(images, (4, 4))
+    assert len(patches) == 2 * 31 * 31
+    expected = images[1, 90:94, 90:94].transpose(2, 0, 1)  # of the last place, by channel
+    assert patches[-1].tolist() == expected.reshape(-1).tolist()
