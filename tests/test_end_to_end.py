@@ -1,6 +1,9 @@
 """The whole line, as `make demo` runs it: train, export, classify, measure."""
 
 import json
+import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,7 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(
 
     out = tmp_path / "demo"
     assert main(["demo", "--data", str(tmp_path / "mine"), "--out", str(out)]) == 0
+    assert list(home.rglob("*")) == []  # neither Keras, matplotlib nor onnxruntime left a file
 
     record = json.loads((out / "run" / "run.json").read_text())
     assert record["result"]["test"]["n"] == 100
@@ -58,14 +62,16 @@ def test_the_demo_on_class_folders_of_a_few_hundred_digits(
     printed = capfd.readouterr().out
     for step in ("1. Train", "2. Export", "3. Classify", "4. Measure", "Done in"):
         assert step in printed
+    told = re.search(r"Next: (.*tinysight verify .*)", printed)
+    assert told is not None
+    verified = subprocess.run(shlex.split(told[1]), capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stderr
     assert Path(out / "sweep" / "sweep.png").stat().st_size > 10_000
-    assert list(home.rglob("*")) == []  # neither Keras, matplotlib nor onnxruntime left a file
 
 
 @pytest.mark.parametrize("stage", ["training", "export", "benchmarks"])
 def test_help_needs_no_extra_and_a_missing_one_is_one_line(stage: str, tmp_path: Path) -> None:
     """With every heavy package hidden: --help answers, and work ends in one line with the cure."""
-    import subprocess
     import sys
 
     hidden = (

@@ -136,7 +136,8 @@ def run(args: argparse.Namespace) -> int:
             _print_timing(report)
     for report in rejected:
         fail("export", f"{report.name} was not written: {report.rejection_reason}")
-    print(f"\nWritten to {args.out}/. Next: {shell_command('tinysight', 'verify', args.out)}")
+    verify = shell_command("tinysight", "verify", "--bundle", args.out)
+    print(f"\nWritten to {args.out}/. Next: {verify}")
     return 1 if rejected else 0
 
 

@@ -86,14 +86,12 @@ def _fit(exact: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np
     levels = np.clip(np.round(exact), -_LIMIT, _LIMIT)
     signs = np.repeat([1.0, -1.0], n)  # of the 2 n steps: each weight up, then each weight down
     both = np.outer(signs, signs) * np.tile(2 * moments, (2, 2))
-    back_and_forth = np.abs(np.subtract.outer(np.arange(2 * n), np.arange(2 * n))) == n
     worth = 1e-9 * np.trace(moments)
     while True:
         gradient = 2 * moments @ (levels - exact)
         change = signs * np.tile(gradient, 2) + np.tile(moments.diagonal(), 2)
         change[np.concatenate([levels >= _LIMIT, levels <= -_LIMIT])] = np.inf
         pairs = change[:, None] + change + both
-        pairs[back_and_forth] = np.inf
         np.fill_diagonal(pairs, change)  # one step alone
         first, second = np.unravel_index(pairs.argmin(), pairs.shape)
         if pairs[first, second] >= -worth:  # of flat images it is 0, as is every change

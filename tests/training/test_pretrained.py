@@ -59,6 +59,16 @@ def test_a_new_model_starts_as_the_same_function() -> None:
     assert np.ptp(expected) > 0.01
 
 
+def test_batch_normalization_starts_with_the_statistics_of_the_images() -> None:
+    """Normalizing by a batch of all of them, as training does, changes nothing."""
+    images = np.random.default_rng(0).integers(0, 256, (600, 32, 32, 3), dtype=np.uint8)
+    model = build("edge_s", (32, 32, 3), classes=3)
+    read_pretrained("edge_s").initialize(model, images)
+    pixels = images / np.float32(255)
+    expected, actual = (model(pixels, training=mode).numpy() for mode in (False, True))
+    np.testing.assert_allclose(actual, expected, atol=1e-3 * np.ptp(expected))
+
+
 def test_own_images_start_from_the_shipped_weights(run: Path) -> None:
     recipe = read_record(run).recipe
     assert recipe.pretrained == read_pretrained("edge_s").sha256
