@@ -76,9 +76,10 @@ def test_three_epochs_equal_the_pipeline_bit_for_bit(kind: str, tmp_path: Path) 
 
 
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="TensorFlow without GPU kernels")
-def test_every_operation_of_the_augmentation_has_a_gpu_kernel() -> None:
+@pytest.mark.parametrize("kind", ["augmented", "student"])
+def test_every_operation_of_the_augmentation_has_a_gpu_kernel(kind: str) -> None:
     """As TensorFlow registers them, whether there is a GPU or not; else images leave the device."""
-    recipe, logits = _student()
+    recipe, logits = CASES[kind]
     context = _context(recipe, Path(), logits)
     images, params = DeviceImages(IMAGES), context.augmentation(0)
     rows = next(iter(context.training_batches(0, images)))[0]
