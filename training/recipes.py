@@ -265,15 +265,14 @@ _FINETUNED = Recipe(
 RECIPES = {
     # Exactly the seed notebook's.
     "baseline": Recipe("baseline"),
-    # The notebook's network alone, trained as the other small networks are.
+    # The notebook's network alone. By Muon it trains without batch normalization too, where SGD
+    # diverges in some runs; it has too few parameters for mixup (benchmarks/results/edge/tried.md).
     "baseline_distilled": dataclasses.replace(
-        _BATCH_NORMALIZED,
+        _MUON,
         model="baseline_distilled",
         epochs=60,
-        # Without batch normalization, SGD at 0.2 diverges in some runs, and at 0.05 it is slow.
-        optimizer="adam",
-        learning_rate=0.002,
-        l2=0.0,
+        learning_rate=0.02,
+        mixup=0.0,
         label_smoothing=0.0,
     ),
     "vgg16_frozen": Recipe(

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--data",
         help="dataset that the bundle was trained on, whose test images are classified: digits, "
-        "cifar10, a folder or a tar archive (default: generated noise)",
+        "cifar10, a folder or a tar archive (default: parts of two photographs)",
     )
     command.add_argument(
         "--images",

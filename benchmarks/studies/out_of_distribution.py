@@ -121,7 +121,7 @@ def ood_images(height: int, width: int, seed: int = 0) -> Mapping[str, Pixels]:
     return {
         "digits": _digits(height, width),
         "text": _text(random, height, width),
-        "photo parts": _photo_parts(random, height, width),
+        "photo parts": photo_parts(random, IMAGES, height, width),
         "gratings": _gratings(random, height, width),
         "clouds": _pink_noise(random, height, width),
     }
@@ -156,12 +156,12 @@ def _text(random: np.random.Generator, height: int, width: int) -> Pixels:
     return made
 
 
-def _photo_parts(random: np.random.Generator, height: int, width: int) -> Pixels:
+def photo_parts(random: np.random.Generator, count: int, height: int, width: int) -> Pixels:
     """Squares of scikit-learn's two photographs, of a temple and a flower, resized."""
     from sklearn.datasets import load_sample_images
 
     photos = [Image.fromarray(photo) for photo in load_sample_images().images]
-    made = np.empty((IMAGES, height, width, 3), np.uint8)
+    made = np.empty((count, height, width, 3), np.uint8)
     for i, pixels in enumerate(made):
         photo, side = photos[i % 2], int(random.integers(60, 240))
         left, top = (int(random.integers(0, room - side + 1)) for room in photo.size)

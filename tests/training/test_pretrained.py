@@ -155,6 +155,3 @@ def test_a_bundle_starts_a_model_that_answers_as_it_does() -> None:
     model.get_layer("logits").set_weights([head.kernel, head.bias])
     expected, actual = classifier.logits(images), model.predict(images / 255, verbose=0)
     assert np.abs(actual - expected).mean() < 0.1 * expected.std()  # int8 activations
-    shipped = read_pretrained("edge_m").head_of(bundle.labels)
-    assert shipped is not None
-    np.testing.assert_allclose(shipped.kernel, head.kernel, rtol=1e-3)

@@ -13,7 +13,7 @@ pytest.importorskip("ai_edge_litert")
 from benchmarks.cli import main
 from benchmarks.emulators.answers import answer_on, compare_images
 from benchmarks.emulators.cpus import CPUS, EmulatorError, missing
-from benchmarks.emulators.images import generated_images
+from benchmarks.emulators.images import images_to_classify
 from benchmarks.emulators.markdown import as_markdown, verdict
 from benchmarks.emulators.records import (
     FILE,
@@ -25,6 +25,7 @@ from benchmarks.emulators.records import (
     proven_on,
     read,
 )
+from tests.training.recorded_progress import RecordedProgress
 from tinysight import load_bundle
 from tinysight.bundle import shipped_bundles
 from tinysight.device.info import describe
@@ -94,7 +95,7 @@ def test_both_engines_answer_on_an_emulated_cpu(
 def test_a_process_that_fails_there_is_one_line() -> None:
     require("Haswell")
     bundle = load_bundle(TINY)
-    pictures = generated_images(bundle, 2)[:, :1]  # of another height
+    pictures = golden.inputs(*bundle.shape, 2)[:, :1]  # of another height
     with pytest.raises(EmulatorError, match=r"Haswell: .+") as raised:
         answer_on(CPUS["Haswell"], bundle, bundle.artifact(), pictures)
     assert "\n" not in str(raised.value)
@@ -144,12 +145,12 @@ def test_a_cell_has_answers_or_an_error() -> None:
         make_cell(images=None)
 
 
-def test_generated_images_are_no_golden_inputs() -> None:
+def test_without_data_parts_of_photographs_are_classified() -> None:
     bundle = load_bundle(TINY)
-    images = generated_images(bundle, 5)
+    images, again = (images_to_classify(bundle, None, 5, RecordedProgress().count) for _ in "ab")
     assert images.shape == (5, *bundle.shape, 3)
-    known = {image.tobytes() for image in golden.inputs(*bundle.shape)}
-    assert not known & {image.tobytes() for image in images}
+    assert np.array_equal(images, again)
+    assert len({image.tobytes() for image in images}) == 5
 
 
 def test_what_cannot_be_emulated_is_one_line(

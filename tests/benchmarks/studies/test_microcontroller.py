@@ -11,6 +11,7 @@ pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (extra
 
 from benchmarks.cli import main
 from benchmarks.studies.microcontroller import measure_microcontroller
+from benchmarks.studies.out_of_distribution import photo_parts
 from tinysight import load_bundle
 
 TINY = Path(__file__).parents[2] / "tiny" / "bundle_litert"
@@ -29,7 +30,7 @@ def test_the_table_is_of_all_bundles(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_answers_are_litert_s() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    images = photo_parts(np.random.default_rng(0), 30, 32, 32)
     told: list[tuple[str, int, int]] = []
     figures = measure_microcontroller(
         load_bundle("edge_m"), images, np.zeros(30, np.int64), lambda *words: told.append(words)
