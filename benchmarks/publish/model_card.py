@@ -126,12 +126,12 @@ def _training_command(
 
 def _start(sha256: str | None) -> str:
     """What `--from` is given for weights of this hash."""
-    if sha256 is None:
-        return "none"
-    for name in SHIPPED:
-        if read_pretrained(name).sha256 == sha256:
-            return name
-    return "PRETRAINED"
+    return "none" if sha256 is None else _shipped_weights(sha256) or "PRETRAINED"
+
+
+def _shipped_weights(sha256: str) -> str | None:
+    """The name of the weights in `training/weights` that have this hash."""
+    return next((name for name in SHIPPED if read_pretrained(name).sha256 == sha256), None)
 
 
 def _shell(stage: str, *words: str) -> str:
@@ -161,20 +161,29 @@ def _summary(bundle: Bundle, provenance: Provenance, accuracy: Accuracy) -> Iter
 
 
 def _training_cost(training: TrainingRecord) -> str:
-    minutes = training.seconds.training / 60
-    cores = f"on {training.device.cores} cores"
+    cost = f"{_minutes(training.seconds.training)} of training on {training.device.cores} cores"
+    start = ""
+    if (sha256 := parse_recipe(training.recipe).pretrained) is not None:
+        name = _shipped_weights(sha256)
+        file = "other weights" if name is None else f"`training/weights/{name}.npz`"
+        start = f"started from {file}, whose own training is not counted here; "
     if not training.teachers:
-        return f"{minutes:.0f} minutes of training {cores}"
+        return start + cost
     teachers = " and ".join(map(_describe_teacher, training.teachers))
     return (
-        f"distilled from {teachers}; {minutes:.0f} minutes of training {cores}, the teachers' "
-        "logits included where they were not cached"
+        f"{start}distilled from {teachers}; {cost}, the teachers' logits included where they were "
+        "not cached"
     )
 
 
 def _describe_teacher(teacher: TeacherRecord) -> str:
     accuracy = "" if teacher.test is None else f"{teacher.test.value:.1%}, "
-    return f"{teacher.model} ({accuracy}{teacher.training_seconds / 60:.0f} minutes)"
+    return f"{teacher.model} ({accuracy}{_minutes(teacher.training_seconds)})"
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def _failures(

@@ -15,6 +15,7 @@ pytest.importorskip("tensorflow")
 
 from benchmarks.cli import main
 from benchmarks.emulators.records import FILE, Cell, EmulatorsResult, ImageCheck, as_text
+from benchmarks.publish import model_card
 from benchmarks.publish.model_card import commands
 from export.cli import parser as export_parser
 from tinysight import Bundle, load_bundle
@@ -237,6 +238,22 @@ def test_a_student_that_started_from_weights_names_them(make_bundle: MakeBundle)
     )
     line = commands(make_bundle(second))[1]
     assert training_parser().parse_args(shlex.split(line)[3:]).start == "edge_s"
+
+
+@pytest.mark.parametrize(
+    ("weights", "file"),
+    [
+        (read_pretrained("edge_s").sha256, "`training/weights/edge_s.npz`"),
+        ("0" * 64, "other weights"),
+    ],
+)
+def test_minutes_are_not_all_where_weights_were_started_from(weights: str, file: str) -> None:
+    recipe = to_json(replace(recipe_of("edge_s"), pretrained=weights, teacher=TEACHER.sha256))
+    record = replace(training(TEACHER), recipe=recipe, seconds=TrainingSeconds(63.0, 60.0))
+    assert model_card._training_cost(record).startswith(
+        f"started from {file}, whose own training is not counted here; distilled from baseline "
+        "(90.0%, 2 minutes); 1 minute of training on 2 cores"
+    )
 
 
 @pytest.mark.parametrize("both", [True, False])
