@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
         "pack",
         help="write the weights of a run or a bundle as a small file",
         description=wrap(
-            "Writes the convolutions of a run or a bundle of the edge family as float16 .npz; in "
+            "Writes the layers of a run or a bundle of the edge family as float16 .npz; in "
             "training/weights, such a file is a name for --from."
         ),
         formatter_class=HelpFormatter,
