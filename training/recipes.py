@@ -281,6 +281,7 @@ RECIPES = {
     "vgg16_finetuned": _FINETUNED,
     "vgg16_upsampled": dataclasses.replace(_FINETUNED, model="vgg16_upsampled"),
     "airbench": dataclasses.replace(_MUON, model="airbench", epochs=16, cutout=0.25),
+    "airbench_wide": dataclasses.replace(_MUON, model="airbench_wide", epochs=16, cutout=0.25),
     "edge_s": dataclasses.replace(_MUON, model="edge_s", epochs=60),
     "edge_m": dataclasses.replace(_MUON, model="edge_m", epochs=100),
     "edge_l": dataclasses.replace(_MUON, model="edge_l", epochs=50),

@@ -74,7 +74,7 @@ def _baseline_distilled(recipe: Recipe, shape: Shape, classes: int) -> Any:  # n
 
 
 def _airbench(recipe: Recipe, shape: Shape, classes: int) -> Any:
-    return airbench.build(shape, classes, recipe.l2)
+    return airbench.build(recipe.model, shape, classes, recipe.l2)
 
 
 def _whiten(model: Any, first_images: FirstImages, weights: ImagenetWeights | None) -> None:
@@ -125,8 +125,8 @@ def _specs() -> dict[str, ModelSpec]:
             _match_features,
             needs_imagenet_weights=True,
         ),
-        "airbench": ModelSpec(RECIPES["airbench"], _airbench, _whiten),
     }
+    specs |= {name: ModelSpec(RECIPES[name], _airbench, _whiten) for name in airbench.WIDTHS}
     specs |= {name: ModelSpec(RECIPES[name], _edge, deployed=_merged) for name in STACKS}
     specs |= {name: ModelSpec(RECIPES[name], _resnet) for name in resnet.BLOCKS}
     return specs

@@ -53,7 +53,7 @@ def test_a_stack_starts_as_the_identity_of_its_channels() -> None:
 def test_grey_images_leave_airbench_no_constant_channel() -> None:
     """Passed from layer to layer, one made the first gradient too long to learn anything."""
     grey = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 1), np.uint8).repeat(3, axis=3)
-    model = airbench.build((32, 32, 3), 10)
+    model = airbench.build("airbench", (32, 32, 3), 10)
     airbench.whiten(model, grey)
     with tf.GradientTape() as tape:
         logits = model(grey / np.float32(255), training=True)
@@ -68,7 +68,7 @@ def test_airbench_whitens_its_patches() -> None:
     draw = np.random.default_rng(0)
     soft = draw.integers(0, 256, (64, 9, 9, 3)).repeat(4, axis=1).repeat(4, axis=2)[:, 2:34, 2:34]
     tinted = (soft * (1.0, 0.8, 0.3) + 20).clip(0, 255).astype(np.uint8)
-    model = airbench.build((32, 32, 3), 10)
+    model = airbench.build("airbench", (32, 32, 3), 10)
     airbench.whiten(model, tinted)
     layer = model.get_layer("whiten")
     assert not layer.trainable_weights

@@ -135,6 +135,13 @@ def test_bfloat16_training_saves_a_float32_model(tmp_path: Path) -> None:
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
+def test_a_stopped_bfloat16_training_leaves_float32_to_the_next_one(tmp_path: Path) -> None:
+    recipe = replace(RECIPES["baseline"], epochs=2, precision="bfloat16")
+    with pytest.raises(KeyboardInterrupt):
+        train(Job(recipe, load_dataset("digits"), tmp_path / "a"), RecordedProgress(stop_after=1))
+    assert keras.mixed_precision.global_policy().name == "float32"
+
+
 def test_without_weights_nothing_is_written(
     few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
