@@ -2,28 +2,31 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.candidates import Plan, evaluate_candidates
 from export.converter import Candidate, Converter
 from export.evaluator import Evaluator
+from export.golden_rectangles import paint_for
 from export.mcu.memory import measure_memory
 from export.passes import ExportError
 from export.recipes import FORMATS, Arithmetic, Format
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Trial
 from export.settings import ArtifactSettings
-from export.source import ExportSource, open_source
+from export.source import open_source
 from export.validation.artifact_checks import LAYER_IMAGES, ArtifactChecker
 from export.validation.provenance import data_record, training_record
 from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.engines.registry import Engine
 from tinysight.files import new_folder, recover_folder, sole_writer_beside
 from tinysight.integrity import golden
+from tinysight.preprocess import Pixels
 from tinysight.provenance import (
     ArtifactChecks,
     ExportRecord,
@@ -133,7 +136,9 @@ def _build(
 
     checker = ArtifactChecker(source.images(source.calibration[:LAYER_IMAGES]), converter.convert)
     accepted = [trial for trial in trials if trial.rejection_reason is None]
-    made = [_make(trial, source, checker, evaluator) for trial in accepted]
+    rectangles = paint_for(_logits_of(model), source.shape, len(dataset.labels), count)
+    inputs = golden.painted(golden.noise(*source.shape), rectangles)
+    made = [_make(trial, inputs, checker, evaluator) for trial in accepted]
 
     default = _default(made, evaluator)
     # Fitted to the logits of the default artifact itself, which are not quite those of Keras.
@@ -147,6 +152,7 @@ def _build(
         default=default.name,
         temperature=confidence.temperature,
         abstention=confidence.abstention,
+        golden_rectangles=rectangles,
     )
     provenance = Provenance(
         data=data,
@@ -194,16 +200,18 @@ def _require_onnx(reports: Sequence[CandidateReport], trials: Sequence[Trial]) -
 
 
 def _make(
-    trial: Trial, source: ExportSource, checker: ArtifactChecker, evaluator: Evaluator
+    trial: Trial, golden_inputs: Pixels, checker: ArtifactChecker, evaluator: Evaluator
 ) -> _Made:
-    artifact = make_artifact(trial.candidate, source, evaluator)
+    artifact = make_artifact(trial.candidate, golden_inputs, evaluator)
     return _Made(trial.candidate, artifact, _checks(trial, checker, evaluator))
 
 
-def make_artifact(candidate: Candidate, source: ExportSource, evaluator: Evaluator) -> Artifact:
+def make_artifact(candidate: Candidate, golden_inputs: Pixels, evaluator: Evaluator) -> Artifact:
     """What a device must know of an accepted candidate."""
     recipe, content = candidate.recipe, candidate.content
-    logits = _golden_logits(evaluator.open_engine(candidate), source.shape)
+    engine = evaluator.open_engine(candidate)
+    # One input at a time, as a device checks them: kernels may differ between batch sizes.
+    logits = np.concatenate([engine.run(image[None]) for image in golden_inputs])
     return Artifact(
         recipe=recipe.name,
         format=candidate.format,
@@ -233,9 +241,13 @@ def _with_confidence(made: _Made, confidence: Confidence, evaluator: Evaluator) 
     return dataclasses.replace(made.checks, confidence=confidence.evaluate(logits, targets))
 
 
-def _golden_logits(engine: Engine, shape: tuple[int, int]) -> np.ndarray:
-    """One input at a time, as a device checks them: kernels may differ between batch sizes."""
-    return np.concatenate([engine.run(image[None]) for image in golden.inputs(*shape)])
+def _logits_of(model: Any) -> Callable[[Pixels], NDArray[np.float32]]:
+    """A Keras model as a function of uint8 images."""
+
+    def logits(images: Pixels) -> NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(images.astype(np.float32) / 255), np.float32)
+
+    return logits
 
 
 def default_artifact(accuracies: Sequence[tuple[str, Arithmetic, float]]) -> str:

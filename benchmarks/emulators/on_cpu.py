@@ -24,7 +24,7 @@ def main() -> None:
     artifact = bundle.artifact(name)
     run = open_engine(bundle, artifact).run
     kept = artifact.golden
-    compared = None if kept is None else asdict(golden.compare(run, kept, bundle.shape))
+    compared = None if kept is None else asdict(golden.compare(run, kept, bundle))
     np.save(logits, np.concatenate([run(image[None]) for image in np.load(images)]))
     versions = package_versions(("numpy", ENGINES[engine_of(artifact)].package))
     print(json.dumps({"golden": compared, "versions": versions}))

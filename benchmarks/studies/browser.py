@@ -30,10 +30,9 @@ _MEASURE = """async () => {
   const begun = performance.now();
   const classifier = await loadClassifier(site, () => {});
   const loadMs = performance.now() - begun;
-  const { height, width } = classifier.bundle;
   const { golden } = classifier.artifact;
   const logits = [];
-  for (const input of goldenInputs(height, width, golden?.logits.length ?? 0)) {
+  for (const input of goldenInputs(classifier.bundle, golden?.logits.length ?? 0)) {
     logits.push(await classifier.logits(input));
   }
   const comparison = golden ? compareGolden(logits, golden) : null;

@@ -91,8 +91,8 @@ def explain(
         "int8": engine,
     }
     work = layers(graph)
-    images = golden.inputs(*bundle.shape)
-    image = images[-1:]  # noise as fine as pixels are: no kernel may skip anything
+    # As fine as pixels are, so that no kernel may skip anything.
+    image = golden.noise(*bundle.shape)[-1:]
     progress("measuring the peak", 0, 0)
     peak = measure_peak()
     kernels = profile(models, image, runs, lambda *done: progress("timing kernels:", *done))
@@ -111,7 +111,7 @@ def explain(
         float32=GraphLatency.of(times["float32"]),
         int8=GraphLatency.of(times["int8"]),
         findings=tuple(findings(rows, graph, peak)),
-        saturation=report_int16_saturation(graph, images),
+        saturation=report_int16_saturation(graph, golden.inputs(bundle)),
         checks={} if provenance is None else provenance.artifacts,
         device=to_json(describe()),
     )

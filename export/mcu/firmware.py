@@ -66,7 +66,7 @@ def write_firmware(
     engine = MicroEngine(model, arena_bytes)
     comparison = None
     if artifact.golden is not None:
-        comparison = golden.compare(engine.run, artifact.golden, bundle.shape)
+        comparison = golden.compare(engine.run, artifact.golden, bundle)
         if not comparison.ok:
             raise ExportError(
                 f"{bundle.name}/{artifact.name}: TensorFlow Lite Micro's logits are off by "
@@ -128,7 +128,7 @@ def _texts(
     bundle: Bundle, artifact: Artifact, model: IntegerModel, firmware: Firmware, engine: MicroEngine
 ) -> dict[str, str]:
     """The text of every file, by name."""
-    pixels = golden.inputs(*bundle.shape, _EXAMPLE + 1)[_EXAMPLE]
+    pixels = golden.inputs(bundle, _EXAMPLE + 1)[_EXAMPLE]
     outputs = engine.outputs(pixels[None])[0]
     height, width, channels = model.input_shape
     values = {

@@ -48,6 +48,9 @@ MAX_GOLDEN_LOGIT = 1e6
 """In magnitude: their differences must not overflow in float32."""
 MAX_GOLDEN_TOLERANCE = 0.1
 """Of the logits' spread: recipes allow 0.05 at most, and far beyond it any answer would pass."""
+RECTANGLE_BYTES = 7
+MAX_RECTANGLES = 64
+"""Painted over one golden input."""
 
 PROVENANCE = "provenance.json"
 
@@ -57,6 +60,7 @@ _SHIPPED_DEFAULT = "edge_m"
 _NUMBERS = re.compile(r"\[\n([-+.,\s\deE]+)\]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RECTANGLES = re.compile(rf"([0-9a-f]{{{2 * RECTANGLE_BYTES}}}){{0,{MAX_RECTANGLES}}}")
 
 
 def check_sha256(text: str) -> None:
@@ -184,6 +188,10 @@ class Bundle:
     """Logits are divided by it before the softmax."""
     abstention: Abstention | None = None
     """When "unknown" is recommended; None, for a model without validation images, never."""
+    golden_rectangles: tuple[str, ...] = ()
+    """What is painted over each golden input, so that the model answers it as decidedly as a
+    picture of one of its classes: rectangles of seven bytes, in hexadecimal, as
+    `tinysight.integrity.golden` reads them. Inputs beyond the last stay noise."""
     answers_sha256: str | None = None
     """`hash_answers` of the bundle as it was exported; None where that was not recorded."""
     provenance: FileRecord | None = None
@@ -205,6 +213,13 @@ class Bundle:
         if not 1 / MAX_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE:
             raise ValueError(
                 f"the temperature must lie in [{1 / MAX_TEMPERATURE:g}, {MAX_TEMPERATURE:g}]"
+            )
+        if len(self.golden_rectangles) > MAX_GOLDEN_INPUTS:
+            raise ValueError(f"golden rectangles for more than {MAX_GOLDEN_INPUTS} inputs")
+        if not all(_RECTANGLES.fullmatch(text) for text in self.golden_rectangles):
+            raise ValueError(
+                f"golden rectangles must be up to {MAX_RECTANGLES} times {RECTANGLE_BYTES} bytes "
+                "in hexadecimal"
             )
         names = [artifact.name for artifact in self.artifacts]
         if len(set(names)) != len(names):

@@ -27,6 +27,7 @@ from tinysight.bundle import (
     MAX_SIDE,
     MAX_TEMPERATURE,
     PROVENANCE,
+    RECTANGLE_BYTES,
     Abstention,
     Golden,
     MicrocontrollerMemory,
@@ -44,6 +45,7 @@ finite = st.floats(-MAX_GOLDEN_LOGIT, MAX_GOLDEN_LOGIT)
 texts = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs"]))
 sha256s = st.binary(max_size=4).map(lambda content: hashlib.sha256(content).hexdigest())
 fractions = st.floats(0, 1)
+rectangles = st.lists(st.binary(min_size=RECTANGLE_BYTES, max_size=RECTANGLE_BYTES), max_size=3)
 golden_answers = st.builds(
     Golden,
     logits=st.lists(st.tuples(finite, finite), min_size=1, max_size=3).map(tuple),
@@ -81,6 +83,9 @@ def bundles(draw: st.DrawFn) -> Bundle:
         resample=draw(st.sampled_from(sorted(RESAMPLING))),
         temperature=draw(st.floats(1 / MAX_TEMPERATURE, MAX_TEMPERATURE)),
         abstention=draw(st.none() | st.builds(Abstention, finite, texts, fractions, fractions)),
+        golden_rectangles=tuple(
+            b"".join(some).hex() for some in draw(st.lists(rectangles, max_size=3))
+        ),
     )
 
 
@@ -234,7 +239,14 @@ def test_a_folder_without_a_description(tmp_path: Path) -> None:
 
 
 KEYS = tuple(field.name for field in dataclasses.fields(Bundle) if field.name != "folder")
-OPTIONAL = {"resample", "temperature", "abstention", "provenance", "answers_sha256"}
+OPTIONAL = {
+    "resample",
+    "temperature",
+    "abstention",
+    "golden_rectangles",
+    "provenance",
+    "answers_sha256",
+}
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key not in OPTIONAL])

@@ -15,7 +15,7 @@ from training.models.dirac import dirac_init
 from training.tf_keras_setup import keras
 
 WIDTHS = {"airbench": (64, 256, 256), "airbench_wide": (128, 384, 384)}
-"""Filters of each pair of convolutions, by model: those of airbench94 and airbench95 in the paper."""
+"""Filters of each pair of convolutions, by model: in the paper, airbench94's and airbench95's."""
 _PATCH = 2
 """Side of the whitened patches, pixels."""
 _EPSILON = 5e-4

@@ -143,9 +143,8 @@ async function checkGolden(classifier) {
     view.showGolden(null);
     return;
   }
-  const { height, width } = classifier.bundle;
   const logits = [];
-  for (const input of goldenInputs(height, width, golden.logits.length)) {
+  for (const input of goldenInputs(classifier.bundle, golden.logits.length)) {
     logits.push(await classifier.logits(input));
   }
   view.showGolden(compareGolden(logits, golden));

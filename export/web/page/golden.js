@@ -1,23 +1,47 @@
-// Golden answers: `tinysight.integrity.golden` in JavaScript. The inputs come from SHAKE-256, so
-// that every device makes the same ones; the workstation's answers to them are in bundle.json.
+// Golden answers: `tinysight.integrity.golden` in JavaScript. The inputs are noise from SHAKE-256, so
+// that every device makes the same, under the rectangles in bundle.json; the workstation's answers to
+// them are there too.
 
 const SEED = new TextEncoder().encode("tinysight golden 1");
 const RATE = 136; // bytes a permutation gives, SHAKE-256 (FIPS 202, table 3 and section 6.2)
 
+const RECTANGLE_BYTES = 7;
+
 /**
  * The first `count` inputs of a model.
- * @returns {Uint8Array[]} each height x width x 3; noise whose grain halves from one to the next
+ * @param {{height: number, width: number, golden_rectangles?: string[]}} bundle
+ * @returns {Uint8Array[]} each height x width x 3
  */
-export function goldenInputs(height, width, count) {
+export function goldenInputs(bundle, count) {
+  const images = noise(bundle.height, bundle.width, count);
+  images.forEach((image, i) => paint(image, bundle, bundle.golden_rectangles?.[i] ?? ""));
+  return images;
+}
+
+/** Paints rectangles, seven bytes each in hexadecimal: two corners in 256ths of the sides, a color. */
+function paint(image, { height, width }, rectangles) {
+  const bytes = (rectangles.match(/../g) ?? []).map((pair) => parseInt(pair, 16));
+  for (let at = 0; at < bytes.length; at += RECTANGLE_BYTES) {
+    const [x0, y0, x1, y1, ...color] = bytes.slice(at, at + RECTANGLE_BYTES);
+    const [left, right] = [x0, x1].map((x) => (x * width) >> 8).sort((a, b) => a - b);
+    const [top, bottom] = [y0, y1].map((y) => (y * height) >> 8).sort((a, b) => a - b);
+    for (let y = top; y <= bottom; y++) {
+      for (let x = left; x <= right; x++) image.set(color, (y * width + x) * 3);
+    }
+  }
+}
+
+/** Noise whose grain halves from one image to the next. */
+function noise(height, width, count) {
   const size = height * width * 3;
-  const noise = shake256(SEED, count * size);
+  const bytes = shake256(SEED, count * size);
   return Array.from({ length: count }, (_, index) => {
     const grain = Math.max(1, Math.max(height, width) >> (index % 8));
     const image = new Uint8Array(size);
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const from = index * size + ((y - (y % grain)) * width + (x - (x % grain))) * 3;
-        image.set(noise.subarray(from, from + 3), (y * width + x) * 3);
+        image.set(bytes.subarray(from, from + 3), (y * width + x) * 3);
       }
     }
     return image;

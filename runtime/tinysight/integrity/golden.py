@@ -1,33 +1,67 @@
-"""Golden answers: what a device must reproduce, without the training framework or any image."""
+"""Golden answers: what a device must reproduce, without the training framework or any image.
+
+The inputs are noise, the same for every model, over which the export has painted rectangles until
+this model takes each for one of its classes (`export.golden_rectangles`). Noise alone would prove
+little: a model that was trained with pictures of no class answers it with logits near 0.
+"""
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import Artifact, Bundle, Golden
+from tinysight.bundle import RECTANGLE_BYTES, Artifact, Bundle, Golden
 from tinysight.engines.registry import Engine
 from tinysight.preprocess import Pixels
 
 COUNT = 32
-"""How many an export records. Bundles of earlier exports have 8, the first of these."""
+"""How many an export records."""
 _SEED = b"tinysight golden 1"
 
 
-def inputs(height: int, width: int, count: int = COUNT) -> Pixels:
-    """Returns the inputs, uint8 (count, height, width, 3): the same on every machine, for ever.
+def inputs(bundle: Bundle, count: int = COUNT) -> Pixels:
+    """The golden inputs of a bundle, uint8 (count, height, width, 3)."""
+    return painted(noise(*bundle.shape, count), bundle.golden_rectangles)
 
-    They come from SHAKE-256, a published function, since numpy promises no stability of its
+
+def painted(images: Pixels, rectangles: Sequence[str]) -> Pixels:
+    """The images, uint8 (n, height, width, 3), with `Bundle.golden_rectangles` over the first."""
+    images = images.copy()
+    for image, text in zip(images, rectangles, strict=False):
+        paint(image, bytes.fromhex(text))
+    return images
+
+
+def paint(image: Pixels, rectangles: bytes) -> None:
+    """Paints rectangles over an image, uint8 (height, width, 3), in place, one after the other.
+
+    Args:
+        image: is changed.
+        rectangles: seven bytes each: column and row of one corner and of the one across, as 256ths
+            of the image's sides, then red, green and blue. Both corners' pixels are painted.
+    """
+    height, width, _ = image.shape
+    for at in range(0, len(rectangles), RECTANGLE_BYTES):
+        x0, y0, x1, y1, *colour = rectangles[at : at + RECTANGLE_BYTES]
+        left, right = sorted((x0 * width // 256, x1 * width // 256))
+        top, bottom = sorted((y0 * height // 256, y1 * height // 256))
+        image[top : bottom + 1, left : right + 1] = colour
+
+
+def noise(height: int, width: int, count: int = COUNT) -> Pixels:
+    """Noise, uint8 (count, height, width, 3): the same on every machine, for ever.
+
+    The bytes come from SHAKE-256, a published function, since numpy promises no stability of its
     random numbers. Each is noise: the first of every eight of one colour, the last as fine as
     pixels are. More of them begin with the same as fewer.
     """
     size = count * height * width * 3
     # A bytearray, so that the array is not copied to be changed.
-    noise = bytearray(hashlib.shake_256(_SEED).digest(size))
-    images = np.frombuffer(noise, dtype=np.uint8).reshape(count, height, width, 3)
+    content = bytearray(hashlib.shake_256(_SEED).digest(size))
+    images = np.frombuffer(content, dtype=np.uint8).reshape(count, height, width, 3)
     for index, image in enumerate(images):
         grain = max(1, max(height, width) >> index % 8)
         coarse = image[::grain, ::grain]
@@ -63,18 +97,18 @@ class Comparison:
 
 
 def compare(
-    run: Callable[[Pixels], NDArray[np.float32]], golden: Golden, shape: tuple[int, int]
+    run: Callable[[Pixels], NDArray[np.float32]], golden: Golden, bundle: Bundle
 ) -> Comparison:
     """Gives an engine the golden inputs, and compares.
 
     Args:
         run: gives the logits, float32 (n, classes), of uint8 (n, height, width, 3).
         golden: what the workstation answered.
-        shape: height and width.
+        bundle: whose artifact it is.
     """
     expected = np.array(golden.logits)
     # One at a time, as they were recorded: kernels may differ between batch sizes.
-    logits = np.concatenate([run(image[None]) for image in inputs(*shape, len(expected))])
+    logits = np.concatenate([run(image[None]) for image in inputs(bundle, len(expected))])
     changed = logits.argmax(axis=1) != expected.argmax(axis=1)
     best = np.sort(expected, axis=1)
     clear = best[:, -1] - best[:, -2] > golden.tolerance * np.ptp(expected)
@@ -101,4 +135,4 @@ def golden_error(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | 
     """
     if artifact.golden is None:
         return None
-    return compare(engine.run, artifact.golden, bundle.shape).max_relative_error
+    return compare(engine.run, artifact.golden, bundle).max_relative_error

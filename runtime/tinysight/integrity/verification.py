@@ -67,7 +67,7 @@ def _check_artifact(bundle: Bundle, artifact: Artifact) -> Check:
             return Check(
                 artifact.name, True, "size, SHA-256 and shapes agree; no golden answers kept"
             )
-        found = golden.compare(run, artifact.golden, bundle.shape)
+        found = golden.compare(run, artifact.golden, bundle)
     except (BundleError, MissingExtraError) as error:
         return Check(artifact.name, False, str(error))
     detail = (

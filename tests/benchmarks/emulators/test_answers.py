@@ -95,7 +95,7 @@ def test_both_engines_answer_on_an_emulated_cpu(
 def test_a_process_that_fails_there_is_one_line() -> None:
     require("Haswell")
     bundle = load_bundle(TINY)
-    pictures = golden.inputs(*bundle.shape, 2)[:, :1]  # of another height
+    pictures = golden.noise(*bundle.shape, 2)[:, :1]  # of another height
     with pytest.raises(EmulatorError, match=r"Haswell: .+") as raised:
         answer_on(CPUS["Haswell"], bundle, bundle.artifact(), pictures)
     assert "\n" not in str(raised.value)

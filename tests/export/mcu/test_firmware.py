@@ -71,7 +71,7 @@ def test_main_feeds_shifted_pixels_and_prints_the_label(
     lines = compile_and_run(*sources, f"-I{tmp_path}", folder=tmp_path).decode().splitlines()
     assert lines[1].startswith(f"{bundle.labels[4]}, ")
     seen = np.frombuffer((tmp_path / "seen.bin").read_bytes(), np.int8).astype(int)
-    pixels = golden.inputs(32, 32, 3)[2].ravel().astype(int)
+    pixels = golden.noise(32, 32, 3)[2].ravel().astype(int)
     np.testing.assert_array_equal(seen, pixels - 128)
 
 

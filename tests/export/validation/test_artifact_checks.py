@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow")
@@ -12,6 +13,8 @@ from export.recipes import RECIPES
 from export.validation.artifact_checks import float32_reference
 from tinysight import load_bundle
 from tinysight.bundle import Bundle
+from tinysight.engines.registry import open_engine
+from tinysight.integrity import golden
 from tinysight.provenance import ArtifactChecks, require_provenance
 from training.data import Dataset
 from training.run_folder import Run
@@ -36,6 +39,15 @@ def test_every_artifact_has_its_checks_and_golden_answers(
     for artifact in bundle.artifacts:
         assert artifact.golden is not None
         assert len(artifact.golden.logits) == 32
+
+
+def test_the_golden_inputs_show_every_class_and_excite_the_model(bundle: Bundle) -> None:
+    engine = open_engine(bundle, bundle.artifact("float32"))
+    noise, painted = engine.run(golden.noise(*bundle.shape)), engine.run(golden.inputs(bundle))
+    assert (painted.argmax(axis=1) == np.arange(32) % 10).mean() > 0.9
+    assert len(set(noise.argmax(axis=1))) < 10
+    best = np.sort(painted, axis=1)
+    assert np.median(best[:, -1] - best[:, -2]) > 3  # twenty to one
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])

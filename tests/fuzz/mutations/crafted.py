@@ -146,6 +146,10 @@ def _large(content: dict[str, Any]) -> None:
         artifact["golden"] = {"logits": [row] * 4096, "tolerance": 0.05}
 
 
+def _paint_much(content: dict[str, Any]) -> None:
+    content["golden_rectangles"] = ["00" * 7 * 100_000] * 32
+
+
 def _swap_labels(content: dict[str, Any]) -> None:
     content["labels"][0], content["labels"][1] = content["labels"][1], content["labels"][0]
 
@@ -199,6 +203,7 @@ CRAFTED: dict[str, Spoil] = {
     "provenance.json is a FIFO": _replace("provenance.json", os.mkfifo),
     "4096 golden answers": _golden(4096),
     "4096 golden answers of a large image": change_description(_large),
+    "3,200,000 golden rectangles": change_description(_paint_much),
     "golden answers that overflow": _golden(8, value=1e308),
     "any answer is golden": _golden(8, tolerance=1e9),
     "numbers that no float holds": _large_numbers,

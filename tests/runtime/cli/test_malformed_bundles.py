@@ -80,7 +80,7 @@ def changed(content: Any, at: Keys, value: object) -> Any:
 
 OPTIONAL = {
     "accuracy", "golden", "resample", "temperature", "abstention", "provenance", "answers_sha256",
-    "microcontroller",
+    "microcontroller", "golden_rectangles",
 }  # fmt: skip
 DERIVED = {"value", "interval", "top1_agreement", "difference", "p"}
 """Written for other readers, and never read."""

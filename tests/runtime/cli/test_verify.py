@@ -35,7 +35,7 @@ def test_it_counts_the_inputs_and_those_with_the_same_first_class(
     assert "on all 32 golden answers, the same class first on 32" in result["verdict"]
 
 
-def test_a_bundle_with_eight_golden_answers_still_verifies(
+def test_a_bundle_may_have_fewer_golden_answers(
     verify: Verify, spoilt: Callable[..., Path], tiny: Path
 ) -> None:
     kept = json.loads((tiny / "bundle.json").read_text())["artifacts"][0]["golden"]

@@ -47,7 +47,7 @@ def test_an_answer_stays_when_the_next_one_comes(litert: LiteRTEngine) -> None:
 
 def test_many_threads_share_one_classifier() -> None:
     classifier = Classifier.load(BUNDLE, engine="litert")
-    images = golden.inputs(8, 8)
+    images = golden.noise(8, 8)
     expected = [classifier.classify(image).index for image in images]
     with ThreadPoolExecutor(8) as pool:
         actual = list(pool.map(lambda i: classifier.classify(images[i % 32]).index, range(800)))
