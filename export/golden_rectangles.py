@@ -14,15 +14,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import RECTANGLE_BYTES
+from tinysight.bundle import MAX_RECTANGLES, RECTANGLE_BYTES
 from tinysight.integrity import golden
 from tinysight.preprocess import Pixels
 from training.progress import ProgressCallback
 
-STEPS = 32
-"""Rectangles that are tried one after the other; about half of them are kept."""
+STEPS = MAX_RECTANGLES
+"""Rectangles that are tried one after the other; about two thirds of them are kept."""
 CANDIDATES = 16
 """Of each."""
+_SMALLEST = 0.15
+"""Size of the last rectangles, relative to the first: when the composition stands, details help."""
 
 
 def paint_for(
@@ -34,7 +36,8 @@ def paint_for(
     """Rectangles for each golden input, as `Bundle.golden_rectangles` holds them.
 
     The inputs take turns in the class that they are painted for. A rectangle is kept where it
-    raises that class's lead, the difference of its logit and the largest other one.
+    raises that class's logit above the mean of all. Its lead over the second class would be the
+    obvious measure, and climbs less: of a flat answer, any change of another class changes it.
 
     Args:
         logits: gives the trained model's, float32 (n, classes), of uint8 (n, height, width, 3).
@@ -45,27 +48,27 @@ def paint_for(
     random = np.random.default_rng(0)
     images = golden.noise(*shape)
     wanted = np.arange(len(images)) % classes
-    leads = np.full(len(images), -np.inf)
+    highest = np.full(len(images), -np.inf)
     painted = [b""] * len(images)
     for step in range(STEPS):
-        size = (len(images), CANDIDATES, RECTANGLE_BYTES)
-        rectangles = random.integers(0, 256, size, dtype=np.uint8)
+        size = max(_SMALLEST, 1 - step / STEPS)
+        rectangles = _draw(random, (len(images), CANDIDATES), size)
         tried = np.repeat(images[:, None], CANDIDATES, axis=1)
         for index in np.ndindex(tried.shape[:2]):
             golden.paint(tried[index], rectangles[index].tobytes())
-        answers = logits(tried.reshape(-1, *images.shape[1:]))
-        found = _leads(answers, wanted.repeat(CANDIDATES)).reshape(-1, CANDIDATES)
+        answers = logits(tried.reshape(-1, *images.shape[1:])).reshape(len(images), CANDIDATES, -1)
+        found = answers[np.arange(len(images)), :, wanted] - answers.mean(axis=2)
         best = found.argmax(axis=1)
-        for i in np.flatnonzero(found.max(axis=1) > leads):
-            leads[i], images[i] = found[i, best[i]], tried[i, best[i]]
+        for i in np.flatnonzero(found.max(axis=1) > highest):
+            highest[i], images[i] = found[i, best[i]], tried[i, best[i]]
             painted[i] += rectangles[i, best[i]].tobytes()
         on_progress("painting golden inputs", step + 1, STEPS)
     return tuple(one.hex() for one in painted)
 
 
-def _leads(logits: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
-    """By how much the wanted class's logit exceeds the largest other one, float32 (n,)."""
-    rows = np.arange(len(logits))
-    others = logits.copy()
-    others[rows, wanted] = -np.inf
-    return np.asarray(logits[rows, wanted] - others.max(axis=1))
+def _draw(random: np.random.Generator, count: tuple[int, int], size: float) -> NDArray[np.uint8]:
+    """Rectangles, (*count, 7), whose sides are `size` times those between two random corners."""
+    rectangles = random.integers(0, 256, (*count, RECTANGLE_BYTES))
+    corner, across = rectangles[..., :2], rectangles[..., 2:4]
+    rectangles[..., 2:4] = corner + (size * (across - corner)).astype(np.int64)
+    return rectangles.astype(np.uint8)
