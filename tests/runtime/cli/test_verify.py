@@ -50,7 +50,7 @@ def test_the_record_of_the_splits_is_checked(verify: Verify, tmp_path: Path) -> 
     shutil.copytree(shipped.folder or "", folder)
     code, result = verify(folder)
     assert code == 0
-    assert result["data"]["detail"].startswith("45,000 training, 5,000 validation and 10,000 test")
+    assert result["data"]["detail"].startswith("49,000 training, 1,000 validation and 10,000 test")
     provenance = require_provenance(shipped)
     splits = provenance.data.splits
     assert splits is not None
