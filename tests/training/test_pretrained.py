@@ -10,6 +10,7 @@ from PIL import Image
 pytest.importorskip("tensorflow")
 
 from tinysight import Classifier
+from tinysight.integrity import golden
 from training.cli import main
 from training.models.edge import build
 from training.pretrained import SHIPPED, PretrainedError, pack, read_pretrained
@@ -147,7 +148,7 @@ def test_a_bundle_starts_a_model_that_answers_as_it_does() -> None:
     classifier = Classifier.load("edge_m", engine="onnxruntime")
     bundle = classifier.bundle
     pretrained = read_pretrained(str(bundle.folder))
-    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    images = golden.inputs(bundle)
     model = build("edge_m", (32, 32, 3), len(bundle.labels))
     pretrained.initialize(model, images)
     head = pretrained.head_of(bundle.labels)

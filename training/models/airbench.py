@@ -44,7 +44,7 @@ def build(name: str, shape: Shape, classes: int, l2: float = 0.0) -> Any:
     x = layers.Activation("gelu", name="whiten_gelu")(x)
     for block, filters in enumerate(WIDTHS[name], start=1):
         for i in (1, 2):
-            name = f"block{block}_conv{i}"
+            layer = f"block{block}_conv{i}"
             x = layers.Conv2D(
                 filters,
                 3,
@@ -52,12 +52,12 @@ def build(name: str, shape: Shape, classes: int, l2: float = 0.0) -> Any:
                 use_bias=False,
                 kernel_initializer="he_uniform",
                 kernel_regularizer=regular,
-                name=name,
+                name=layer,
             )(x)
             if i == 1:
                 x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
-            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-            x = layers.Activation("gelu", name=f"{name}_gelu")(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"{layer}_bn")(x)
+            x = layers.Activation("gelu", name=f"{layer}_gelu")(x)
     x = layers.GlobalMaxPooling2D(name="pool")(x)
     x = layers.Dense(classes, kernel_regularizer=regular, dtype="float32", name="logits")(x)
     model = keras.Model(image, x, name=name)
