@@ -3,7 +3,7 @@
 `tinysight.integrity.golden` compares a device's logits with the workstation's. On noise, a model
 that was trained with pictures of no class (`--outliers`) has logits near 0: a device that computes
 deep layers wrong would hardly be seen, and one that rounds as it may would differ by a large part
-of them. Real pictures would show a stranger the training images, or say nothing of a model for
+of them. Real pictures would give the training images away, or say nothing of a model for
 other things. So rectangles are painted over the noise, each the best of some at random, until the
 model takes the input for one of its classes: a greedy search, as the "evolved images" of Nguyen
 et al. (2015), arXiv 1412.1897, and their observation that such pictures convince a network.
