@@ -44,6 +44,8 @@ from training.progress import ProgressCallback
 from training.run_folder import Run
 from training.tf_keras_setup import keras
 
+_BATCH = 64
+"""Images of which the trained model computes the logits at once."""
 _PACKAGES = ("tinysight", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 
 
@@ -245,7 +247,10 @@ def _logits_of(model: Any) -> Callable[[Pixels], NDArray[np.float32]]:
     """A Keras model as a function of uint8 images."""
 
     def logits(images: Pixels) -> NDArray[np.float32]:
-        return np.asarray(model.predict_on_batch(images.astype(np.float32) / 255), np.float32)
+        # In parts, since the activations of hundreds of large images would fill the memory.
+        starts = range(0, len(images), _BATCH)
+        parts = [images[start : start + _BATCH].astype(np.float32) / 255 for start in starts]
+        return np.concatenate([model.predict_on_batch(part) for part in parts])
 
     return logits
 
