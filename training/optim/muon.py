@@ -41,6 +41,9 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
         super().__init__(name="Muon")
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.momentum, self.sgd_lr_ratio = momentum, sgd_lr_ratio
+        # As in the post; float16, whose range is small, is not tried.
+        in_bfloat16 = keras.mixed_precision.global_policy().compute_dtype == "bfloat16"
+        self._products = tf.bfloat16 if in_bfloat16 else tf.float32
 
     def build(self, var_list: list[Any]) -> None:
         super().build(var_list)
@@ -58,18 +61,25 @@ class Muon(keras.optimizers.Optimizer):  # type: ignore[misc]
             variable.assign_sub(self.sgd_lr_ratio * rate * ahead)
             return
         filters = variable.shape[-1]
-        step = tf.reshape(orthogonal(tf.reshape(ahead, (-1, filters))), variable.shape)
+        rows = tf.reshape(ahead, (-1, filters))
+        step = tf.reshape(orthogonal(rows, self._products), variable.shape)
         norm = tf.sqrt(tf.cast(filters, variable.dtype))
         variable.assign(variable * (norm / tf.norm(variable)) - rate * step)
 
 
-def orthogonal(matrix: Any) -> Any:
-    """float32 (m, n) to the same shape, with all singular values at about 1 (0.7 to 1.2)."""
+def orthogonal(matrix: Any, products: Any = tf.float32) -> Any:
+    """float32 (m, n) to the same shape, with all singular values at about 1 (0.7 to 1.2).
+
+    Args:
+        matrix: of any scale.
+        products: dtype of the matrix products. On a CPU with AMX, bfloat16 takes a third of
+            float32's time for 512 x 4608.
+    """
     a, b, c = COEFFICIENTS
     rows, columns = matrix.shape
     x = tf.transpose(matrix) if rows > columns else matrix
-    x = x / (tf.norm(x) + _EPSILON)
+    x = tf.cast(x / (tf.norm(x) + _EPSILON), products)
     for _ in range(ITERATIONS):
         square = tf.matmul(x, x, transpose_b=True)
         x = a * x + tf.matmul(b * square + c * tf.matmul(square, square), x)
-    return tf.transpose(x) if rows > columns else x
+    return tf.cast(tf.transpose(x) if rows > columns else x, matrix.dtype)

@@ -17,19 +17,47 @@ from training.tf_keras_setup import keras, tf
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(1, 24), st.integers(1, 24), st.floats(1e-3, 1e3), st.integers(0, 2**32 - 1))
+@given(
+    st.integers(1, 24),
+    st.integers(1, 24),
+    st.floats(1e-3, 1e3),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([(tf.float32, 2e-2), (tf.bfloat16, 1e-1)]),
+)
 def test_a_matrix_becomes_nearly_orthogonal(
-    rows: int, columns: int, scale: float, seed: int
+    rows: int, columns: int, scale: float, seed: int, products: tuple[Any, float]
 ) -> None:
+    dtype, rounding = products
     matrix = scale * np.random.default_rng(seed).normal(size=(rows, columns)).astype("f4")
     u, values, vt = np.linalg.svd(matrix, full_matrices=False)
-    actual = orthogonal(tf.constant(matrix)).numpy()
+    actual = orthogonal(tf.constant(matrix), dtype).numpy()
+    assert actual.dtype == np.float32
     # The directions stay, and all those that are not lost in rounding count about the same.
     alike = u.T @ actual @ vt.T
-    np.testing.assert_allclose(alike, np.diag(np.diag(alike)), atol=2e-2)
+    np.testing.assert_allclose(alike, np.diag(np.diag(alike)), atol=rounding)
     clear = np.diag(alike)[values > 1e-2 * np.linalg.norm(values)]
     assert clear.min() > 0.5
     assert clear.max() < 1.3
+
+
+def test_a_training_in_bfloat16_orthogonalizes_in_bfloat16() -> None:
+    gradient = tf.constant(np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype("f4"))
+
+    def step(policy: str) -> NDArray[np.float32]:
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            kernel, muon = tf.Variable(tf.ones_like(gradient)), Muon(1.0, momentum=0.0)
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+        before = kernel.numpy() * 2 / np.linalg.norm(kernel.numpy())
+        muon.apply_gradients([(gradient, kernel)])
+        return np.asarray(before - kernel.numpy())
+
+    rows = tf.reshape(gradient, (-1, 4))
+    for policy, dtype in (("float32", tf.float32), ("mixed_bfloat16", tf.bfloat16)):
+        turn = orthogonal(rows, dtype).numpy().reshape(gradient.shape)
+        np.testing.assert_allclose(step(policy), turn, atol=1e-6)
+    assert (orthogonal(rows).numpy() != orthogonal(rows, tf.bfloat16).numpy()).any()
 
 
 def test_no_gradient_turns_nothing() -> None:
