@@ -56,6 +56,8 @@ class Advice:
     """Width and height."""
     notes: tuple[str, ...]
     """Of the data set: broken files, files that are no pictures, held-out parts."""
+    broken: tuple[str, ...]
+    """Pictures that cannot be read, with the reason."""
     duplicates: tuple[Pair, ...]
     suggestions: tuple[str, ...]
     command: str
@@ -86,18 +88,25 @@ def advise(dataset: Dataset, source: str, progress: ProgressCallback) -> Advice:
     }
     widths, heights = zip(*((one.width, one.height) for one in pictures), strict=True)
     size = int(np.median(widths)), int(np.median(heights))
-    words = ["run", "edge_m", "--data", source, "--out", f"runs/{dataset.name}"]
+    words = ["--data", source]
     if dataset.is_own and min(size) >= LARGE_SIDE:
         words += ["--size", "64"]
+    if dataset.broken:
+        words += ["--skip-broken"]
     return Advice(
         title=dataset.title,
         counts=counts,
         median_size=size,
         notes=dataset.notes,
+        broken=dataset.broken,
         duplicates=pairs,
-        suggestions=tuple(_suggestions(counts, size, len(pairs), source)),
-        command=shell_command("python", "-m", "training", *words),
+        suggestions=tuple(_suggestions(counts, size, len(pairs), words)),
+        command=_training("run", *words, "--out", f"runs/{dataset.name}"),
     )
+
+
+def _training(command: str, *words: str) -> str:
+    return shell_command("python", "-m", "training", command, "edge_m", *words)
 
 
 def read_pictures(dataset: Dataset, progress: ProgressCallback) -> list[Picture]:
@@ -122,7 +131,7 @@ def read_pictures(dataset: Dataset, progress: ProgressCallback) -> list[Picture]
 
 
 def _suggestions(
-    counts: Mapping[str, Mapping[str, int]], size: Sequence[int], pairs: int, source: str
+    counts: Mapping[str, Mapping[str, int]], size: Sequence[int], pairs: int, words: Sequence[str]
 ) -> list[str]:
     train, test = counts["train"], sum(counts["test"].values())
     few = [label for label, count in train.items() if count < FEW_PER_CLASS]
@@ -144,10 +153,10 @@ def _suggestions(
             "not by the accuracy alone"
         )
     if test < FEW_TEST_IMAGES:
-        command = ("python", "-m", "training", "crossval", "edge_m", "--data", source)
+        command = _training("crossval", *words, "--out", "runs/crossval")
         said.append(
             f"{test:,} test pictures leave a wide interval; all training pictures validate once in "
-            + shell_command(*command, "--out", "runs/crossval")
+            + command
         )
     if min(size) >= LARGE_SIDE:
         said.append(

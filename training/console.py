@@ -16,11 +16,14 @@ class TrainingConsole:
     """Implements `training.progress.Progress` with rich."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(
+            # Not markup: a folder may be named "cats[old]".
+            stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False
+        )  # fmt: skip
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[count]}"),
+            TextColumn("{task.fields[count]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,

@@ -12,7 +12,7 @@ import numpy as np
 from tinysight.files import sole_writer_inside, write_bytes
 from tinysight.records import to_json
 from tinysight.stats import Accuracy
-from training.data import Dataset, Splits
+from training.data import DataError, Dataset, Splits
 from training.distribute import is_chief
 from training.matplotlib_setup import Figure
 from training.progress import Progress
@@ -60,37 +60,49 @@ class Summary:
 
         n = len(self.folds)
         half = float(t.ppf(0.975, n - 1)) * self.deviation / float(np.sqrt(n))
-        return self.mean - half, self.mean + half
+        return max(self.mean - half, 0.0), min(self.mean + half, 1.0)
 
 
 def folds(dataset: Dataset, count: int, seed: int) -> Iterator[Splits]:
-    """The splits of each fold; all but the test images are in one validation part each."""
+    """The splits of each fold; all but the test images are in one validation part each.
+
+    Raises DataError where a class has fewer images than there are folds.
+    """
     from sklearn.model_selection import StratifiedKFold
 
     parts = [dataset.parts[name] for name in ("train", "val") if name in dataset.parts]
     pool = np.sort(np.concatenate(parts))
+    of_class = np.bincount(dataset.targets[pool], minlength=len(dataset.labels))
+    if (least := int(of_class.min())) < count:
+        raise DataError(
+            f"{count} folds need {count} images of each class beside the test images: "
+            f"{dataset.labels[int(of_class.argmin())]!r} has {least}"
+        )
     cutter = StratifiedKFold(count, shuffle=True, random_state=seed)
     for rest, held_out in cutter.split(pool, dataset.targets[pool]):
         yield Splits(pool[rest], pool[held_out], test=pool[:0])
 
 
-def cross_validate(job: Job, progress: Progress, *, count: int) -> Summary:
+def cross_validate(job: Job, progress: Progress, *, count: int) -> Summary | None:
     """Trains a run for each fold into `job.out/fold-N`, and writes the table and the plot.
 
-    With `resume`, finished folds are kept and an interrupted one continues. Errors are those of
-    `train`.
+    Of several workers, only the chief writes and gets a summary. With `resume`, finished folds are
+    kept and an interrupted one continues. Errors are those of `train`, and DataError where a class
+    has too few images.
     """
     lock = sole_writer_inside(job.out) if is_chief() else contextlib.nullcontext()
     with lock:
         return _cross_validate(job, progress, count)
 
 
-def _cross_validate(job: Job, progress: Progress, count: int) -> Summary:
+def _cross_validate(job: Job, progress: Progress, count: int) -> Summary | None:
     rows: list[Fold] = []
     for number, splits in enumerate(folds(job.dataset, count, job.recipe.seed), start=1):
         run = train(replace(job, out=job.out / f"fold-{number}", splits=splits), progress)
         if run is not None:
             rows.append(Fold(number, run.result.seconds.training, run.result.validation))
+    if not is_chief():
+        return None
     title = f"{job.recipe.model} on {job.dataset.title}, {count} folds"
     summary = Summary(title, tuple(rows))
     _write(job.out, summary)

@@ -91,6 +91,8 @@ class FitContext:
         """Whether an epoch shows mirrors: every second time that it shows views again."""
         if self.teacher_logits is None or not self.teacher_logits.of_mirrors:
             return False
+        if not self.recipe.flip:  # the student's images are of another class in the mirror
+            return False
         return epoch // self.recipe.teacher_views % 2 == 1
 
     def validation_batches(self, device_images: DeviceImages | None) -> Any:

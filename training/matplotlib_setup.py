@@ -42,6 +42,8 @@ _FONTS = (
 """Behind the usual font, for characters that it has not."""
 
 _installed = set(font_manager.get_font_names())
+# A class or a folder may be named "$5", which is no formula, and of which matplotlib would raise.
+rcParams["text.parse_math"] = False
 rcParams["font.family"] = ["sans-serif", *(font for font in _FONTS if font in _installed)]
 warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
 

@@ -30,7 +30,8 @@ def mirror_test(pretrained: Pretrained, dataset: Dataset) -> McNemar | None:
     """Whether a classifier of pictures as they are is right of them (first) and of their mirrors.
 
     A logistic regression on the features of the weights is fitted to the pictures as they are, and
-    cross-validated on held-out ones and on their mirrors. Only training images are looked at.
+    cross-validated on held-out ones and on their mirrors. Test images are not looked at, nor those
+    of a validation part of the data.
 
     Args:
         pretrained: weights whose features are used.

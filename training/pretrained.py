@@ -23,6 +23,7 @@ from tinysight.errors import TinysightError
 from tinysight.files import write_bytes
 from tinysight.provenance import require_provenance
 from training.conv_stack import STACKS, Stack
+from training.data import Dataset, Splits
 from training.run_folder import RunRecord, load_run
 from training.tf_keras_setup import keras
 
@@ -56,6 +57,16 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a model was trained on."""
+
+    fingerprint: str
+    """Of the data set."""
+    train: str
+    """SHA-256 of the indices of its training images (`training.data.hash_indices`)."""
+
+
+@dataclass(frozen=True)
 class Pretrained:
     """The layers of a trained model of the edge family."""
 
@@ -67,6 +78,8 @@ class Pretrained:
     """(filters,) each."""
     head: Head | None = None
     """None where only the convolutions are known."""
+    seen: Seen | None = None
+    """None where it is not known."""
 
     def __post_init__(self) -> None:
         stack = _stack(self.model)
@@ -98,6 +111,20 @@ class Pretrained:
         if _stack(model) != _stack(self.model):
             raise PretrainedError(f"{model} cannot start from {self.model}: the layers differ")
 
+    def check_splits(self, dataset: Dataset, splits: Splits) -> None:
+        """Raises PretrainedError where these weights have seen images that would validate.
+
+        On the data that they were trained on, a training can only go on with the same split: its
+        validation accuracy, its temperature and its threshold of "unknown" would be too good.
+        """
+        if self.seen is None or self.seen.fingerprint != dataset.fingerprint:
+            return
+        if self.seen.train != splits.hashes()["train"]:
+            raise PretrainedError(
+                "the weights to start from were trained on images of this data that would validate "
+                "here: take their run's --seed and --val-fraction, or --from none"
+            )
+
     def packed(self) -> bytes:
         """As a compressed file of float16 arrays, the same bytes for the same weights."""
         arrays: dict[str, NDArray[Any]] = {"model": np.array(self.model)}
@@ -107,6 +134,8 @@ class Pretrained:
             arrays["labels"] = np.array(self.head.labels)
             arrays["head_kernel"] = self.head.kernel.astype("<f2")
             arrays["head_bias"] = self.head.bias.astype("<f2")
+        if self.seen is not None:
+            arrays["seen"] = np.array([self.seen.fingerprint, self.seen.train])
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         return content.getvalue()
@@ -216,6 +245,7 @@ def _unpack(file: Path) -> Pretrained:
             tuple(arrays[f"kernel{i}"].astype(np.float32) for i in range(1, count + 1)),
             tuple(arrays[f"bias{i}"].astype(np.float32) for i in range(1, count + 1)),
             head,
+            Seen(*map(str, arrays["seen"])) if "seen" in arrays else None,
         )
 
 
@@ -231,7 +261,8 @@ def _of_keras(record: RunRecord, model: Any) -> Pretrained:
             kernels.append(conv.get_weights()[0] * scale)
             biases.append(beta - mean * scale)
     head = Head(record.data.labels, *model.get_layer("logits").get_weights())
-    return Pretrained(name, tuple(kernels), tuple(biases), head)
+    seen = Seen(record.data.fingerprint, record.data.splits.train.sha256)
+    return Pretrained(name, tuple(kernels), tuple(biases), head, seen)
 
 
 def _of_bundle(folder: Path) -> Pretrained:
@@ -240,7 +271,9 @@ def _of_bundle(folder: Path) -> Pretrained:
     import onnx
 
     bundle = load_bundle(folder)
-    name = require_provenance(bundle).training.recipe["model"]
+    provenance = require_provenance(bundle)
+    name, data = provenance.training.recipe["model"], provenance.data
+    seen = None if data.splits is None else Seen(data.fingerprint, data.splits.train.sha256)
     artifact = next((one for one in bundle.artifacts if one.format == "onnx"), None)
     if artifact is None:
         raise PretrainedError(f"{folder} has no ONNX artifact to start from")
@@ -251,7 +284,7 @@ def _of_bundle(folder: Path) -> Pretrained:
     kernels[0] = kernels[0] * np.float32(255)  # the artifact takes pixels as they are
     biases = [values[node.input[2]] for node in convs]
     head = _head_of_graph(graph, values, bundle.labels, features=kernels[-1].shape[3])
-    return Pretrained(str(name), tuple(kernels), tuple(biases), head)
+    return Pretrained(str(name), tuple(kernels), tuple(biases), head, seen)
 
 
 def _head_of_graph(

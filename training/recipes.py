@@ -172,6 +172,14 @@ class Recipe:
             raise ValueError(f"split seed must be at least 0, not {self.split_seed}")
         if self.alternate_flips and not self.augment:
             raise ValueError("alternate flips must come with augmentation: they need --augment")
+        if self.cutout and not self.augment:
+            raise ValueError("cutout must come with augmentation: it needs --augment")
+        if self.mixup and self.teacher is not None and not self.augment:
+            raise ValueError("mixup must come with augmentation: it needs --augment")
+        if self.augment and self.model == "vgg16_frozen":
+            raise ValueError("vgg16_frozen is trained on features, of which there is no variety")
+        if self.l2 and self.model in WITHOUT_L2:
+            raise ValueError(f"{self.model} has no L2 penalty")
         if self.alternate_flips and not self.flip:
             raise ValueError("alternate flips must be flips: they need --flip")
         if self.layer_decay < 1 and self.optimizer != "sgd":
@@ -198,6 +206,10 @@ class Recipe:
         Each epoch has its own; a student cycles through those that its teacher has answered.
         """
         return epoch if self.teacher is None else epoch % self.teacher_views
+
+
+WITHOUT_L2 = frozenset({"baseline", "baseline_distilled", "vgg16_frozen"})
+"""The notebook's networks, which are as they were."""
 
 
 def _is_stack(model: str) -> bool:
@@ -308,11 +320,15 @@ def recipe_of(model: str) -> Recipe:
 
 
 def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """A recipe with other values of some fields, by name; without augmentation nothing is flipped.
+    """A recipe with other values of some fields, by name.
+
+    Without augmentation there is neither cutout nor mixup, and nothing is flipped.
 
     Raises ValueError for a value, TypeError for a name that there is not.
     """
-    if not (settings.get("augment", True) and settings.get("flip", True)):
+    if not settings.get("augment", True):
+        recipe = dataclasses.replace(recipe, alternate_flips=False, cutout=0.0, mixup=0.0)
+    elif not settings.get("flip", True):
         recipe = dataclasses.replace(recipe, alternate_flips=False)
     return dataclasses.replace(recipe, **settings)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tinysight.files import sole_writer_inside
 from tinysight.preprocess import Pixels
 from tinysight.provenance import IndexSet
-from training.data import Dataset, Indices, Splits, split
+from training.data import DataError, Dataset, Indices, Splits, split
 from training.data.on_device import images_fit
 from training.data.outliers import NO_CLASS, UnknownPictures, outliers
 from training.disk_errors import clear_disk_errors
@@ -74,14 +74,19 @@ def train(job: Job, progress: Progress) -> Run | None:
     Raises:
         RunError: `out` exists and the job does not say what to do then; or the run to resume has
             another recipe or other data; or a teacher was trained on other data.
+        DataError: the images are smaller than the model takes.
+        PretrainedError: the weights to start from have seen images that would validate this run.
         WeightsError: the model needs VGG16's weights, and they cannot be read or downloaded.
         XlaError: the recipe asks for XLA, which can or must not compile this training.
     """
     devices = strategy()  # first: with several hosts, TensorFlow insists on it
     compiles_step(job.recipe, devices.num_replicas_in_sync)  # before anything is written
+    _check_size(job)
     splits = job.splits or split(job.dataset, job.recipe.data_seed, job.recipe.val_fraction)
     for teacher in job.teachers:
         teacher.check(job.dataset, splits)
+    if job.pretrained is not None:
+        job.pretrained.check_splits(job.dataset, splits)
     record = _new_record(job, splits)
     resumed = _record_to_resume(job, record)
     if resumed is not None and resumed.result is not None:  # also where nothing can be written
@@ -120,6 +125,21 @@ def _train(
     return Run(job.out, finalize(trained, dataset, splits, resumed or record, job.out))
 
 
+def _check_size(job: Job) -> None:
+    least, side = spec_of(job.recipe.model).min_side, min(job.dataset.images.shape[1:3])
+    if side < least:
+        raise DataError(
+            f"{job.recipe.model} takes images of {least} x {least} pixels or more, not of {side}"
+        )
+
+
+def _spaced(indices: Indices, n: int) -> Indices:
+    """At most n of them, evenly spaced, since the images of a folder come class by class."""
+    if len(indices) <= n:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, n).astype(np.int64)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Training:
     """A job with all that was prepared for it."""
@@ -139,7 +159,7 @@ class _Training:
         with self.devices.scope():
             model = self.spec.build(recipe, shape, classes)
             if self.spec.initialize is not None and not self.from_checkpoint:
-                self.spec.initialize(model, self._first_images, self.imagenet)
+                self.spec.initialize(model, self._some_images, self.imagenet)
             if job.pretrained is not None and not self.from_checkpoint:
                 self._start_from(job.pretrained, model)
         logits_of_teacher = None
@@ -190,16 +210,16 @@ class _Training:
         return Trained(final, logits, history, seconds, _trainable(model), device)
 
     def _start_from(self, pretrained: Pretrained, model: Any) -> None:
-        dataset, first = self.job.dataset, self.splits.train[:HEAD_IMAGES]
-        images = np.asarray(dataset.images[first])
-        pretrained.initialize(model, images[:STATISTICS_IMAGES])
+        dataset, some = self.job.dataset, _spaced(self.splits.train, HEAD_IMAGES)
+        images = np.asarray(dataset.images[some])
+        pretrained.initialize(model, self._some_images(STATISTICS_IMAGES))
         if (head := pretrained.head_of(dataset.labels)) is not None:
             model.get_layer("logits").set_weights([head.kernel, head.bias])
         else:
-            fit_head(model, images, dataset.targets[first])
+            fit_head(model, images, dataset.targets[some])
 
-    def _first_images(self, n: int) -> NDArray[np.uint8]:
-        return np.asarray(self.job.dataset.images[self.splits.train[:n]])
+    def _some_images(self, n: int) -> NDArray[np.uint8]:
+        return np.asarray(self.job.dataset.images[_spaced(self.splits.train, n)])
 
     def _outliers(self) -> Pixels | None:
         """The pictures of no class of the recipe."""

@@ -100,7 +100,10 @@ def _macs_panel(axes: Axes, result: SweepResult) -> list[Text]:
     )
     texts += [_name(axes, point.name, point.mmacs, point.accuracy) for point in PUBLISHED]
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    plain = ticker.FuncFormatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter(plain)
+    # matplotlib's own is a formula, which `training.matplotlib_setup` does not have parsed.
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel("million multiply-accumulates for one image (log scale)")
     _finish(
         axes, f"Multiply-accumulates against accuracy, models of {_LEAST_ACCURACY:.0%} and more"

@@ -51,6 +51,7 @@ def test_it_counts_and_names_what_is_wrong(
         ("test/plum/03.jpg", "train/pear/07.png")
     ]
     assert any("cannot be read, and are left out: 1" in note for note in advice["notes"])
+    assert [one.split(": ")[0] for one in advice["broken"]] == ["train/pear/99.jpg"]
     text = " ".join(advice["suggestions"])
     assert "1 of 9 test pictures are nearly training pictures" in text
     assert "fewer than 20 training pictures of plum" in text
@@ -64,10 +65,14 @@ def test_the_command_that_it_prints_is_one_that_runs(
 ) -> None:
     assert main(["advise", str(folder)]) == 0
     out = capsys.readouterr().out.splitlines()
+    assert any(line.strip().startswith("train/pear/99.jpg: ") for line in out)
     assert out[-1].startswith("Next: ")
-    words = out[-1].split("-m training ")[1].split()
-    args = parser().parse_args(words)
-    assert (args.model, args.data, args.size) == ("edge_m", str(folder), 64)
+    commands = [line.split("-m training ")[1].split() for line in out if "-m training " in line]
+    assert [words[0] for words in commands] == ["crossval", "run"]
+    for words in commands:
+        args = parser().parse_args(words)
+        assert (args.model, args.data, args.size) == ("edge_m", str(folder), 64)
+        assert args.skip_broken  # one picture is damaged
 
 
 def test_an_archive_is_looked_at_as_its_folder(

@@ -10,7 +10,9 @@ from PIL import Image
 pytest.importorskip("tensorflow")
 
 from tinysight import Classifier
+from tinysight.bundle import load_bundle
 from tinysight.integrity import golden
+from tinysight.provenance import read_provenance
 from training.cli import main
 from training.models.edge import build
 from training.pretrained import SHIPPED, PretrainedError, pack, read_pretrained
@@ -97,6 +99,30 @@ def test_a_run_is_packed_and_started_from(
     assert told in capsys.readouterr().err
     started = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["pretrained"]
     assert started == read_pretrained(str(run)).sha256
+
+
+def test_what_validates_has_not_been_seen_by_the_weights(
+    run: Path, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the data of the weights, another split would validate on their training images."""
+    pack(str(run), tmp_path / "packed.npz")
+    assert read_pretrained(str(run)).seen is not None
+    words = ["--data", str(own), "--from", str(run), "--epochs", "1"]
+    for command in (["run", "edge_s", "--seed", "1"], ["crossval", "edge_s", "--folds", "2"]):
+        assert main([*command, *words, "--out", str(tmp_path / "x")]) == 1
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told.startswith("training: the weights to start from were trained on images of this")
+        assert not list(tmp_path.glob("x/**/run.json"))
+    assert main(["run", "edge_s", *words, "--out", str(tmp_path / "same")]) == 0
+
+
+def test_the_shipped_weights_know_the_official_cifar10() -> None:
+    for name in SHIPPED:
+        bundle = read_provenance(load_bundle(name))
+        seen = read_pretrained(name).seen
+        assert bundle is not None
+        assert seen is not None
+        assert seen.fingerprint == bundle.data.fingerprint
 
 
 def test_other_models_and_missing_folders_are_one_line(

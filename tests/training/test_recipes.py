@@ -18,6 +18,7 @@ from training.recipes import (
     DISTILL_ONLY,
     RECIPES,
     RUN_ONLY,
+    WITHOUT_L2,
     Recipe,
     finetuned,
     options,
@@ -51,11 +52,36 @@ STACK = "8s2-16s2"
         {"label_smoothing": 1.0},
         {"l2": -1e-4},
         {"cutout": 1.0},
+        {"cutout": 0.25},  # without augmentation
+        {"mixup": 0.5, "teacher_weight": 1.0, "teacher": "a hash"},  # without augmentation
     ],
 )
 def test_senseless_settings_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must"):
         Recipe("baseline", **change)
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        ("baseline", {"l2": 1e-4}),
+        ("baseline_distilled", {"l2": 1e-4}),
+        ("vgg16_frozen", {"l2": 1e-4}),
+        ("vgg16_frozen", {"augment": True}),
+        ("vgg16_frozen", {"outliers": 0.25}),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused(model: str, change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=model if "outliers" not in change else "features"):
+        Recipe(model, **change)
+
+
+def test_without_augmentation_there_is_nothing_that_needs_it() -> None:
+    for name, recipe in RECIPES.items():
+        plain = with_settings(recipe, {"augment": False})
+        assert not any([plain.cutout, plain.mixup, plain.alternate_flips]), name
+    with pytest.raises(ValueError, match="cutout"):
+        with_settings(RECIPES["edge_m"], {"augment": False, "cutout": 0.25})
 
 
 def test_the_baseline_is_the_notebooks_recipe() -> None:
@@ -140,14 +166,19 @@ def recipes(draw: st.DrawFn, *, distilled: bool) -> Recipe:
     }
     if usual.model not in (*STACKS, STACK):
         changes.pop("branches", None)
+    if usual.model in RUN_ONLY:  # trained on features
+        changes.pop("outliers", None)
+        changes["augment"] = changes["alternate_flips"] = False
     if changes.get("alternate_flips", usual.alternate_flips):
         changes |= {"augment": True, "flip": True}
     if changes.get("layer_decay", usual.layer_decay) < 1:
         changes["optimizer"] = "sgd"
     if not usual.model.startswith("edge") and usual.model != STACK:
         changes["branches"] = False
-    if usual.model in RUN_ONLY:  # trained on features
-        changes.pop("outliers", None)
+    if usual.model in WITHOUT_L2:
+        changes.pop("l2", None)
+    if not changes.get("augment", usual.augment):
+        changes |= {"cutout": 0.0, "mixup": 0.0}
     if distilled:
         if changes.get("mixup", usual.mixup):
             changes["teacher_weight"] = 1.0

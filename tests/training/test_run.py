@@ -1,6 +1,8 @@
 """`python -m training run` on real digits: what it writes, refuses, and goes on with."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,12 @@ pytest.importorskip("tensorflow")
 from tests.training.recorded_progress import RecordedProgress
 from tinysight.stats import Accuracy
 from training.cli import main
+from training.console import TrainingConsole
 from training.crossval import Fold, Summary, folds
-from training.data import load_dataset
+from training.data import DataError, load_dataset
 from training.recipes import Recipe
 from training.run_folder import Run, RunError, load_run, read_record
-from training.train import Job, train
+from training.train import Job, _spaced, train
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,22 @@ def test_unknown_data_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize(("n", "expected"), [(3, [0, 4, 9]), (10, range(10)), (99, range(10))])
+def test_a_sample_of_a_folder_has_all_classes(n: int, expected: list[int]) -> None:
+    """The images of a folder come class by class: the first n would be of the first classes."""
+    np.testing.assert_array_equal(_spaced(np.arange(10), n), expected)
+
+
+def test_a_folder_is_told_by_its_name(
+    capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cats[old]" / "[b]x[/c]"
+    with TrainingConsole() as console:
+        console.count(str(folder), 1, 2)
+        console.print_result(dataclasses.replace(run, folder=shutil.copytree(run.folder, folder)))
+    assert f"Written to {folder}/:" in capsys.readouterr().err
+
+
 def test_folds_validate_every_image_once_and_leave_the_test_alone() -> None:
     dataset = load_dataset("digits")
     splits = list(folds(dataset, 4, seed=0))
@@ -120,6 +139,23 @@ def test_the_interval_over_folds_is_students() -> None:
     assert summary.mean == pytest.approx(0.5)
     assert summary.deviation == pytest.approx(0.1)
     assert summary.interval == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
+
+
+def test_the_interval_over_folds_is_one_of_accuracies() -> None:
+    for low, high in ((95, 100), (0, 5)):
+        folds_ = tuple(Fold(i, 1.0, Accuracy(n, 100)) for i, n in enumerate([low, high, high]))
+        bounds = Summary("x", folds_).interval
+        assert 0 <= bounds[0] < bounds[1] <= 1
+
+
+def test_folds_need_images_of_each_class() -> None:
+    dataset = load_dataset("digits")
+    few = dataset.parts["train"]
+    few = np.concatenate([few[dataset.targets[few] != 3], few[dataset.targets[few] == 3][:4]])
+    scarce = dataclasses.replace(dataset, parts={**dataset.parts, "train": np.sort(few)})
+    assert len(list(folds(scarce, 4, seed=0))) == 4
+    with pytest.raises(DataError, match=r"5 folds need 5 images of each class .* '3' has 4"):
+        list(folds(scarce, 5, seed=0))
 
 
 def test_crossval_goes_on_fold_by_fold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,10 @@ from PIL import Image
 from tinysight import Classifier
 from training.cli import main
 from training.conv_stack import STACKS, Stack
+from training.models import vgg16
 from training.models.edge import build
 from training.models.macs import multiply_accumulates
+from training.models.registry import MODELS
 
 STACK = "8s2-16s2"
 
@@ -54,6 +56,29 @@ def test_from_the_training_to_the_device(
     for name in ("plain", "striped"):
         assert classifier.classify(pictures / name / "00.png").label == name
     assert main(["evaluate", run, "--data", str(pictures), "--part", "test"]) == 0
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_the_smallest_image_of_a_model_is_one_that_it_takes(model: str) -> None:
+    spec = MODELS[model]
+    side = spec.min_side
+    if spec.frozen_base is not None:
+        assert tuple(vgg16.frozen_base((side, side, 3), "unit").output_shape[1:]) == (1, 1, 512)
+        return
+    assert spec.build(spec.recipe, (side, side, 3), 4).output_shape == (None, 4)
+    if side > 16:  # the least of --size
+        with pytest.raises(ValueError, match=r"(?i)negative|one of the dimensions"):
+            spec.build(spec.recipe, (side - 1, side - 1, 3), 4)
+
+
+def test_smaller_images_are_one_line_and_leave_no_folder(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(pictures), "--size", "16", "--out", str(tmp_path / "run")]
+    assert main(["run", "baseline", *words]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == "training: baseline takes images of 22 x 22 pixels or more, not of 16"
+    assert not (tmp_path / "run").exists()
 
 
 def test_shipped_weights_are_a_start_at_any_size(pictures: Path, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def _lines(advice: "Advice") -> Iterator[str]:
     yield ""
     for note in advice.notes:
         yield f"Note: {note}."
+    for picture in advice.broken:
+        yield f"    {printable(picture)}"
     for suggestion in advice.suggestions:
         yield f"- {suggestion}"
     for pair in advice.duplicates[:_SHOWN]:

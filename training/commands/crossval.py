@@ -44,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
         from training.crossval import cross_validate
 
         console.print_gpus()
-        cross_validate(job_of(args, dataset, console), console, count=args.folds)
+        summary = cross_validate(job_of(args, dataset, console), console, count=args.folds)
+    if summary is None:
+        return 0
     print((args.out / "crossval.md").read_text(encoding="utf-8"))
     print(f"Written to {args.out}/: crossval.json, crossval.md, crossval.png, fold-1 …")
     return 0

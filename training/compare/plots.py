@@ -24,6 +24,7 @@ def draw_curves(runs: Sequence[ComparedRun], path: Path) -> None:
         axes.plot((spent + features) / 60, values, marker="o", ms=3, label=run.title)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter("")  # by default formulas, which are not parsed
     axes.set(xlabel="minutes of training, features included (log)", ylabel="validation (%)")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=9)

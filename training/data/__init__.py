@@ -129,5 +129,6 @@ def _dataset(
         parts=parts,
         fingerprint=fingerprint,
         notes=tuple(notes),
+        broken=decoded.broken,
         held_out=held_out,
     )

@@ -67,6 +67,8 @@ class Dataset:
     """SHA-256 over labels, targets and decoded pixels."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the results must know, such as where the test images come from."""
+    broken: tuple[str, ...] = ()
+    """Pictures that could not be read, with the reason, and are not among the images."""
     held_out: bool = False
     """Whether the test images were split off the training part, as the data brings none."""
 

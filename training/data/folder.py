@@ -110,8 +110,9 @@ def decode(path: Path, size: tuple[int, int], progress: ProgressCallback) -> Dec
             progress("reading pictures", len(pixels), 0)
     try:
         labels = _check(path, classes, set(pixels))
-    except DataError:
-        check_broken(path, broken)  # the cause, where a class has broken pictures alone
+    except DataError as error:
+        if broken:  # the cause, where a class has broken pictures alone
+            raise DataError(f"{error}; what cannot be read: {'; '.join(broken)}") from None
         raise
     keys = sorted(pixels, key=lambda key: (PARTS.index(key[0]), *key))
     index = {label: i for i, label in enumerate(labels)}

@@ -54,12 +54,12 @@ class Teacher:
         """
         data = self.run.record.data
         if data.fingerprint != dataset.fingerprint:
-            raise RunError(f"{self.run.folder} cannot be the teacher: it was trained on other data")
+            raise RunError(f"{self.run.folder} was trained on other data")
         hashes = splits.hashes()
         for name, indices in splits.items():
             if len(indices) and getattr(data.splits, name).sha256 != hashes[name]:
                 raise RunError(
-                    f"{self.run.folder} cannot be the teacher: its {name} images are not this run's"
+                    f"{self.run.folder} has another split: its {name} images are not these"
                 )
 
     def record(self) -> TeacherRecord:

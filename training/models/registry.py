@@ -17,8 +17,8 @@ from training.models.baseline import Shape, baseline
 from training.models.vgg16 import ImagenetWeights
 from training.recipes import RECIPES, Recipe, recipe_of
 
-FirstImages = Callable[[int], NDArray[np.uint8]]
-"""Gives the first n training images, uint8 (n, height, width, 3), or all where there are fewer."""
+SomeImages = Callable[[int], NDArray[np.uint8]]
+"""Gives n training images, of all classes, or all: uint8 (n, height, width, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,15 @@ class ModelSpec:
     build: Callable[[Recipe, Shape, int], Any]
     """Recipe, image shape and number of classes to a new model with random weights. With a
     `frozen_base`, the shape is that of the base's features, and the model is the head."""
-    initialize: Callable[[Any, FirstImages, ImagenetWeights | None], None] | None = None
+    initialize: Callable[[Any, SomeImages, ImagenetWeights | None], None] | None = None
     """Sets weights of a new model that are not random; not called when a run is resumed."""
     deployed: Callable[[Recipe, Any], Any] = lambda recipe, model: model  # noqa: ARG005
     """From a recipe and its trained model to the one that is saved, which computes the same."""
     needs_imagenet_weights: bool = False
     frozen_base: Callable[[Recipe, Shape, ImagenetWeights], Any] | None = None
     """Builds the base whose features are computed once, and on which the head is trained."""
+    min_side: int = 16
+    """Of the images, pixels: with less, its poolings leave nothing."""
 
 
 def spec_of(model: str) -> ModelSpec:
@@ -77,23 +79,23 @@ def _airbench(recipe: Recipe, shape: Shape, classes: int) -> Any:
     return airbench.build(recipe.model, shape, classes, recipe.l2)
 
 
-def _whiten(model: Any, first_images: FirstImages, weights: ImagenetWeights | None) -> None:
+def _whiten(model: Any, some_images: SomeImages, weights: ImagenetWeights | None) -> None:
     assert weights is None
-    airbench.whiten(model, first_images(airbench.WHITENING_IMAGES))
+    airbench.whiten(model, some_images(airbench.WHITENING_IMAGES))
 
 
 def _vgg16(recipe: Recipe, shape: Shape, classes: int, *, upsampled: bool) -> Any:
     return vgg16.finetuned(shape, classes, recipe.l2, upsampled=upsampled)
 
 
-def _load_kernels(model: Any, first_images: FirstImages, weights: ImagenetWeights | None) -> None:  # noqa: ARG001
+def _load_kernels(model: Any, some_images: SomeImages, weights: ImagenetWeights | None) -> None:  # noqa: ARG001
     assert weights is not None
     weights.load_into(model, rgb=True)
 
 
-def _match_features(model: Any, first_images: FirstImages, weights: ImagenetWeights | None) -> None:
+def _match_features(model: Any, some_images: SomeImages, weights: ImagenetWeights | None) -> None:
     assert weights is not None
-    vgg16.init_from_imagenet(model, weights, first_images(vgg16.STATISTICS_IMAGES))
+    vgg16.init_from_imagenet(model, weights, some_images(vgg16.STATISTICS_IMAGES))
 
 
 def _head(recipe: Recipe, shape: Shape, classes: int) -> Any:  # noqa: ARG001
@@ -108,10 +110,16 @@ def _frozen_base(recipe: Recipe, shape: Shape, weights: ImagenetWeights) -> Any:
 
 def _specs() -> dict[str, ModelSpec]:
     specs = {
-        "baseline": ModelSpec(RECIPES["baseline"], _baseline),
-        "baseline_distilled": ModelSpec(RECIPES["baseline_distilled"], _baseline_distilled),
+        "baseline": ModelSpec(RECIPES["baseline"], _baseline, min_side=22),
+        "baseline_distilled": ModelSpec(
+            RECIPES["baseline_distilled"], _baseline_distilled, min_side=22
+        ),
         "vgg16_frozen": ModelSpec(
-            RECIPES["vgg16_frozen"], _head, needs_imagenet_weights=True, frozen_base=_frozen_base
+            RECIPES["vgg16_frozen"],
+            _head,
+            needs_imagenet_weights=True,
+            frozen_base=_frozen_base,
+            min_side=vgg16.MIN_SIDE,
         ),
         "vgg16_finetuned": ModelSpec(
             RECIPES["vgg16_finetuned"],

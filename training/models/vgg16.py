@@ -27,7 +27,7 @@ order was blue, green, red. keras.applications.imagenet_utils, mode `caffe`."""
 
 STATISTICS_IMAGES = 256
 """Training images from which `init_from_imagenet` takes the channels' mean and variance."""
-_MIN_SIDE = 32
+MIN_SIDE = 32
 """Pixels: a smaller image is empty before the last of the five poolings."""
 
 
@@ -41,8 +41,6 @@ def frozen_base(shape: Shape, preprocessing: str) -> Any:
     With `imagenet`, a 1 x 1 convolution in front does VGG16's own preprocessing: a layer, so that
     the exported model contains it, and a convolution, so that every converter supports it.
     """
-    if min(shape[:2]) < _MIN_SIDE:
-        raise TinysightError(f"VGG16 needs images of at least {_MIN_SIDE} pixels a side")
     image = keras.Input(shape, name="image")
     x = image
     if preprocessing == "imagenet":
@@ -199,7 +197,7 @@ def read_weights(path: Path | None) -> ImagenetWeights:
         source = keras.applications.VGG16(
             weights="imagenet" if path is None else str(path),
             include_top=False,
-            input_shape=(_MIN_SIDE, _MIN_SIDE, 3),
+            input_shape=(MIN_SIDE, MIN_SIDE, 3),
         )
     except Exception as error:  # those of urllib, h5py and Keras have no common base
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

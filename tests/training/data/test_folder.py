@@ -198,6 +198,10 @@ def drop(files: Files, *starts: str) -> Files:
         ),
         (lambda f: {**f, "train/bird/": b""}, ["train/bird holds no picture"]),
         (
+            lambda f: {**f, "train/bird/a.png": b"x", "test/bird/0.png": f["test/cat/0.png"]},
+            ["train/bird holds no picture; what cannot be read: train/bird/a.png: "],
+        ),
+        (
             lambda f: {**f, "train/bird/": b"", "test/bird/": b""},
             ["train/bird holds no picture"],
         ),
@@ -227,7 +231,8 @@ def drop(files: Files, *starts: str) -> Files:
         ),
     ],
     ids=[
-        "broken picture", "truncated picture", "three broken", "empty class", "empty in both",
+        "broken picture", "truncated picture", "three broken", "empty class", "broken class",
+        "empty in both",
         "empty in test", "missing in test", "extra in test", "missing in val", "one class",
         "no train", "no pictures", "nothing", "class too small",
     ],

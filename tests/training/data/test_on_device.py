@@ -48,6 +48,23 @@ def _student() -> tuple[Recipe, TeacherLogits]:
     return recipe, TeacherLogits(logits.__getitem__, of_mirrors=True, seconds=0.0)
 
 
+def test_a_student_that_must_not_be_flipped_sees_no_mirrors(tmp_path: Path) -> None:
+    """Also where its teacher answers mirrors, which are then shown in every second cycle."""
+    recipe, logits = _student()
+    for flip in (True, False):
+        student = replace(recipe, flip=flip, alternate_flips=flip, teacher_views=3)
+        context = _context(student, tmp_path, logits)
+        flipped = []
+        for epoch in range(6):
+            params = context.augmentation(epoch)
+            assert params is not None
+            flipped.append(params.places[:, 2])
+        if flip:
+            np.testing.assert_array_equal(flipped[3], 1 - flipped[0])
+        else:
+            assert not np.any(flipped)
+
+
 CASES = {"plain": (PLAIN, None), "augmented": (AUGMENTED, None), "student": _student()}
 
 

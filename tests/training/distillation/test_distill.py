@@ -230,7 +230,7 @@ def test_a_teacher_of_another_split_is_refused(
     assert main([*command, "--out", str(tmp_path / "x"), "--val-fraction", "0.3"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("training: ")
-    assert last.endswith("cannot be the teacher: its train images are not this run's")
+    assert last.endswith("has another split: its train images are not these")
     assert not (tmp_path / "x").exists()
 
 
