@@ -80,7 +80,8 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Each module of tests/fuzz that runs takes --count; those that need atheris say so without it.
+# Each module of tests/fuzz that runs takes --count; those that need atheris say so without it, and
+# updates.py has a number of its own for what takes long.
 FUZZ_COUNT ?= 20000
 fuzz: $(READY)
 	@for file in $$(grep -l __main__ tests/fuzz/*.py); do \

@@ -93,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(data: str | None, count: int) -> str:
-    return f"{count:,} generated images" if data is None else f"{count:,} test images"
+    """What `images_to_classify` gave."""
+    return f"{count:,} {'parts of two photographs' if data is None else 'test images'}"
 
 
 def _command(args: argparse.Namespace) -> str:

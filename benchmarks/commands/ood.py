@@ -97,7 +97,7 @@ def _compare_scores(
     from training.data import load_dataset
 
     bundle = classifier.bundle
-    data = load_dataset(args.known, size=(bundle.height, bundle.width))
+    data = load_dataset(args.known, size=bundle.shape, skip_broken=True)
     if data.labels != bundle.labels:
         raise TinysightError(f"{args.known} has other classes than the bundle: {data.labels}")
     found = separations(classifier, data.images[data.parts["test"]], kinds)

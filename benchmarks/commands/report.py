@@ -1,11 +1,16 @@
 """`python -m benchmarks report RESULT…`."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinysight.console import HelpFormatter, ProgressLine, require_extra
 from tinysight.errors import TinysightError
+
+if TYPE_CHECKING:
+    from benchmarks.sweep.result import SweepResult
+    from tinysight.preprocess import Pixels
 
 
 def add(commands: Any) -> None:
@@ -50,15 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from tinysight.files import write_bytes
 
     results = [read(path) for path in args.results]
-    images = None
-    if args.data is not None:
-        from training.data import load_dataset
-
-        dataset = load_dataset(args.data, progress=ProgressLine())
-        fingerprints = {result.data.fingerprint for result in results if result.data is not None}
-        if fingerprints != {dataset.fingerprint}:
-            raise TinysightError(f"{args.data} is not the dataset that these results classified")
-        images = dataset.images[dataset.parts["test"]]
+    images = None if args.data is None else _test_images(args.data, results)
     html = page(results, args.title, images)
     args.out.mkdir(parents=True, exist_ok=True)
     written = ["report.html", "report.md"]
@@ -69,3 +66,22 @@ def run(args: argparse.Namespace) -> int:
     write_bytes(args.out / "report.html", html.encode())
     print(f"Written to {args.out}/: {', '.join(written)}")
     return 0
+
+
+def _test_images(data: str, results: "Sequence[SweepResult]") -> "Pixels":
+    """The images that the results classified, uint8 (n, height, width, 3).
+
+    Raises TinysightError for other data, or where the results are not of one dataset.
+    """
+    from training.data import load_dataset
+
+    classified = [result.data for result in results if result.data is not None]
+    if not classified:
+        raise TinysightError("no result has answers to single images: omit --data")
+    progress = ProgressLine()
+    # As the sweep loaded it: pixels of another size have another fingerprint.
+    dataset = load_dataset(data, size=classified[0].shape, skip_broken=True, progress=progress)
+    progress.clear()
+    if {one.fingerprint for one in classified} != {dataset.fingerprint}:
+        raise TinysightError(f"{data} is not the dataset that these results classified")
+    return dataset.images[dataset.parts["test"]]

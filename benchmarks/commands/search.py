@@ -116,7 +116,7 @@ def _train_candidates(
     from training.data import load_dataset
     from training.distillation.teacher import read_teacher
 
-    dataset = load_dataset(args.data, progress=console.count)
+    dataset = load_dataset(args.data, skip_broken=True, progress=console.count)
     teachers = [read_teacher(folder) for folder in args.teachers]
     for result in results:
         for cost in result.within_budget():

@@ -29,8 +29,8 @@ def add(commands: Any) -> None:
         "--models",
         nargs="*",
         metavar="MODEL",
-        help=f"recipes: {', '.join(MODELS)}; with --xla, any model of `training run --help` "
-        "(default: all; none measures the input alone)",
+        help=f"recipes: {', '.join(MODELS)}; with --xla, any model that XLA computes rightly "
+        "(default: all; none, without --xla, measures the input alone)",
     )
     command.add_argument(
         "--images", type=positive, default=10_000, help="images an epoch (default: 10,000)"
@@ -91,7 +91,6 @@ def _known(models: Sequence[str], known: Sequence[str]) -> Sequence[str]:
 
 def _run_xla(args: argparse.Namespace) -> int:
     from benchmarks.studies.training_step import CASES, CompiledStep, compare_compiled
-    from training.recipes import RECIPES
 
     def show(one: CompiledStep) -> None:
         if args.json:
@@ -103,7 +102,8 @@ def _run_xla(args: argparse.Namespace) -> int:
             flush=True,
         )
 
-    names = list(RECIPES) if args.models is None else _known(args.models, tuple(RECIPES))
+    known = list(dict.fromkeys(recipe.model for recipe in CASES.values()))
+    names = _known(args.models or known, known)
     cases = {
         what: replace(recipe, precision=args.precision or recipe.precision)
         for what, recipe in CASES.items()

@@ -19,6 +19,7 @@ from tinysight.records import to_json
 
 if TYPE_CHECKING:
     from benchmarks.studies.transfer import Row, Setting
+    from training.data import Dataset
 
 
 def add(commands: Any) -> None:
@@ -89,14 +90,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     require_extra("train", "tensorflow", "tf_keras", "sklearn", "scipy")
     from benchmarks.studies.transfer import compare_starts, differences, markdown, train_setting
-    from training.data import load_dataset
 
-    if args.data == "cifar10":
-        raise TinysightError(
-            f"the weights of {args.model} were trained on CIFAR-10: name other data"
-        )
     progress = ProgressLine()
-    dataset = load_dataset(args.data, progress=progress)
+    dataset = _load(args, progress)
     folder = args.train_dir / dataset.name
     settings: dict[str, Any] = {"flip": False} if args.no_flip else {}
     if args.epochs is not None:
@@ -137,6 +133,23 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _print(rows, args)
     return 0
+
+
+def _load(args: argparse.Namespace, progress: ProgressLine) -> "Dataset":
+    """The data; raises TinysightError for images that the weights were trained on."""
+    from training.data import load_dataset
+    from training.data.cifar10 import ATTRIBUTION
+
+    refused = TinysightError(
+        f"the weights of {args.model} were trained on CIFAR-10: name other data"
+    )
+    if args.data == "cifar10":  # said before it is downloaded
+        raise refused
+    dataset = load_dataset(args.data, skip_broken=True, progress=progress)
+    if dataset.attribution == ATTRIBUTION:
+        progress.clear()
+        raise refused
+    return dataset
 
 
 def _print(rows: "list[Row]", args: argparse.Namespace) -> None:

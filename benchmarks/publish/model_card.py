@@ -37,6 +37,10 @@ from training.recipes import options
 
 FILE = "card.md"
 _BATCH = 100
+_UNKNOWN = "UNKNOWN"
+"""What stands for a user's own pictures of no class on a command line: only their hash is known."""
+_USUAL_SIDE = 32
+"""Of the images, where `python -m training` is given no --size."""
 
 
 def model_card(bundle: Bundle, dataset: Dataset, emulators: EmulatorsResult | None) -> str:
@@ -78,7 +82,9 @@ def commands(bundle: Bundle) -> list[str]:
     provenance = require_provenance(bundle)
     training, export = provenance.training, provenance.export
     folders: dict[str, str] = {}
-    data = ("--data", _data_word(provenance.data))
+    data = ["--data", _data_word(provenance.data)]
+    if bundle.height != _USUAL_SIDE:
+        data += ["--size", str(bundle.height)]
     lines = [
         _shell("training", *_training_command(teacher, folders, 0), *data, "--out", folder)
         for teacher, folder in _teachers(training.teachers, folders)
@@ -121,6 +127,8 @@ def _training_command(
     # `run` starts from weights by itself where the data are somebody's own; `distill` never does.
     if recipe.pretrained is not None or (not teachers and recipe.model in SHIPPED):
         command += ["--from", _start(recipe.pretrained)]
+    if recipe.unknown is not None:
+        command += ["--unknown", _UNKNOWN]
     return [*command, *options(recipe, images)]
 
 
@@ -296,13 +304,16 @@ def _data_word(data: DataRecord) -> str:
 
 def _reproduction(bundle: Bundle, data: DataRecord) -> Iterator[str]:
     own = data.attribution == OWN
+    lines = commands(bundle)
     source = f"`{data.title}` is your own data." if own else "DATA is the archive or `cifar10`."
+    if any(f"--unknown {_UNKNOWN} " in line for line in lines):
+        source += f" {_UNKNOWN} is the folder of your own pictures of no class."
     yield from (
         "",
         "## How to reproduce it",
         "",
         "```",
-        *commands(bundle),
+        *lines,
         "```",
         "",
         f"{source} A repetition lands within the interval above, not on the same digits: threads "

@@ -1,4 +1,4 @@
-"""What a result says: each model variant against the reference of its model, with significance."""
+"""What a result says: each model variant against its model's reference, where that was measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,15 +29,17 @@ class Row:
     measurement: Measurement
     on_front: bool
     """Whether it is on the Pareto front."""
-    reference: ModelVariant
+    reference: ModelVariant | None
+    """None where the result has none of this model."""
     ratio: PairedRatio | None
-    """Its latency over the reference's; None for the reference itself, and for too few calls."""
+    """Its latency over the reference's; None without one, for the reference itself, and for too few
+    calls."""
     disagreements: McNemar | None
-    """First the reference, then the variant; None without predictions, and for the reference."""
+    """First the reference, then the variant; None without either, and for the reference itself."""
 
     @property
     def is_reference(self) -> bool:
-        return self.reference.key == self.variant.key
+        return self.reference is not None and self.reference.key == self.variant.key
 
     @property
     def same_accuracy(self) -> bool | None:
@@ -54,27 +56,28 @@ def rows(result: SweepResult) -> list[Row]:
     for measurement in measurements:
         variant = result.variant(measurement.variant)
         reference = reference_of(result, variant.model)
-        itself = reference.key == variant.key
+        other = None if reference is None or reference.key == variant.key else reference
         found.append(
             Row(
                 variant,
                 measurement,
                 variant.key in front,
                 reference,
-                None if itself else latency_ratio(measurement, by_variant[reference.key]),
-                None if itself else mcnemar(result, reference, variant),
+                None if other is None else latency_ratio(measurement, by_variant[other.key]),
+                None if other is None else mcnemar(result, other, variant),
             )
         )
     return found
 
 
-def reference_of(result: SweepResult, model: str) -> ModelVariant:
-    """float32 under onnxruntime, or else the model's most accurate, or first, variant."""
-    variants = [variant for variant in result.variants if variant.model == model]
-    for variant in variants:
-        if (variant.recipe, variant.engine) == REFERENCE:
-            return variant
-    return max(variants, key=lambda variant: variant.accuracy.value if variant.accuracy else 0)
+def reference_of(result: SweepResult, model: str) -> ModelVariant | None:
+    """The model's `REFERENCE`; None where it was not measured.
+
+    No other variant takes its place: a ratio to one thing in this row and to another in the next
+    says nothing.
+    """
+    wanted = (model, *REFERENCE)
+    return next((v for v in result.variants if (v.model, v.recipe, v.engine) == wanted), None)
 
 
 def latency_ratio(measurement: Measurement, reference: Measurement) -> PairedRatio | None:

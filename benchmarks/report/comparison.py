@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from benchmarks.report import svg
 from benchmarks.report.text import configuration_name, cpu
-from benchmarks.sweep.compare import Pair, agreement, clock_note, pair
+from benchmarks.sweep.compare import Pair, pair, verdict
 from benchmarks.sweep.result import SweepResult
 
 
@@ -61,13 +61,7 @@ def compare_results(results: Sequence[SweepResult], names: Sequence[str]) -> Com
 def _summary(pairs: Sequence[Pair]) -> str:
     ratio = float(np.median([p.ratio for p in pairs]))
     summary = f"Over {len(pairs)} measurements the second takes {ratio:.3f} times as long (median)."
-    agreeing, known = agreement(p.agree for p in pairs)
-    if not known:
-        return summary
-    return (
-        f"{summary} {agreeing} of {known} medians agree: the 95 % interval of their ratio holds 1. "
-        f"{clock_note(pairs)}"
-    ).rstrip()
+    return f"{summary} {verdict(pairs)}".rstrip()
 
 
 def _row(first: SweepResult, second: SweepResult, one: Pair) -> ComparisonRow:

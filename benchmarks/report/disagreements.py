@@ -11,6 +11,7 @@ from PIL import Image
 
 from benchmarks.report import analysis
 from benchmarks.sweep.result import SweepResult
+from tinysight.benchmark.results import ModelVariant
 
 MAX_IMAGES = 24
 """Shown for each pair; the result file has them all."""
@@ -61,36 +62,37 @@ class ConfusionMatrix:
 
 
 def find_disagreements(result: SweepResult) -> list[Disagreements]:
-    """For each variant, the images on which it and its reference disagree."""
+    """For each variant whose model has a reference, the images on which the two disagree."""
     found = []
     for row in analysis.rows(result):
-        test = row.disagreements
-        if test is None or test.only_first + test.only_second == 0:
+        test, reference = row.disagreements, row.reference
+        if test is None or reference is None or test.only_first + test.only_second == 0:
             continue
         found.append(
             Disagreements(
                 row.variant.key,
-                row.reference.key,
+                reference.key,
                 test.only_first,
                 test.only_second,
                 test.p,
                 bool(row.same_accuracy),
-                _images(result, row),
+                _images(result, reference, row.variant),
             )
         )
     return found
 
 
-def _images(result: SweepResult, row: analysis.Row) -> tuple[ImageAnswers, ...]:
+def _images(
+    result: SweepResult, reference: ModelVariant, variant: ModelVariant
+) -> tuple[ImageAnswers, ...]:
     if result.data is None:
         return ()
-    lost, won = analysis.disagreement_indices(result, row.reference, row.variant)
+    lost, won = analysis.disagreement_indices(result, reference, variant)
     # As many that were won as lost, where there are so many: else the one hides the other.
     chosen = [*lost[: MAX_IMAGES - min(MAX_IMAGES // 2, len(won))]]
     chosen += [*won[: MAX_IMAGES - len(chosen)]]
     labels, targets = result.data.labels, result.data.targets
-    before = result.predictions[row.reference.key]
-    after = result.predictions[row.variant.key]
+    before, after = result.predictions[reference.key], result.predictions[variant.key]
     return tuple(
         ImageAnswers(int(i), labels[targets[i]], labels[before[i]], labels[after[i]])
         for i in chosen

@@ -1,6 +1,6 @@
 """The report as Markdown, for a README or a repository's own viewer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.report import analysis
 from benchmarks.report.device_section import device_section
@@ -11,7 +11,7 @@ from benchmarks.report.text import (
     methodology,
     subtitle,
 )
-from benchmarks.sweep.compare import agreement, clock_note, pair
+from benchmarks.sweep.compare import pair, verdict
 from benchmarks.sweep.result import SweepResult, has_accuracy
 
 PARETO_FRONT = "pareto_front.png"
@@ -49,8 +49,6 @@ def _comparison(first: SweepResult, second: SweepResult) -> list[str]:
     pairs = pair(first, second)
     if not pairs:
         return []
-    agreeing, known = agreement(p.agree for p in pairs)
-    verdict = f"{agreeing} of {known} medians agree: the 95 % interval of their ratio holds 1."
     rows = [
         (
             p.first.variant,
@@ -62,35 +60,28 @@ def _comparison(first: SweepResult, second: SweepResult) -> list[str]:
         for p in pairs
     ]
     header = ("artifact", "threads and batch", "first µs", "second µs", "second / first")
-    return ["## Comparison", f"{verdict} {clock_note(pairs)}".strip(), _table(header, rows)]
+    return ["## Comparison", verdict(pairs), _table(header, rows)]
 
 
 def table(result: SweepResult) -> str:
-    """A row for each model variant with fewest threads and smallest batch, the fastest first."""
-    header = (
-        "artifact",
-        "accuracy (95 % interval)",
-        "median µs",
-        "p99 µs",
-        "size",
-        "latency against float32",
-        "lost / won images",
-    )
-    return _table(header, [_row(row) for row in analysis.rows(result)])
+    """A row for each model variant with fewest threads and smallest batch, the fastest first.
+
+    A column that would be empty is left out: p99 with too few calls, and the comparisons where no
+    model's float32 was measured.
+    """
+    found = analysis.rows(result)
+    header, columns = [], []
+    for title, missing, cell in _COLUMNS:
+        cells = [cell(row) for row in found]
+        if any(cells):
+            header.append(title)
+            columns.append([text or missing for text in cells])
+    return _table(header, list(zip(*columns, strict=True)))
 
 
-def _row(row: analysis.Row) -> tuple[str, ...]:
-    variant, p99 = row.variant, row.measurement.p99_us
-    on_front = " (Pareto front)" if row.on_front else ""
-    return (
-        f"{variant.model}/`{variant.recipe}`, {variant.engine}{on_front}",
-        _accuracy(row),
-        f"{row.measurement.median_us:.1f}",
-        "too few" if p99 is None else f"{p99:.1f}",
-        f"{variant.bytes / 1000:,.0f} KB",
-        _ratio(row),
-        _disagreements(row),
-    )
+def _artifact(row: analysis.Row) -> str:
+    variant, on_front = row.variant, " (Pareto front)" if row.on_front else ""
+    return f"{variant.model}/`{variant.recipe}`, {variant.engine}{on_front}"
 
 
 def _accuracy(row: analysis.Row) -> str:
@@ -101,18 +92,35 @@ def _accuracy(row: analysis.Row) -> str:
     return f"{100 * accuracy.value:.2f}% ({100 * low:.1f}% to {100 * high:.1f}%)"
 
 
-def _ratio(row: analysis.Row) -> str:
+def _p99(row: analysis.Row) -> str | None:
+    p99 = row.measurement.p99_us
+    return None if p99 is None else f"{p99:.1f}"
+
+
+def _ratio(row: analysis.Row) -> str | None:
     if row.ratio is None:
-        return "–"
+        return None
     return f"× {row.ratio.value:.2f}" + (", within noise" if row.ratio.within_noise else "")
 
 
-def _disagreements(row: analysis.Row) -> str:
+def _disagreements(row: analysis.Row) -> str | None:
     test = row.disagreements
     if test is None:
-        return "–"
+        return None
     significance = "within noise" if row.same_accuracy else f"p {analysis.format_p(test.p)}"
     return f"{test.only_first} / {test.only_second}, {significance}"
+
+
+_COLUMNS: tuple[tuple[str, str, Callable[[analysis.Row], str | None]], ...] = (
+    ("artifact", "", _artifact),
+    ("accuracy (95 % interval)", "", _accuracy),
+    ("median µs", "", lambda row: f"{row.measurement.median_us:.1f}"),
+    ("p99 µs", "too few", _p99),
+    ("size", "", lambda row: f"{row.variant.bytes / 1000:,.0f} KB"),
+    ("latency against float32", "–", _ratio),
+    ("lost / won images", "–", _disagreements),
+)
+"""Of a table: title, what stands where a row has nothing, and a row's cell."""
 
 
 def _list(lines: Iterable[str]) -> str:

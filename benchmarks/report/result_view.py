@@ -40,6 +40,11 @@ class ResultView:
     device: DeviceSection | None
     metadata: list[tuple[str, str]]
 
+    @property
+    def compared(self) -> bool:
+        """Whether any model has a reference, and the table the columns that compare with it."""
+        return any(row.reference is not None for row in self.rows)
+
 
 def result_view(result: SweepResult, name: str, colours: Mapping[str, int]) -> ResultView:
     """

@@ -6,6 +6,8 @@ All of them train on the same drawn images, so that the differences are paired.
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tinysight.errors import TinysightError
+from tinysight.records import to_json
 from training.data import Dataset, Indices, Splits
 from training.data.splits import stratified
 from training.pretrained import read_pretrained
@@ -152,7 +155,7 @@ def train_setting(
         setting: what is trained.
         model: whose shipped weights are started from.
         seed: of the draw and of the training.
-        folder: of the run folders; this training's is `<images>-<start>-<seed>` in it.
+        folder: of the run folders; `run_folder` names this training's in it.
         progress: told of each epoch.
         settings: fields of the recipe in place of the defaults.
 
@@ -167,7 +170,7 @@ def train_setting(
         scratch(base, images) if pretrained is None else finetuned(base, images, pretrained.sha256)
     )
     recipe = with_settings(recipe, {**settings, "seed": seed})
-    out = folder / f"{setting.per_class}-{setting.start}-{seed}"
+    out = folder / run_folder(setting, recipe)
     run = train(
         Job(recipe, dataset, out, splits=splits, pretrained=pretrained, if_exists="resume"),
         progress,
@@ -175,6 +178,13 @@ def train_setting(
     if run is None or run.result.test is None:
         raise TinysightError("the study runs on one machine, on data with test images")
     return run.result.test.value, run.result.test.n
+
+
+def run_folder(setting: Setting, recipe: Recipe) -> str:
+    """`<model>-<images>-<start>-<seed>-<hash of the recipe>`: studies of other settings share the
+    folder around it."""
+    digest = hashlib.sha256(json.dumps(to_json(recipe)).encode()).hexdigest()[:8]
+    return f"{recipe.model}-{setting.per_class}-{setting.start}-{recipe.seed}-{digest}"
 
 
 def draw(dataset: Dataset, per_class: int, seed: int) -> Splits:

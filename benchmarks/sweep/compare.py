@@ -111,6 +111,15 @@ def agreement(verdicts: Iterable[bool | None]) -> tuple[int, int]:
     return sum(known), len(known)
 
 
+def verdict(pairs: Sequence[Pair]) -> str:
+    """Sentences on how many of the medians agree; empty with too few processes to tell."""
+    agreeing, known = agreement(pair.agree for pair in pairs)
+    if not known:
+        return ""
+    sentence = f"{agreeing} of {known} medians agree: the 95 % interval of their ratio holds 1."
+    return f"{sentence} {clock_note(pairs)}".rstrip()
+
+
 def clock_note(pairs: Sequence[Pair]) -> str:
     """A sentence on how much of the differences is the machine's clock; empty if unknown."""
     agreeing, known = agreement(pair.agree_at_one_clock for pair in pairs)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tinysight.benchmark.pareto import pareto_front
 from tinysight.benchmark.results import BenchmarkResult, LatencyResult, Measurement
+from tinysight.bundle import MAX_SIDE
 from tinysight.records import JsonObject
 
 
@@ -21,9 +22,14 @@ class EvaluationData:
     labels: tuple[str, ...]
     targets: NDArray[np.int64]
     """The class of every test image, int64 (n,), in the order of the test part."""
+    shape: tuple[int, int] = (32, 32)
+    """Height and width of the images, in pixels: what to load them at. Files from before it was
+    recorded are read as of CIFAR-10's."""
 
     def __post_init__(self) -> None:
         check_classes(self.targets, len(self.labels))
+        if not all(0 < side <= MAX_SIDE for side in self.shape):
+            raise ValueError(f"the images must be 1 to {MAX_SIDE} pixels high and wide")
 
 
 @dataclass(frozen=True, slots=True)

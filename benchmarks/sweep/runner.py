@@ -82,7 +82,11 @@ def sweep(
         data=None
         if dataset is None
         else EvaluationData(
-            dataset.title, dataset.fingerprint, tuple(dataset.labels), _test_targets(dataset)
+            dataset.title,
+            dataset.fingerprint,
+            tuple(dataset.labels),
+            _test_targets(dataset),
+            targets[0].shape,  # which is the images': `require_fitting`
         ),
         predictions=predictions,
         layers=layers or {},

@@ -1,5 +1,6 @@
 """Real results of the tiny bundle: measured once, in two processes, on images of three colours."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,14 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 pixels = draw.integers(0, 100, (8, 8, 3), dtype=np.uint8)
                 pixels[..., 2 - index] += 100
                 Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def broken_colours(colours: Path, tmp_path: Path) -> Path:
+    """The same, and a picture that cannot be read."""
+    root = shutil.copytree(colours, tmp_path / "broken_colours")
+    (root / "test" / "red" / "broken.png").write_bytes(b"no picture")
     return root
 
 

@@ -23,7 +23,7 @@ def make_result(
     """A result of variants `m/<name>@onnxruntime` with these medians in microseconds.
 
     Args:
-        medians: by name.
+        medians: by name, or by `<model>/<name>`.
         correct: by name, how many of the 200 images are predicted correctly (default: 180); the
             wrong ones come first.
         processes: each with 50 samples.
@@ -37,10 +37,11 @@ def make_result(
         predicted = targets.copy()
         wrong = IMAGES - (correct or {}).get(name, 180)
         predicted[:wrong] = (predicted[:wrong] + 1) % 3
+        model, _, recipe = name.rpartition("/")
         variant = ModelVariant(
-            model="m",
-            recipe=name,
-            artifact=name,
+            model=model or "m",
+            recipe=recipe,
+            artifact=recipe,
             engine="onnxruntime",
             bytes=1000,
             sha256="0" * 64,

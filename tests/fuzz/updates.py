@@ -1,4 +1,4 @@
-"""Evidence for signatures and updates: `python -m tests.fuzz.updates signatures | swaps | kills`.
+"""Evidence for signatures and updates: `python -m tests.fuzz.updates [signatures | swaps | kills]`.
 
 signatures  signed bundles changed in one place each: none may be accepted
 swaps       versions pulled in turn while four threads classify: no answer may be missing, mixed
@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -33,6 +34,7 @@ from tinysight.store.layout import VERSIONS, read_current
 from tinysight.updates.update import pull
 
 TINY = Path(__file__).parents[1] / "tiny" / "bundle"
+_SWAPS = 100
 _SWAP_TIMEOUT_S = 60
 
 
@@ -255,37 +257,61 @@ def kill_everywhere(
     return kills, findings
 
 
+# --- command line -------------------------------------------------------------------------------
+
+
+def _signatures(folder: Path, count: int, seed: int) -> list[str]:
+    findings = change_signed_bundles(count, seed, folder)
+    print(f"{count:,} changes to a signed bundle: {len(findings)} accepted")
+    return findings
+
+
+def _swaps(folder: Path) -> list[str]:
+    load = swap_under_load(_SWAPS, folder)
+    print(
+        f"{load.swaps} versions taken, {load.answers:,} answers of 4 threads: "
+        f"{len(load.wrong)} missing, mixed or wrong"
+    )
+    return load.wrong + ["a version was not taken"] * (load.swaps != _SWAPS)
+
+
+def _kills(folder: Path) -> list[str]:
+    kills = 0
+    findings: list[str] = []
+    for what in ("pull", "rollback"):
+        (folder / what).mkdir()
+        count, found = kill_everywhere(what, folder / what)
+        kills += count
+        findings += found
+    print(f"{kills} kills of pull and rollback: {len(findings)} findings")
+    return findings
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz.updates",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("signatures", "swaps", "kills"))
-    parser.add_argument("--n", type=int, help="changes (default: 2000), or swaps (default: 100)")
+    parser.add_argument(
+        "what", nargs="?", choices=("signatures", "swaps", "kills"), help="default: all of them"
+    )
+    parser.add_argument(
+        "--count", type=int, default=2000,
+        help=f"changes to signed bundles (default: 2000); swaps are always {_SWAPS}, and kills one "
+        "for each change to the disk, as they take far longer",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of the changes (default: 1)")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as name:
-        if args.what == "signatures":
-            n = args.n or 2000
-            findings = change_signed_bundles(n, args.seed, Path(name))
-            print(f"{n:,} changes to a signed bundle: {len(findings)} accepted")
-        elif args.what == "swaps":
-            load = swap_under_load(args.n or 100, Path(name))
-            findings = load.wrong
-            print(
-                f"{load.swaps} versions taken, {load.answers:,} answers of 4 threads: "
-                f"{len(findings)} missing, mixed or wrong"
-            )
-            if load.swaps != (args.n or 100):
-                findings = [*findings, "a version was not taken"]
-        else:
-            findings, kills = [], 0
-            for what in ("pull", "rollback"):
-                (Path(name) / what).mkdir()
-                count, found = kill_everywhere(what, Path(name) / what)
-                kills, findings = kills + count, findings + found
-            print(f"{kills} kills of pull and rollback: {len(findings)} findings")
+    checks: dict[str, Callable[[Path], list[str]]] = {
+        "signatures": partial(_signatures, count=args.count, seed=args.seed),
+        "swaps": _swaps,
+        "kills": _kills,
+    }
+    findings = []
+    for what in checks if args.what is None else (args.what,):
+        with tempfile.TemporaryDirectory() as name:
+            findings += checks[what](Path(name))
     for finding in findings[:20]:
         print(finding)
     return 1 if findings else 0

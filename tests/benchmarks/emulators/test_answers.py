@@ -75,6 +75,7 @@ def test_both_engines_answer_on_an_emulated_cpu(
     result = read(tmp_path)
     assert result is not None
     assert json.loads(as_text(result)) == printed
+    assert result.images == "3 parts of two photographs"
     assert [(cell.engine, cell.cpu) for cell in result.cells] == [
         ("onnxruntime", cpu),
         ("litert", cpu),

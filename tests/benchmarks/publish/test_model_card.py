@@ -201,15 +201,21 @@ def test_the_card_of_own_data_names_them(make_bundle: MakeBundle, dataset: Datas
     write_description(bundle.folder, bundle, replace(provenance, data=data))
     assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
     card = (bundle.folder / "card.md").read_text(encoding="utf-8")
-    assert "--data 'my plates' --out" in card
+    assert "--data 'my plates' --size 8 --out" in card
     assert "`my plates` is your own data" in card
     assert "DATA" not in card
     assert "cifar" not in card
 
 
-def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle) -> None:
+def of_size(bundle: Bundle, side: int) -> Bundle:
+    """As if its images were of that side: the tiny model's 8 pixels are too few for a training."""
+    return replace(bundle, height=side, width=side)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle, side: int) -> None:
     parsers = {"training": training_parser(), "export": export_parser()}
-    lines = commands(make_bundle(TEACHER))
+    lines = commands(of_size(make_bundle(TEACHER), side))
     stages = [re.match(r"python -m (\w+ \w+)", line) for line in lines]
     assert [stage and stage[1] for stage in stages] == [
         "training run",
@@ -218,7 +224,9 @@ def test_the_commands_are_parsed_by_the_stages(make_bundle: MakeBundle) -> None:
     ]
     for line in lines:
         _, _, stage, *arguments = shlex.split(line)
-        parsers[stage].parse_args(arguments)
+        parsed = parsers[stage].parse_args(arguments)
+        assert stage == "export" or parsed.size == side
+        assert ("--size" in arguments) == (stage == "training" and side != 32)
     assert "--seed 7" in lines[1]
     assert "--teacher runs/teacher_1" in lines[1]
     assert "--epochs 2" in lines[0]
@@ -236,8 +244,27 @@ def test_a_student_that_started_from_weights_names_them(make_bundle: MakeBundle)
     second = replace(
         TEACHER, sha256="2" * 64, model="edge_s", recipe=to_json(own), teachers=(TEACHER,)
     )
-    line = commands(make_bundle(second))[1]
+    line = commands(of_size(make_bundle(second), 32))[1]
     assert training_parser().parse_args(shlex.split(line)[3:]).start == "edge_s"
+
+
+def test_a_training_with_own_pictures_of_no_class_names_them(
+    make_bundle: MakeBundle, dataset: Dataset
+) -> None:
+    """The teacher's had none."""
+    bundle = make_bundle(TEACHER)
+    assert bundle.folder is not None
+    provenance = require_provenance(bundle)
+    recipe = {**provenance.training.recipe, "outliers": 0.25, "unknown": "3" * 64}
+    record = replace(provenance.training, recipe=recipe)
+    write_description(bundle.folder, bundle, replace(provenance, training=record))
+    teacher, student, _ = commands(of_size(load_bundle(bundle.folder), 32))
+    assert "--unknown" not in teacher
+    parsed = training_parser().parse_args(shlex.split(student)[3:])
+    assert (parsed.unknown, parsed.outliers) == (Path("UNKNOWN"), 0.25)
+    assert main(["model-card", str(bundle.folder), "--data", dataset.source]) == 0
+    card = (bundle.folder / "card.md").read_text(encoding="utf-8")
+    assert "UNKNOWN is the folder of your own pictures of no class." in card
 
 
 @pytest.mark.parametrize(
@@ -265,9 +292,9 @@ def test_a_teachers_own_teachers_are_trained_first_and_once(
         TEACHER, sha256="2" * 64, model="edge_s", recipe=to_json(own), teachers=(TEACHER,)
     )
     teachers = (TEACHER, second) if both else (second,)
-    lines = commands(make_bundle(*teachers))
+    lines = commands(of_size(make_bundle(*teachers), 32))
     assert len(lines) == 4
-    assert lines[0] == commands(make_bundle(TEACHER))[0]
+    assert lines[0] == commands(of_size(make_bundle(TEACHER), 32))[0]
     assert lines[1].startswith("python -m training distill edge_s --teacher runs/teacher_1 ")
     assert lines[1].endswith(" --out runs/teacher_2")
     options = training_parser().parse_args(shlex.split(lines[1])[3:])

@@ -66,9 +66,26 @@ def test_a_confusion_matrix_has_true_classes_as_rows(result: SweepResult) -> Non
     assert [matrix[0, 2], matrix[1, 0], matrix[2, 1]] == [0, 0, 0]
 
 
-def test_without_float32_the_most_accurate_is_the_reference() -> None:
-    result = make_result({"a": 10, "b": 20}, correct={"a": 150, "b": 160})
-    assert analysis.reference_of(result, "m").recipe == "b"
+def test_without_float32_a_model_is_compared_with_nothing() -> None:
+    """Not with its most accurate variant: that is the slower one of this model, the faster of the
+    next, and the column would mean now this and now that."""
+    result = make_result({"a/int8": 10, "a/int16": 20, "b/float32": 30, "b/int8": 15})
+    assert analysis.reference_of(result, "a") is None
+    rows = {row.variant.key.partition("@")[0]: row for row in analysis.rows(result)}
+    for name in ("a/int8", "a/int16"):
+        row = rows[name]
+        assert (row.reference, row.ratio, row.disagreements) == (None, None, None)
+        assert not row.is_reference
+        assert row.same_accuracy is None
+    assert rows["b/float32"].is_reference
+    ratio = rows["b/int8"].ratio
+    assert ratio is not None
+    assert ratio.value == pytest.approx(0.5, rel=0.02)
+    text = " ".join(analysis.findings(list(rows.values())))
+    assert "Of 1 artifacts with a reference none is significantly less accurate" in text
+    alone = analysis.findings(analysis.rows(make_result({"a/int8": 10, "a/int16": 20})))
+    assert len(alone) == 1
+    assert "reference" not in alone[0]
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.0004, "< 0.001"), (0.00149, "= 0.0015"), (1, "= 1")])

@@ -16,6 +16,7 @@ pytest.importorskip("jinja2")
 
 from benchmarks.cli import main
 from benchmarks.report.html_page import page
+from benchmarks.report.markdown import markdown, table
 from benchmarks.sweep import result_io
 from benchmarks.sweep.result import SweepResult
 from tests.benchmarks.make_result import make_result
@@ -96,6 +97,66 @@ def test_other_data_than_the_results_is_one_line(
 ) -> None:
     assert main(["report", str(swept), "--data", "digits", "--out", str(tmp_path / "out")]) == 1
     assert "not the dataset that these results classified" in capsys.readouterr().err
+
+
+def test_the_data_are_loaded_as_the_sweep_loaded_them(
+    swept: Path, broken_colours: Path, tmp_path: Path
+) -> None:
+    """At 8 x 8 pixels, and without the pictures that cannot be read."""
+    words = ["--data", str(broken_colours), "--out", str(tmp_path / "out")]
+    assert main(["report", str(swept), *words]) == 0
+
+
+def test_data_without_answers_to_single_images_are_one_line(
+    benched: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(colours), "--out", str(tmp_path / "out")]
+    assert main(["report", str(benched), *words]) == 1
+    assert "no result has answers to single images: omit --data" in capsys.readouterr().err
+
+
+def header(result: SweepResult) -> str:
+    return table(result).splitlines()[0]
+
+
+def test_a_table_compares_with_float32_alone() -> None:
+    without = make_result({"a/int8": 10, "a/int16": 20})
+    assert header(without) == "| artifact | accuracy (95 % interval) | median µs | size |"
+    text = page([without], "t")
+    assert "latency against<br>float32" not in text
+    assert "lost / won" not in text
+    assert "Disagreements" not in text
+    both = make_result({"a/int8": 10, "b/float32": 30, "b/int8": 15}, correct={"b/int8": 179})
+    assert header(both).endswith("| size | latency against float32 | lost / won images |")
+    first, second, third = table(both).splitlines()[2:]
+    assert first.startswith("| a/`int8`, onnxruntime")
+    assert first.endswith("| – | – |")
+    assert re.search(r"^\| b/`int8`.* \| × 0\.50 \| 1 / 0, within noise \|$", second)
+    assert third.endswith("| – | – |")
+    text = page([both], "t")
+    assert "latency against<br>float32" in text
+    assert "<small>no reference</small>" in text
+    assert text.count("<small>reference</small>") == 1
+    assert "b/int8 · onnxruntime</b>" in text  # its disagreements
+
+
+def test_a_percentile_has_a_column_where_there_is_one() -> None:
+    """Of 300 calls none is known, of 1,000 the 99th."""
+    assert "p99" not in header(make_result({"float32": 50, "int8": 25}))
+    many = make_result({"float32": 50, "int8": 25}, processes=20)
+    assert "| median µs | p99 µs | size |" in header(many)
+    assert "too few" not in table(many)
+
+
+def test_two_results_of_few_processes_do_not_say_that_none_agree() -> None:
+    """The HTML page and the Markdown, of three processes each and of six."""
+    few = make_result({"float32": 50, "int8": 40}, processes=3)
+    several = make_result({"float32": 50, "int8": 40})
+    for text in (page([few, few], "t"), markdown([few, few], "t")):
+        assert "medians agree" not in text
+    for text in (page([several, several], "t"), markdown([several, several], "t")):
+        assert "2 of 2 medians agree" in text
+        assert "The clock probe" in text
 
 
 def test_two_dates_of_one_device_are_told_apart() -> None:

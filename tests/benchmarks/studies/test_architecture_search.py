@@ -14,6 +14,8 @@ pytest.importorskip("ai_edge_litert")
 from benchmarks.cli import main
 from benchmarks.studies import architecture_search
 from benchmarks.studies.architecture_search import MemberBudget
+from tinysight.stats import Accuracy
+from training.data import Dataset
 
 TINY = {
     "edge_s": MemberBudget("baseline", False, ("4s2-8s2", "256s2-256-256")),
@@ -67,6 +69,22 @@ def test_what_is_too_slow_or_too_large_is_not_trained(
     assert text in printed
     assert "not trained" in text
     assert "validation accuracy after 1 epochs, from the labels alone" in text
+
+
+def test_a_picture_that_cannot_be_read_is_left_out(
+    broken_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a training would take: the search goes on without the picture."""
+    taken = []
+
+    def validation_accuracy(stack: str, dataset: Dataset, *_: object, **__: object) -> Accuracy:
+        taken.append((stack, len(dataset.targets), len(dataset.broken)))
+        return Accuracy(1, 2)
+
+    monkeypatch.setattr(architecture_search, "validation_accuracy", validation_accuracy)
+    words = ["search", "edge_s", "--data", str(broken_colours), "--runs", "60"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert taken == [("4s2-8s2", 27, 1)]
 
 
 def test_latency_alone_says_nothing_of_epochs(

@@ -103,6 +103,20 @@ def test_other_classes_are_no_known_images(capsys: pytest.CaptureFixture[str]) -
     assert "digits has other classes than the bundle" in capsys.readouterr().err
 
 
+def test_known_images_that_cannot_be_read_are_left_out(
+    broken_colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = load_bundle(TINY)
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / tiny.artifact().file).write_bytes(tiny.read(tiny.artifact()))
+    # Class folders are read in the order of their names.
+    bundle = replace(tiny, labels=("blue", "green", "red"), answers_sha256=None)
+    (folder / "bundle.json").write_text(bundle.as_text(), encoding="utf-8")
+    assert main(["ood", str(folder), "--known", str(broken_colours), "--json"]) == 0
+    assert {one["known"] for one in json.loads(capsys.readouterr().out)} == {15}
+
+
 def test_own_pictures_are_a_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (9, 9), (255, 0, 0)).save(tmp_path / "red.png")
     assert main(["ood", str(TINY), "--images", f"mine={tmp_path}", "--json"]) == 0

@@ -10,10 +10,18 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from benchmarks.cli import main
-from benchmarks.studies.transfer import Difference, Row, Setting, differences, draw, scratch
+from benchmarks.studies.transfer import (
+    Difference,
+    Row,
+    Setting,
+    differences,
+    draw,
+    run_folder,
+    scratch,
+)
 from tinysight.errors import TinysightError
 from training.data import load_dataset
-from training.recipes import recipe_of
+from training.recipes import recipe_of, with_settings
 
 
 def test_the_same_number_of_each_class_is_drawn_and_all_others_test() -> None:
@@ -85,5 +93,34 @@ def test_a_study_on_digits_is_reported_and_resumed(
 def test_the_data_that_the_weights_were_trained_on_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["transfer", "cifar10", "--out", str(tmp_path)]) != 0
-    assert "trained on CIFAR-10" in capsys.readouterr().err
+    """By its name, which downloads nothing, and by the path of its batches."""
+    batches = tmp_path / "batches"
+    batches.mkdir()
+    record = np.zeros((10, 1 + 3 * 32 * 32), np.uint8)
+    record[:, 0] = range(10)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        (batches / f"{name}.bin").write_bytes(record.tobytes())
+    for data in ("cifar10", str(batches)):
+        assert main(["transfer", data, "--out", str(tmp_path / "out")]) == 1
+        assert "trained on CIFAR-10: name other data" in capsys.readouterr().err
+
+
+def test_every_training_has_a_folder_of_its_own() -> None:
+    setting = Setting("digits", 10, "scratch")
+    usual = recipe_of("edge_s")
+    recipes = [usual, recipe_of("edge_m")] + [
+        with_settings(usual, change) for change in ({"epochs": 1}, {"flip": False}, {"seed": 1})
+    ]
+    names = {run_folder(setting, recipe) for recipe in recipes}
+    assert len(names) == len(recipes)
+    assert run_folder(setting, usual).startswith("edge_s-10-scratch-0-")
+    assert run_folder(setting, usual) == run_folder(setting, with_settings(usual, {}))
+    assert run_folder(Setting("digits", 10, "pretrained"), usual) not in names
+
+
+def test_a_picture_that_cannot_be_read_is_left_out(
+    broken_colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study goes on to the drawing, for which these pictures are too few."""
+    assert main(["transfer", str(broken_colours), "--out", str(tmp_path)]) == 1
+    assert "training images of blue" in capsys.readouterr().err

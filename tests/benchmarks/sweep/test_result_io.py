@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.publish.readme_figures import RESULTS
 from benchmarks.sweep import result_io
 from benchmarks.sweep.result import SweepResult
 from benchmarks.sweep.result_io import read, write
@@ -27,6 +28,18 @@ def test_what_is_written_is_read(measured: SweepResult, tmp_path: Path) -> None:
     before = (tmp_path / result_io.NAME).read_bytes()
     write(again, tmp_path / result_io.NAME)
     assert (tmp_path / result_io.NAME).read_bytes() == before
+
+
+def test_a_result_from_before_the_size_was_recorded_is_read(tmp_path: Path) -> None:
+    """As are those of benchmarks/results, whose images are CIFAR-10's."""
+    text = document_text(make_result({"float32": 10}), result_io.KIND, result_io.FORMAT)
+    content = json.loads(text)
+    assert content["data"].pop("shape") == [32, 32]
+    (tmp_path / result_io.NAME).write_text(json.dumps(content))
+    for folder in (tmp_path, RESULTS / "export", RESULTS / "family"):
+        data = read(folder).data
+        assert data is not None
+        assert data.shape == (32, 32)
 
 
 Document = dict[str, Any]
@@ -56,6 +69,8 @@ DAMAGE = {
                     "above 0 ns"),
     "an endless time": (damaged(lambda c: c["measurements"][0]["samples_ns"][0].append(1 << 70)),
                         "64 bits"),
+    "a picture without height": (damaged(lambda c: c["data"].update(shape=[0, 32])),
+                                 "1 to 1024 pixels"),
     "a class too many": (damaged(lambda c: c["data"]["targets"].append(3)), "class indices"),
     "a negative class": (damaged(lambda c: c["predictions"][KEY].__setitem__(0, -1)),
                          "class indices"),

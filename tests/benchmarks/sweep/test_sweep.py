@@ -33,6 +33,7 @@ def test_it_writes_predictions_samples_table_and_plot(swept: Path, measured: Swe
     assert variant.accuracy == Accuracy(15, 15)
     assert variant.accuracy_source == "measured"
     assert measured.data is not None
+    assert measured.data.shape == (8, 8)
     assert np.array_equal(measured.predictions[variant.key], measured.data.targets)
     assert [(one.threads, one.batch) for one in measured.measurements] == [(1, 1), (1, 4)]
     for measurement in measured.measurements:
