@@ -258,8 +258,8 @@ _FEW_IMAGES = 1000
 _RATE_PER_IMAGE = 0.1 / 32
 """Learning rate over batch size of fine-tuning."""
 
-_FINETUNED = Recipe(
-    "vgg16_finetuned",
+_UPSAMPLED = Recipe(
+    "vgg16_upsampled",
     epochs=8,
     batch_size=256,
     optimizer="sgd",
@@ -290,8 +290,10 @@ RECIPES = {
     "vgg16_frozen": Recipe(
         "vgg16_frozen", epochs=20, batch_size=256, preprocessing="imagenet", precision="auto"
     ),
-    "vgg16_finetuned": _FINETUNED,
-    "vgg16_upsampled": dataclasses.replace(_FINETUNED, model="vgg16_upsampled"),
+    "vgg16_finetuned": dataclasses.replace(
+        _MUON, model="vgg16_finetuned", epochs=15, learning_rate=0.02, cutout=0.25
+    ),
+    "vgg16_upsampled": _UPSAMPLED,
     "airbench": dataclasses.replace(_MUON, model="airbench", epochs=16, cutout=0.25),
     "airbench_wide": dataclasses.replace(_MUON, model="airbench_wide", epochs=16, cutout=0.25),
     "edge_s": dataclasses.replace(_MUON, model="edge_s", epochs=60),
