@@ -13,7 +13,8 @@ from typing import Any
 from export import builder
 from export.builder import CandidateReport, ExportOptions
 from export.recipes import DEFAULT, RECIPES
-from tinysight.bundle import Bundle, load_bundle
+from export.target import check_target
+from tinysight.bundle import MAX_NAME, Bundle, load_bundle
 from tinysight.console import ProgressLine
 from tinysight.errors import TinysightError
 from training.data import Dataset, load_dataset
@@ -43,10 +44,11 @@ def build(
             `overwrite=True`.
 
     Raises:
-        ExportError: `out` exists, the data is not what the run was trained on, or no artifact is
-            near enough to the trained model.
+        ExportError: `out` exists, the data is not what the run was trained on, a device would
+            refuse the model, or no artifact is near enough to the trained model.
         DataError: the data cannot be read.
         TypeError: there is no such option.
+        ValueError: the options contradict each other.
     """
     chosen, folder = ExportOptions(**options), Path(out)
     chosen = dataclasses.replace(
@@ -54,6 +56,8 @@ def build(
         name=bundle_name(chosen.name or folder.resolve().name),
         recipes=chosen.recipes or default_recipes(bounded=chosen.max_accuracy_drop is not None),
     )
+    # Here too, before the data is read: `out` may have no place beside it, as `.` has none.
+    check_target(folder, overwrite=chosen.overwrite, mark="bundle.json", kind="a bundle")
     line = ProgressLine()
     if not isinstance(data, Dataset):
         recorded = run.record.data
@@ -77,8 +81,14 @@ def default_recipes(*, bounded: bool) -> tuple[str, ...]:
 
 
 def bundle_name(text: str) -> str:
-    """A text as a bundle's name. Raises TinysightError where nothing of it is left."""
+    """A text as a bundle's name. Raises TinysightError where nothing, or too much, is left."""
     name = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in text.lower())
-    if not name.strip("_.-"):
+    name = name.strip("_.-")
+    if not name:
         raise TinysightError(f"{text!r} cannot be a bundle's name: use letters and digits")
-    return name.strip("_.-")
+    if len(name) > MAX_NAME:
+        raise TinysightError(
+            f"{name!r:.80} cannot be a bundle's name: {len(name)} characters, allowed are "
+            f"{MAX_NAME}; --name gives another"
+        )
+    return name

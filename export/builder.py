@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from export.candidates import Plan, evaluate_candidates
 from export.converter import Candidate, Converter
+from export.errors import ExportError
 from export.evaluator import Evaluator
 from export.golden_rectangles import paint_for
 from export.mcu.memory import measure_memory
-from export.passes import ExportError
-from export.recipes import FORMATS, Arithmetic, Format
+from export.recipes import FORMATS, RECIPES, Arithmetic, Format
 from export.search.accuracy_budget import CHEAPEST_FIRST, INTEGER, Trial
 from export.settings import ArtifactSettings
 from export.source import open_source
+from export.target import check_target
 from export.validation.artifact_checks import LAYER_IMAGES, ArtifactChecker
 from export.validation.provenance import data_record, training_record
-from tinysight.bundle import Artifact, Bundle, load_bundle
-from tinysight.files import new_folder, recover_folder, sole_writer_beside
+from tinysight.bundle import MAX_DESCRIPTION_BYTES, Artifact, Bundle, load_bundle
+from tinysight.files import new_folder, sole_writer_beside
 from tinysight.integrity import golden
 from tinysight.preprocess import Pixels
 from tinysight.provenance import (
@@ -46,6 +47,10 @@ from training.tf_keras_setup import keras
 
 _BATCH = 64
 """Images of which the trained model computes the logits at once."""
+_LOGIT_BYTES = len("-1.234567e-05, ")
+"""Of one golden logit in bundle.json, at most: `tinysight.integrity.golden.record` rounds it."""
+_DESCRIPTION_BYTES = 1 << 16
+"""Of bundle.json without labels and golden logits: 29 KB of rectangles, 1 KB an artifact."""
 _PACKAGES = ("tinysight", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 
 
@@ -66,6 +71,15 @@ class ExportOptions:
     what it chooses from, and float32 in any case. None writes every recipe within its tolerance."""
     overwrite: bool = False
     """Whether a bundle that exists is replaced."""
+
+    def __post_init__(self) -> None:
+        if "onnx" not in self.formats:
+            raise ValueError("a bundle needs an ONNX artifact, its default: name onnx too")
+        if self.max_accuracy_drop is not None and "mixed_measured" in self.recipes:
+            raise ValueError(
+                "mixed_measured is chosen by its speed, and cannot be bound by a largest loss of "
+                "accuracy: leave out one of them"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +125,15 @@ def build(
     Raises:
         BusyError: another process is exporting to `out`.
         ExportError: the data is not what the run was trained on, `out` exists, the model cannot
-            be converted, or no ONNX artifact was accepted.
+            be converted, a device would refuse it, no bundle can have that name or so many
+            classes, or no ONNX artifact was accepted.
         TinysightError: the disk is full.
     """
     with (
         sole_writer_beside(out),
         clear_disk_errors(out, "nothing was changed; free some and try again"),
     ):
-        _check_target(out, options)
+        check_target(out, overwrite=options.overwrite, mark="bundle.json", kind="a bundle")
         return _build(run, dataset, out, options, count)
 
 
@@ -126,6 +141,7 @@ def _build(
     run: Run, dataset: Dataset, out: Path, options: ExportOptions, count: ProgressCallback
 ) -> list[CandidateReport]:
     source = open_source(run, dataset)
+    golden_inputs = golden_count(options, dataset.labels, source.shape)
     data = data_record(dataset, source.splits, source.calibration)  # first: it refuses leaks
     model = keras.models.load_model(run.model_file)
     converter = Converter(source, finetune_epochs=options.finetune_epochs, count=count)
@@ -139,7 +155,7 @@ def _build(
     checker = ArtifactChecker(source.images(source.calibration[:LAYER_IMAGES]), converter.convert)
     accepted = [trial for trial in trials if trial.rejection_reason is None]
     rectangles = paint_for(_logits_of(model), source.shape, len(dataset.labels), count)
-    inputs = golden.painted(golden.noise(*source.shape), rectangles)
+    inputs = golden.painted(golden.noise(*source.shape, golden_inputs), rectangles)
     made = [_make(trial, inputs, checker, evaluator) for trial in accepted]
 
     default = _default(made, evaluator)
@@ -167,12 +183,30 @@ def _build(
     return reports
 
 
-def _check_target(out: Path, options: ExportOptions) -> None:
-    recover_folder(out)
-    if out.exists() and not options.overwrite:
-        raise ExportError(f"{out} exists: --overwrite replaces it")
-    if out.exists() and not (out / "bundle.json").is_file():
-        raise ExportError(f"{out} is not a bundle; it is not replaced")
+def golden_count(options: ExportOptions, labels: tuple[str, ...], shape: tuple[int, int]) -> int:
+    """How many golden inputs the artifacts answer: fewer where bundle.json could not hold all.
+
+    Before anything is converted, for what no bundle may say would else be found out at its end.
+
+    Raises ExportError.
+    """
+    blank = Artifact("float32", "onnx", "float32.onnx", sha256="0" * 64, bytes=1)
+    try:
+        empty = Bundle(options.name, labels, *shape, artifacts=(blank,), default=blank.name)
+    except ValueError as error:
+        raise ExportError(f"no bundle can be made of this run: {error}") from None
+    artifacts = len(options.formats)  # within a bound on the loss: one of each
+    if options.max_accuracy_drop is None:
+        wanted = set(options.formats)
+        artifacts = sum(len(wanted.intersection(RECIPES[name].formats)) for name in options.recipes)
+    room = MAX_DESCRIPTION_BYTES - len(empty.as_text().encode()) - _DESCRIPTION_BYTES
+    count = room // (max(artifacts, 1) * len(labels) * _LOGIT_BYTES)
+    if count < 1:
+        raise ExportError(
+            f"bundle.json cannot hold {len(labels):,} classes and what {artifacts} artifacts "
+            "answer: name fewer --recipes or --formats"
+        )
+    return min(golden.COUNT, count)
 
 
 def _report(trial: Trial, options: ExportOptions, evaluator: Evaluator) -> CandidateReport:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.converter import Candidate
+from export.errors import ExportError
 from export.recipes import Tolerance
 from export.source import ExportSource
 from export.validation.parity import measure_parity, rejection_reason
-from tinysight.engines.litert import LiteRTEngine
-from tinysight.engines.ort import OnnxRuntimeEngine
-from tinysight.engines.registry import Engine
+from tinysight.engines.registry import ENGINES, Engine
+from tinysight.errors import BundleError
 from tinysight.provenance import Parity
 from training.finalize import predict
 from training.progress import ProgressCallback
@@ -58,9 +58,17 @@ class Evaluator:
         return self._source.dataset.targets[self._indices[part]]
 
     def open_engine(self, candidate: Candidate) -> Engine:
-        """The candidate, loaded for one thread."""
-        engine = LiteRTEngine if candidate.format == "tflite" else OnnxRuntimeEngine
-        return engine(candidate.content, self._source.shape, len(self._source.dataset.labels))
+        """The candidate, loaded for one thread as a device does it: after the same check.
+
+        Raises ExportError where a device would refuse it.
+        """
+        spec = next(spec for spec in ENGINES.values() if spec.format == candidate.format)
+        shape, classes = self._source.shape, len(self._source.dataset.labels)
+        try:
+            spec.check(candidate.content, shape, classes)
+        except BundleError as error:
+            raise ExportError(f"every device would refuse {candidate.name}: {error}") from None
+        return spec.loader(candidate.content, shape, classes, 1)
 
     def logits(self, candidate: Candidate, part: Part) -> NDArray[np.float32]:
         """The candidate's logits, (n, classes); computed once."""

@@ -1,4 +1,4 @@
-"""What an artifact was made with: typed records, which become its `settings` in bundle.json.
+"""What an artifact was made with: typed records, which become its `settings` in provenance.json.
 
 They hold all that is needed to make it again from the same run and data.
 """

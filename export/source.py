@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from export.passes import ExportError
+from export.errors import ExportError
 from training.data import Dataset, Splits, split
 from training.run_folder import Run
 

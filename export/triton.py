@@ -5,10 +5,11 @@ https://github.com/triton-inference-server/server/blob/main/docs/user_guide/mode
 
 from pathlib import Path
 
+from export.target import check_target
 from tinysight.bundle import Bundle
-from tinysight.errors import TinysightError
 from tinysight.files import new_folder
 
+_CONFIG_FILE = "config.pbtxt"
 _CONFIG = """\
 name: "{name}"
 backend: "onnxruntime"
@@ -33,16 +34,18 @@ def write_repository(bundle: Bundle, out: Path, *, max_batch: int, overwrite: bo
         bundle: its default artifact is written, an ONNX file.
         out: the repository.
         max_batch: images that the server may put into one call, from 1.
-        overwrite: whether a model of that name is replaced.
+        overwrite: whether a model of that name is replaced; no other folder is.
 
     Returns the model's folder.
 
     Raises:
         BundleError: the artifact's file is damaged.
-        TinysightError: the model exists.
+        ExportError: the model exists, or a folder of its name that is none.
     """
     import onnx
 
+    model = out / bundle.name
+    check_target(model, overwrite=overwrite, mark=_CONFIG_FILE, kind="a model for Triton")
     content = bundle.read(bundle.artifact())
     graph = onnx.load_from_string(content).graph
     config = _CONFIG.format(
@@ -54,13 +57,10 @@ def write_repository(bundle: Bundle, out: Path, *, max_batch: int, overwrite: bo
         width=bundle.width,
         classes=len(bundle.labels),
     )
-    model = out / bundle.name
-    if model.exists() and not overwrite:
-        raise TinysightError(f"{model} exists: --overwrite replaces it")
     with new_folder(model, overwrite=overwrite) as folder:
         (folder / "1").mkdir()
         (folder / "1" / "model.onnx").write_bytes(content)
-        (folder / "config.pbtxt").write_text(config, encoding="utf-8")
+        (folder / _CONFIG_FILE).write_text(config, encoding="utf-8")
         labels = "".join(f"{label}\n" for label in bundle.labels)
         (folder / "labels.txt").write_text(labels, encoding="utf-8")
     return model

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from export.recipes import DEFAULT, FORMATS, RECIPES
+from export.recipes import DEFAULT, FORMATS, RECIPES, Format
 from tinysight.console import (
     HelpFormatter,
     fail,
@@ -50,10 +50,11 @@ def add(commands: Any) -> None:
     )
     command.add_argument(
         "--formats",
-        type=_names(FORMATS),
+        type=_formats,
         default=FORMATS,
         metavar="NAME,…",
-        help="model formats separated by commas, of onnx and tflite (default: onnx,tflite)",
+        help="model formats separated by commas, of onnx, which every bundle needs, and tflite "
+        "(default: onnx,tflite)",
     )
     command.add_argument(
         "--finetune-epochs",
@@ -84,7 +85,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--overwrite", action="store_true", help="replace an existing bundle (default: refuse)"
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, error=command.error)
 
 
 def _epilog() -> str:
@@ -104,6 +105,14 @@ def _epilog() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    bounded = args.max_accuracy_drop is not None
+    if bounded and args.recipes == tuple(RECIPES):  # all: those that can be bound
+        args.recipes = tuple(name for name in args.recipes if name != "mixed_measured")
+    if bounded and "mixed_measured" in (args.recipes or ()):
+        args.error(
+            "argument --max-accuracy-drop: not allowed with the recipe mixed_measured, which is "
+            "chosen by its speed"
+        )
     require_extra(
         "export", "tensorflow", "tf_keras", "sklearn", "onnx", "tf2onnx", "ai_edge_litert"
     )
@@ -114,7 +123,6 @@ def run(args: argparse.Namespace) -> int:
     finished = load_run(args.folder)
     from export.api import build  # late: it takes seconds
 
-    bounded = args.max_accuracy_drop is not None
     reports = build(
         finished,
         args.out,
@@ -203,6 +211,14 @@ def _points(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError("must lie between 0 and 100")
     return value
+
+
+def _formats(text: str) -> tuple[Format, ...]:
+    """The formats that are named, ONNX among them: a bundle's default artifact is one."""
+    named = _names(FORMATS)(text)
+    if "onnx" not in named:
+        raise argparse.ArgumentTypeError("onnx is needed too, for the bundle's default artifact")
+    return named
 
 
 def _names(known: tuple[_Name, ...]) -> Callable[[str], tuple[_Name, ...]]:

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from export.errors import ExportError
 from export.explain.findings import Finding, findings
 from export.explain.kernels import profile
 from export.explain.layer_cost import layers
 from export.explain.layer_table import Row, pair
 from export.explain.peak_throughput import Peak, measure_peak
-from export.passes import ExportError
 from export.passes.strip_quantization import strip_quantization
 from export.validation.int16_saturation import SaturationReport, report_int16_saturation
 from tinysight.benchmark.timing import time_interleaved

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from export.passes import ExportError
+from export.errors import ExportError
 from tinysight.engines.ort import make_session
 
 _FLOAT_LAYERS = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import ExportError
 from export.formats.keras_rewrites import optimize_for_xnnpack
 from export.formats.onnx import PIXEL_SCALE
-from export.passes import ExportError
 from tinysight.console import captured_native_stderr
 from training.tf_keras_setup import keras, tf
 

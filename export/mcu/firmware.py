@@ -9,14 +9,16 @@ from string import Template
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import ExportError
 from export.mcu.integer_model import ALIGNMENT, IntegerModel, integer_model
 from export.mcu.micro_engine import MicroEngine, find_arena_bytes
-from export.passes import ExportError
+from export.target import check_target
 from tinysight.bundle import Artifact, Bundle
 from tinysight.files import new_folder
 from tinysight.integrity import golden
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_MODEL = "model.tflite"
 _BYTES_A_LINE = 20
 _EXAMPLE = 2
 """Which golden input is the example: one of large patches, on which models differ."""
@@ -57,7 +59,7 @@ def write_firmware(
             TensorFlow Lite Micro are not the artifact's.
         BundleError: the artifact is damaged.
     """
-    _check_target(out, overwrite=overwrite)
+    check_target(out, overwrite=overwrite, mark=_MODEL, kind="a firmware folder")
     try:
         model = integer_model(bundle.read(artifact))
     except ExportError as error:
@@ -84,7 +86,7 @@ def write_firmware(
     )
     texts = _texts(bundle, artifact, model, firmware, engine)
     with new_folder(out, overwrite=overwrite) as folder:
-        (folder / "model.tflite").write_bytes(model.content)
+        (folder / _MODEL).write_bytes(model.content)
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
     return firmware
@@ -113,15 +115,6 @@ def integer_artifact(bundle: Bundle, name: str | None = None) -> Artifact:
         f"{bundle.name} has no .tflite artifact that computes in int8: "
         "python -m export build --recipes static_w8a8 makes one"
     )
-
-
-def _check_target(out: Path, *, overwrite: bool) -> None:
-    if not out.exists():
-        return
-    if not overwrite:
-        raise ExportError(f"{out} exists: --overwrite replaces it")
-    if not (out / "model.tflite").is_file():
-        raise ExportError(f"{out} is not a firmware folder; it is not replaced")
 
 
 def _texts(

@@ -18,7 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from export.passes import ExportError
+from export.errors import ExportError
 
 ALIGNMENT = 16
 """Bytes. The schema's `force_align` of a buffer's data, which the Python writer ignores. A

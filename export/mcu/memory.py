@@ -2,8 +2,8 @@
 
 import importlib.util
 
+from export.errors import ExportError
 from export.mcu.integer_model import integer_model
-from export.passes import ExportError
 from tinysight.bundle import MicrocontrollerMemory
 
 

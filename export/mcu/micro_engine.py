@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime
 
+from export.errors import ExportError
 from export.mcu.integer_model import ALIGNMENT, IntegerModel
-from export.passes import ExportError
 from tinysight.console import captured_native_stderr
 from tinysight.preprocess import Pixels
 

@@ -1,8 +1,9 @@
 """Graph passes: each a small pure function, ONNX model in, equivalent ONNX model out."""
 
+from export.errors import ExportError
 from export.passes.float_output import float_output
 from export.passes.gemm import fold_flatten, matmul_to_gemm, reshape_to_flatten
-from export.passes.graph import ExportError, Graph
+from export.passes.graph import Graph
 from export.passes.keep_float import keep_float
 from export.passes.names import readable_names
 from export.passes.pool_gemm import pool_into_gemm

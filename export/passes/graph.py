@@ -8,12 +8,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, numpy_helper
 
-from tinysight.errors import TinysightError
-
-
-class ExportError(TinysightError):
-    """A model that cannot be exported as asked."""
-
 
 @dataclass
 class Graph:

@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-from export.passes.graph import ExportError, Graph, attribute
+from export.errors import ExportError
+from export.passes.graph import Graph, attribute
 
 _MOVES = {"Transpose", "Reshape", "Flatten", "MaxPool"}
 """They only move or choose values, so that they do the same to a value's quantized form."""

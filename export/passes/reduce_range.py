@@ -5,7 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 
-from export.passes.graph import ExportError, Graph
+from export.errors import ExportError
+from export.passes.graph import Graph
 
 
 def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:

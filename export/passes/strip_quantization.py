@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.passes.graph import ExportError, Graph, attribute
+from export.errors import ExportError
+from export.passes.graph import Graph, attribute
 
 _SUMS = {"Conv", "Gemm", "MatMul", "Add"}
 

@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.passes.graph import ExportError, Graph
+from export.errors import ExportError
+from export.passes.graph import Graph
 
 
 def fold_input_scale(model: onnx.ModelProto, scale: float) -> onnx.ModelProto:

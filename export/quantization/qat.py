@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import ExportError
 from export.formats.onnx import PIXEL_SCALE
-from export.passes import ExportError
 from training.tf_keras_setup import keras
 
 _BATCH = 128

@@ -103,7 +103,7 @@ def trial_rows(trials: Sequence[TimingTrial]) -> list[tuple[str, str, str, str]]
 def _trial(
     float_layers: tuple[str, ...], median_us: float, ratio: PairedRatio, verdict: str
 ) -> TimingTrial:
-    """Rounded: what follows is noise, and would fill bundle.json."""
+    """Rounded: what follows is noise, and would fill provenance.json."""
     rounded = PairedRatio(*(round(value, 4) for value in (ratio.value, ratio.low, ratio.high)))
     return TimingTrial(float_layers, round(median_us, 2), rounded, verdict)
 

@@ -103,5 +103,5 @@ def _margin(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[
 
 
 def _rounded(value: float) -> float:
-    """To four digits: what follows says nothing, and would fill bundle.json."""
+    """To four digits: what follows says nothing, and would fill provenance.json."""
     return float(f"{value:.4g}")

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from export.passes import ExportError
+from export.errors import ExportError
 from tinysight.integrity import data_split
 from tinysight.provenance import DataRecord, DuplicateCounts, TrainingRecord
 from tinysight.records import to_json
@@ -18,7 +18,7 @@ class LeakError(ExportError):
 
 
 def data_record(dataset: Dataset, splits: Splits, calibration: NDArray[np.int64]) -> DataRecord:
-    """What bundle.json says of the data: name, hashes, and the proof that no image served twice.
+    """What provenance.json says of the data: name, hashes, and that no image served twice.
 
     Args:
         calibration: indices of the images that calibrate.

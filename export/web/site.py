@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from export.target import check_target
 from export.web.onnxruntime_web import OnnxRuntimeWeb
 from tinysight.bundle import PROVENANCE, Bundle
 from tinysight.errors import TinysightError
@@ -28,6 +29,7 @@ SCRIPT = f"{RUNTIME}/ort.wasm.bundle.min.js"
 WASM = f"{RUNTIME}/ort-wasm-simd-threaded.wasm.gz"
 SERVICE_WORKER = "service-worker.js"
 
+_DESCRIPTION = "site.json"
 _CARD = "card.md"
 _LICENCES = ("LICENSE", "ThirdPartyNotices.txt")
 _PLACEHOLDER = 'const SITE = { version: "", files: [] };'
@@ -51,13 +53,14 @@ def write_site(bundle: Bundle, runtime: OnnxRuntimeWeb, out: Path, *, overwrite:
         bundle: as `load_bundle` read it; all its artifacts are copied, the page runs the default.
         runtime: onnxruntime-web.
         out: the folder, which must not exist unless `overwrite` is given.
+        overwrite: whether an older site is replaced; no other folder is.
 
     Raises:
         BundleError: a file of the bundle is damaged.
-        TinysightError: `out` exists, or onnxruntime came without its licence.
+        ExportError: `out` exists, or is no site.
+        TinysightError: onnxruntime came without its licence.
     """
-    if out.exists() and not overwrite:
-        raise TinysightError(f"{out} exists: --overwrite replaces it")
+    check_target(out, overwrite=overwrite, mark=_DESCRIPTION, kind="a site that export web wrote")
     default = bundle.artifact()
     content = _page() | _runtime(runtime) | _bundle(bundle)
     described = {
@@ -69,7 +72,7 @@ def write_site(bundle: Bundle, runtime: OnnxRuntimeWeb, out: Path, *, overwrite:
             "bytes": len(content[WASM]),
         },
     }
-    content["site.json"] = f"{json.dumps(described, indent=1)}\n".encode()
+    content[_DESCRIPTION] = f"{json.dumps(described, indent=1)}\n".encode()
     unused = {f"{BUNDLE}/{artifact.file}" for artifact in bundle.artifacts} - {
         f"{BUNDLE}/{default.file}"
     }

@@ -38,6 +38,8 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_SIDE = 1024
 MAX_LABELS = 100_000
 
+MAX_NAME = 64
+"""Characters of a bundle's name, of a recipe's and of a file's."""
 MAX_LABEL = 256
 """Characters of a label."""
 MAX_TEMPERATURE = 1000.0
@@ -58,7 +60,7 @@ _SHIPPED = Path(__file__).parent / "bundles"
 _SHIPPED_DEFAULT = "edge_m"
 
 _NUMBERS = re.compile(r"\[\n([-+.,\s\deE]+)\]")
-_SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_SLUG = re.compile(rf"[a-z0-9][a-z0-9_.-]{{0,{MAX_NAME - 1}}}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RECTANGLES = re.compile(rf"([0-9a-f]{{{2 * RECTANGLE_BYTES}}}){{0,{MAX_RECTANGLES}}}")
 

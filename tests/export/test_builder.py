@@ -13,14 +13,22 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
 from export import builder as module
-from export.builder import ExportOptions, build, default_artifact
+from export.builder import ExportOptions, build, default_artifact, golden_count
 from export.cli import main
 from export.passes import ExportError
-from export.recipes import RECIPES, Tolerance
+from export.recipes import DEFAULT, FORMATS, RECIPES, Tolerance
 from export.source import calibration_indices
 from tinysight import Classifier, load_bundle
-from tinysight.bundle import Bundle
+from tinysight.bundle import (
+    MAX_DESCRIPTION_BYTES,
+    MAX_RECTANGLES,
+    RECTANGLE_BYTES,
+    Artifact,
+    Bundle,
+)
 from tinysight.cli.main import main as tinysight
+from tinysight.integrity import golden
+from tinysight.model_files import shapes
 from tinysight.provenance import Provenance, SplitRecord, require_provenance
 from tinysight.records import to_json
 from training.data import Dataset, hash_indices, split
@@ -174,13 +182,105 @@ def test_nothing_is_overwritten_unless_asked(
     assert (folder / "bundle.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
 def test_a_foreign_folder_is_never_replaced(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    assert main(["build", str(run.folder), "--out", str(tmp_path), "--overwrite"]) == 1
-    assert "not a bundle" in capsys.readouterr().err
-    assert (tmp_path / "thesis.tex").exists()
+    assert main(["build", str(run.folder), "--out", str(tmp_path), *options]) == 1
+    error = capsys.readouterr().err
+    assert error == f"export: {tmp_path} is not a bundle; it is not replaced\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("out", [".", ".."])
+def test_a_bundle_that_holds_the_working_folder_is_never_replaced(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["build", str(run.folder), "--out", out, "--name", "x", "--overwrite"]) == 1
+    error = capsys.readouterr().err
+    assert (
+        error == f"export: {out} holds the working folder, and cannot be replaced: name another\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_device_would_refuse_is_not_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shapes, "MAX_MACS", 1000)
+    command = ["build", str(run.folder), "--out", str(tmp_path / "b"), "--recipes", "float32"]
+    assert main(command) == 1
+    assert capsys.readouterr().err == (
+        "export: every device would refuse float32: Conv: it takes more than 1,000 "
+        "multiply-accumulates an image\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "", "A"])
+def test_a_name_that_no_bundle_may_have_is_refused_before_anything_is_converted(
+    run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(module, "Converter", None)
+    with pytest.raises(ExportError, match="is not a name"):
+        build(run, dataset, tmp_path / "b", dataclasses.replace(FLOAT32, name=name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_classes_have_fewer_golden_answers(
+    run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_DESCRIPTION_BYTES", 67_000)
+    build(run, dataset, tmp_path / "b", FLOAT32)
+    answers = load_bundle(tmp_path / "b").artifact().golden
+    assert answers is not None
+    assert 1 <= len(answers.logits) < golden.COUNT
+    assert tinysight(["verify", "--bundle", str(tmp_path / "b")]) == 0
+
+
+@pytest.mark.parametrize("classes", [10, 3100, 20_000])
+def test_the_longest_golden_answers_leave_bundle_json_within_its_limit(classes: int) -> None:
+    labels, options = tuple(f"class {i}" for i in range(classes)), ExportOptions("x", DEFAULT)
+    count = golden_count(options, labels, (32, 32))
+    assert (count == golden.COUNT) == (classes == 10)
+    answers = golden.record(np.full((count, classes), -1.2345678e-5, np.float32), 0.05)
+    artifacts = [
+        Artifact(recipe, format_, f"{recipe}.{format_}", "0" * 64, 1, golden=answers)
+        for recipe in DEFAULT
+        for format_ in FORMATS
+    ]
+    rectangles = ("00" * RECTANGLE_BYTES * MAX_RECTANGLES,) * golden.COUNT
+    bundle = Bundle("x", labels, 32, 32, tuple(artifacts), "float32", golden_rectangles=rectangles)
+    assert len(bundle.as_text().encode()) <= MAX_DESCRIPTION_BYTES
+
+
+def test_more_classes_than_bundle_json_can_hold_are_refused() -> None:
+    labels = tuple(f"class {i}" for i in range(100_000))
+    with pytest.raises(ExportError, match="cannot hold 100,000 classes and what 4 artifacts"):
+        golden_count(ExportOptions("x", DEFAULT), labels, (32, 32))
+
+
+def test_they_are_refused_before_anything_is_converted(
+    run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_DESCRIPTION_BYTES", 60_000)
+    monkeypatch.setattr(module, "Converter", None)
+    with pytest.raises(ExportError, match="cannot hold 10 classes and what 1 artifacts answer"):
+        build(run, dataset, tmp_path / "b", FLOAT32)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="needs an ONNX artifact"):
+        ExportOptions(formats=("tflite",))
+    with pytest.raises(ValueError, match="mixed_measured"):
+        ExportOptions(recipes=("mixed_measured",), max_accuracy_drop=0.01)
 
 
 IMPOSSIBLE = Tolerance(max_relative=0.0, max_accuracy_drop=-1.0, golden=0.0)

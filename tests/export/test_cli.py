@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.api import bundle_name
-from export.cli import parser
+from export.cli import main, parser
 from export.recipes import RECIPES
 from tinysight.errors import TinysightError
 
@@ -132,3 +132,28 @@ def test_a_bundles_name_is_made_of_plain_letters(text: str, name: str) -> None:
 def test_a_name_without_letters_is_refused() -> None:
     with pytest.raises(TinysightError, match="letters and digits"):
         bundle_name("...")
+
+
+def test_a_name_has_64_characters_at_most() -> None:
+    assert bundle_name("a" * 64 + "_") == "a" * 64
+    with pytest.raises(TinysightError, match="65 characters, allowed are 64; --name"):
+        bundle_name("a" * 65)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--formats", "tflite"), "onnx is needed too"),
+        (
+            ("--recipes", "float32,mixed_measured", "--max-accuracy-drop", "1"),
+            "not allowed with the recipe mixed_measured",
+        ),
+    ],
+)
+def test_what_cannot_be_combined_is_a_usage_error(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["build", "run", "--out", "b", *words])
+    assert caught.value.code == 2
+    assert expected in capsys.readouterr().err

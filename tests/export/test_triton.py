@@ -1,5 +1,6 @@
 """The model repository: what Triton would read, and that other models stay."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from export.cli import main
 from tinysight import Classifier, load_bundle
+
+TINY = Path(__file__).parents[1] / "tiny" / "bundle"
 
 
 @pytest.fixture
@@ -49,6 +52,20 @@ def test_other_models_stay_and_the_same_is_refused(
     assert main(["triton", "edge_s", "--out", str(repository)]) == 1
     assert "exists: --overwrite replaces it" in capsys.readouterr().err
     assert main(["triton", "edge_s", "--out", str(repository), "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_the_bundle_itself_is_never_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    """Its folder has its name: `--out bundles` for bundles/tiny would put the model there."""
+    bundle = tmp_path / "tiny"
+    shutil.copytree(TINY, bundle)
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    assert main(["triton", str(bundle), "--out", str(tmp_path), *options]) == 1
+    message = f"export: {bundle} is not a model for Triton; it is not replaced\n"
+    assert capsys.readouterr().err == message
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
 
 
 def test_a_batch_of_none_is_a_usage_error(tmp_path: Path) -> None:

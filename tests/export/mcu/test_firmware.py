@@ -93,8 +93,10 @@ def test_an_existing_folder_is_kept_unless_told_otherwise(
     assert main([*words, str(firmware)]) == 1
     assert "--overwrite replaces it" in capsys.readouterr().err
     (tmp_path / "thesis.txt").write_text("mine")
-    assert main([*words, str(tmp_path), "--overwrite"]) == 1
-    assert "is not a firmware folder" in capsys.readouterr().err
+    for options in ([], ["--overwrite"]):
+        assert main([*words, str(tmp_path), *options]) == 1
+        error = capsys.readouterr().err
+        assert error == f"export: {tmp_path} is not a firmware folder; it is not replaced\n"
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     assert main([*words, str(firmware), "--overwrite"]) == 0
 

@@ -92,17 +92,49 @@ def test_equal_sites_have_one_version_and_a_changed_file_another(
     assert len(versions) == 2
 
 
-def test_an_existing_folder_is_kept_unless_it_may_be_replaced(
+def test_an_older_site_is_kept_unless_it_may_be_replaced(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "site"
-    out.mkdir()
-    (out / "mine.txt").write_text("mine")
+    assert export(LITERT, package, out) == 0
+    (out / "left_over.txt").write_text("old")
+    capsys.readouterr()
     assert export(LITERT, package, out) == 1
     assert capsys.readouterr().err == f"export: {out} exists: --overwrite replaces it\n"
-    assert list(files_of(out)) == ["mine.txt"]
+    assert "left_over.txt" in files_of(out)
     assert export(LITERT, package, out, "--overwrite") == 0
-    assert "mine.txt" not in files_of(out)
+    assert "left_over.txt" not in files_of(out)
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_a_foreign_folder_is_never_replaced(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    out = tmp_path / "home"
+    out.mkdir()
+    (out / "thesis.txt").write_text("mine")
+    assert export(LITERT, package, out, *options) == 1
+    message = f"export: {out} is not a site that export web wrote; it is not replaced\n"
+    assert capsys.readouterr().err == message
+    assert files_of(out) == {"thesis.txt": b"mine"}
+
+
+@pytest.mark.parametrize("out", [".", "..", "../../site"])
+def test_what_holds_the_working_folder_is_never_replaced(
+    package: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+) -> None:
+    site = tmp_path / "site"
+    assert export(LITERT, package, site) == 0
+    before = files_of(site)
+    monkeypatch.chdir(site / "bundle")
+    assert export(LITERT, package, Path(out), "--overwrite") == 1
+    message = f"export: {out} holds the working folder, and cannot be replaced: name another\n"
+    assert capsys.readouterr().err == message
+    assert files_of(site) == before
 
 
 @pytest.mark.parametrize("name", ["float32.onnx", "float32.tflite"])
