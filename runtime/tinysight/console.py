@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from tinysight.errors import MissingExtraError, TinysightError, TinysightWarning
 
 INTERRUPTED = 130
 """What a shell expects after Ctrl-C: 128 + SIGINT."""
+
+_NATIVE_STDERR = threading.RLock()
+"""Held while descriptor 2, of which a process has one, is another file."""
 
 
 def run_cli(program: str, command: Callable[[], int]) -> int:
@@ -132,7 +136,8 @@ def require_extra(extra: str, *modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"{', '.join(missing)} not installed: pip install -e '.[{extra}]' brings it"
+            f"{', '.join(missing)} not installed: pip install 'tinysight[{extra}]' brings it, from "
+            f"a checkout pip install -e '.[{extra}]'"
         )
 
 
@@ -197,9 +202,10 @@ def captured_native_stderr() -> Iterator[BinaryIO]:
     """
     import tempfile  # late: a third of a millisecond, and few commands need it
 
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    # One thread at a time: what another one saved meanwhile, and put back, would be our file.
+    with _NATIVE_STDERR, tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        saved = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield held

@@ -84,13 +84,16 @@ def labelled_batches(
 ) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
     """The images of `folder/<label>/`, or `folder/test/<label>/`, in batches with their classes.
 
-    Yields uint8 (n, height, width, 3) and int64 (n,). Raises ImageError for a folder whose
-    subfolders are not the bundle's labels, and for an image that cannot be read.
+    Yields uint8 (n, height, width, 3) and int64 (n,). Hidden folders, such as those of notebooks,
+    are passed over. Raises ImageError for a folder whose subfolders are not the bundle's labels,
+    and for an image that cannot be read.
     """
     root = folder / "test" if (folder / "test").is_dir() else folder
     if not root.is_dir():
         raise ImageError(f"{folder}: no such folder")
-    classes = sorted(path.name for path in root.iterdir() if path.is_dir())
+    classes = sorted(
+        path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
     unknown = sorted(set(classes) - set(bundle.labels))
     if unknown or not classes:
         what = f"{unknown[0]!r} is none of the bundle's labels" if unknown else "no class folders"

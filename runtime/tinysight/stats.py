@@ -1,4 +1,4 @@
-"""The two pieces of statistics that every stage reports: an interval and percentiles."""
+"""The statistics that the stages report: intervals, and whether two results differ."""
 
 import math
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tinysight.bulk.sources import Reference, references
+from tinysight.bulk.sources import Reference, escape_surrogates, references
 from tinysight.bundle import load_bundle
 from tinysight.classifier import Classifier, Confidence
 from tinysight.errors import TinysightError
@@ -163,6 +163,10 @@ def _answered(
     names = [field.name for field in fields(Reference)]
     pending = [one for number in missing for one in parts[number]]
     columns: dict[str, Any] = {name: [getattr(one, name) for one in pending] for name in names}
+    # On Linux a name is bytes, which need be no UTF-8 as Arrow's strings are: the answers have an
+    # escape for those, as `tinysight classify` prints them; the file is opened by the name itself.
+    columns["path"] = [escape_surrogates(one.path) for one in pending]
+    columns["file"] = [one.file.encode(errors="surrogatepass") for one in pending]
     columns["part"] = [number for number in missing for _ in parts[number]]
     columns["place"] = [place for number in missing for place in range(len(parts[number]))]
     frame = daft.from_arrow(pa.table(columns))

@@ -38,6 +38,11 @@ class Reference:
     """Of Parquet, in its row group."""
 
 
+def escape_surrogates(text: str) -> str:
+    """The text with what stands for bytes that are no UTF-8 written as an escape (`\\udcff`)."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def references(sources: Sequence[str]) -> list[Reference]:
     """Every image that the sources hold, in a fixed order.
 
@@ -104,6 +109,8 @@ def _of_parquet(name: str) -> Iterator[Reference]:
                 for path in file.read([path_column])[path_column].to_pylist():
                     yield Reference(str(path), str(path))
                 return
+    except UnicodeEncodeError:
+        raise TinysightError(f"{name}: Arrow opens no file whose name is not UTF-8") from None
     except (pa.ArrowException, OSError) as error:
         raise TinysightError(f"{name} is no Parquet file: {error}") from None
     raise TinysightError(

@@ -5,7 +5,7 @@ from typing import Any
 import daft
 from daft import DataType
 
-from tinysight.bulk.sources import Reader, Reference
+from tinysight.bulk.sources import Reader, Reference, escape_surrogates
 from tinysight.classifier import Classifier, Confidence, Prediction
 from tinysight.errors import ImageError
 
@@ -43,8 +43,9 @@ class BulkClassifier:
     @daft.method.batch(return_dtype=ANSWER, batch_size=BATCH)  # type: ignore[untyped-decorator]
     def answer(self, path: Any, file: Any, offset: Any, size: Any, row: Any) -> list[Any]:
         """A struct `ANSWER` for each reference, whose fields come as columns."""
-        columns = (column.to_pylist() for column in (path, file, offset, size, row))
-        found = [Reference(*fields) for fields in zip(*columns, strict=True)]
+        files = [name.decode(errors="surrogatepass") for name in file.to_pylist()]
+        paths, *places = (column.to_pylist() for column in (path, offset, size, row))
+        found = [Reference(*fields) for fields in zip(paths, files, *places, strict=True)]
         sources = [self._reader.read(one) for one in found]
         answers = self._classifier.classify_many(
             [source for source in sources if not isinstance(source, ImageError)],
@@ -60,7 +61,8 @@ class BulkClassifier:
 
 def _struct(answer: Prediction | ImageError) -> dict[str, Any]:
     if isinstance(answer, ImageError):
-        return {"label": None, "probability": None, "top": None, "error": str(answer)}
+        error = escape_surrogates(str(answer))
+        return {"label": None, "probability": None, "top": None, "error": error}
     top = [
         {"label": label, "probability": round(probability, 6)} for label, probability in answer.top
     ]

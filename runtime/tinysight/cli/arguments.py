@@ -56,8 +56,9 @@ def add_classifier_options(
     command.add_argument(
         "--artifact",
         metavar="NAME",
-        help="artifact of the bundle, by the name that `tinysight info` shows (default: the one "
-        "that `tinysight tune` chose here, else the bundle's own default)",
+        help="artifact of the bundle, by the name that `tinysight info` shows (default: "
+        + ("" if many else "without --engine or --threads, what `tinysight tune` chose here; else ")
+        + "the bundle's own, or what suits --engine)",
     )
     command.add_argument(
         "--engine",
@@ -85,8 +86,8 @@ def add_classifier_options(
             "--threads",
             type=thread_count,
             metavar="N",
-            help="threads of one inference call, 1 to 64 (default: as `tinysight tune` chose, else "
-            "1)",
+            help="threads of one inference call, 1 to 64 (default: without --artifact or "
+            "--engine, as `tinysight tune` chose here; else 1)",
         )
     form = command.add_mutually_exclusive_group()
     form.add_argument(

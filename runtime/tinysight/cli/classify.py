@@ -51,8 +51,8 @@ def add(commands: Any) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="processes that read and classify, for many files: as many as the device has cores "
-        "(default: 1)",
+        help="processes that read and classify, for many files: as many as the device has cores; "
+        "with - it is one (default: 1)",
     )
     command.set_defaults(run=run)
 
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     names = list(expand_paths(args.paths))
     width = max((len(printable(name)) for name in names if isinstance(name, str)), default=0)
     if args.csv:
+        args.top_k = min(args.top_k, len(classifier.labels))  # as many columns as a row has
         print(csv_header(args.top_k))
     elif not (args.json or args.bundle or args.watch) and sys.stdout.isatty():
         # Whoever tries it first may not know that it takes an invoice for a truck.
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{classifier.bundle.name} knows {known}; --bundle names another.", file=sys.stderr)
     # On a terminal each answer appears as soon as it is there; else batches are quicker.
     batch = 1 if sys.stdout.isatty() else _BATCH
-    if args.jobs > 1:
+    if args.jobs > 1 and STDIN not in names:  # which another process does not have
         from tinysight.cli.jobs import answers_of_jobs  # late: few need it
 
         answered = answers_of_jobs(names, args, width)

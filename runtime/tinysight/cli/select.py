@@ -28,6 +28,7 @@ _LIMITS = (
     "max_latency_us", "min_accuracy", "max_size_kb", "max_ram_mb", "max_flash_kb", "max_arena_kb",
 )  # fmt: skip
 """Fields of the budget, and options."""
+_RUNS = 2000
 
 
 def add(commands: Any) -> None:
@@ -77,21 +78,24 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--from", dest="result", type=Path, metavar="FILE",
         help="output of `tinysight bench --json` to take the figures from, of the named bundles, "
-        "or of all in it (default: measure now)",
+        "or of all in it; not with --data, --threads or --runs (default: measure now)",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=thread_counts, default=(1,), metavar="N,…",
+        "--threads", type=thread_counts, metavar="N,…",
         help="numbers of threads to try for one call, each 1 to 64 (default: 1)",
     )  # fmt: skip
     command.add_argument(
-        "--runs", type=positive, default=2000, metavar="N",
-        help="timed calls of each artifact, at most, at least 1 (default: 2000)",
+        "--runs", type=positive, metavar="N",
+        help=f"timed calls of each artifact, at most, at least 1 (default: {_RUNS})",
     )  # fmt: skip
     command.add_argument("--json", action="store_true", help="print all figures as JSON")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, error=command.error)
 
 
 def run(args: argparse.Namespace) -> int:
+    for option in ("data", "threads", "runs"):
+        if args.result is not None and getattr(args, option) is not None:
+            args.error(f"argument --{option}: not allowed with argument --from")
     try:
         budget = Budget(**{name: getattr(args, name) for name in _LIMITS})
     except ValueError as error:
@@ -106,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         bundles = [load_bundle(path) for path in args.bundles or [None]]
         memory = budget.max_ram_mb is not None
         candidates, identity_latency_us = measure_candidates(
-            bundles, args.threads, args.runs, args.data, memory=memory
+            bundles, args.threads or (1,), args.runs or _RUNS, args.data, memory=memory
         )
         device = info.describe()
     selection = select(candidates, budget, identity_latency_us)

@@ -44,7 +44,10 @@ def run(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle, require_signature=args.key)  # reads no model
     assert bundle.folder is not None
     signature = _signature(bundle.folder, args.key)
-    result = verify_isolated(bundle.folder) if args.isolated else verify(bundle)
+    if args.isolated:
+        result = verify_isolated(bundle.folder, require_signature=args.key)
+    else:
+        result = verify(bundle)
     if args.json:
         print(json.dumps({**to_json(result), "signature": to_json(signature)}))
         return 0 if result.ok else 1

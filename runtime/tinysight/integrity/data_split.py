@@ -2,7 +2,8 @@
 
 A bundle stores one letter an image: that is a function of the image, so the sets it spells are
 disjoint by construction, and nothing has to be believed but that the run used them. That follows
-from the hashes: each set's is in bundle.json, as it was in the run's own record before the export.
+from the hashes: each set's is in provenance.json, as it was in the run's own record before the
+export.
 """
 
 import base64
@@ -33,7 +34,7 @@ def hash_indices(indices: Indices) -> str:
 
 
 def record(sets: Mapping[str, Indices], images: int) -> SplitRecord:
-    """What bundle.json says of the sets, with the proof.
+    """What provenance.json says of the sets, with the proof.
 
     Args:
         sets: `train`, `calibration`, `val` and `test`, each indices into the data.

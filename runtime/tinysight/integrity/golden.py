@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.bundle import RECTANGLE_BYTES, Artifact, Bundle, Golden
-from tinysight.engines.registry import Engine
+from tinysight.bundle import RECTANGLE_BYTES, Bundle, Golden
 from tinysight.preprocess import Pixels
 
 COUNT = 32
@@ -126,13 +125,3 @@ def max_relative_error(logits: NDArray[np.floating], expected: NDArray[np.floati
     exact = expected.astype(np.float64)
     distance = float(np.abs(logits - exact).max() / max(float(np.ptp(exact)), 1e-12))
     return math.inf if math.isnan(distance) else distance
-
-
-def golden_error(bundle: Bundle, artifact: Artifact, engine: Engine) -> float | None:
-    """How far this device's answers lie from the workstation's, relative to the logits' spread.
-
-    None where the bundle keeps no golden answers for the artifact.
-    """
-    if artifact.golden is None:
-        return None
-    return compare(engine.run, artifact.golden, bundle).max_relative_error

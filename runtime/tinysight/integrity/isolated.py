@@ -12,11 +12,13 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tinysight.bundle import load_bundle
 from tinysight.errors import BundleError, TinysightError
 from tinysight.integrity.verification import Verification, verify
 from tinysight.records import RecordError, from_json, parse_json, to_json
+from tinysight.signing.keys import KeyPaths
 
 _IMPORT_ROOT = Path(__file__).parents[2]
 """Of this package, which need not be installed."""
@@ -46,20 +48,26 @@ DEFAULT_LIMITS = Limits()
 
 
 def verify_isolated(
-    folder: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS
+    folder: str | os.PathLike[str],
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    require_signature: KeyPaths | Literal[False] | None = None,
 ) -> Verification:
     """`verify` of the bundle in a folder, in a process of its own: no engine is loaded in this one.
 
     Args:
         folder: the bundle's, or the name of a shipped one.
         limits: what the process may take.
+        require_signature: as `load_bundle` takes it.
 
     Raises:
-        BundleError: the bundle cannot be read; or the process crashed, took too much, or said
-            something else than a verdict: the bundle must not be used then.
+        BundleError: the bundle cannot be read, or is not signed as required; or the process
+            crashed, took too much, or said something else than a verdict: the bundle must not be
+            used then.
     """
     words = [sys.executable, "-P", "-m", "tinysight.integrity.isolated", str(folder)]
     words += [str(getattr(limits, name)) for name in ("memory_mb", "cpu_seconds", "file_mb")]
+    words.append(_keys_as_text(require_signature))
     search = os.pathsep.join([str(_IMPORT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
         try:
@@ -89,6 +97,14 @@ def verify_isolated(
         lines = complained.splitlines() or ["it was refused"]
         raise BundleError("".join(c for c in lines[-1][:500] if c.isprintable()))
     raise BundleError(f"{folder}: {_describe_end(done.returncode, limits)}: do not use it")
+
+
+def _keys_as_text(keys: KeyPaths | Literal[False] | None) -> str:
+    """`require_signature` as JSON, for the process's command line."""
+    if keys is None or keys is False:
+        return json.dumps(keys)
+    paths = [keys] if isinstance(keys, (str, os.PathLike)) else keys
+    return json.dumps([os.fspath(path) for path in paths])
 
 
 def _describe_end(code: int, limits: Limits) -> str:
@@ -130,13 +146,14 @@ def _limit(memory_mb: int, cpu_seconds: int, file_mb: int) -> None:
 
 
 def main() -> int:
-    """In the process: the folder and its limits are on the command line, the verdict on stdout."""
-    folder, *limits = sys.argv[1:]
+    """In the process: the folder, its limits and keys are on the command line, the verdict on
+    stdout."""
+    folder, *limits, keys = sys.argv[1:]
     _limit(*map(int, limits))
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)  # engines may print to stdout, which is kept for the verdict
         try:
-            verdict = verify(load_bundle(folder))
+            verdict = verify(load_bundle(folder, require_signature=json.loads(keys)))
         except TinysightError as error:
             print(error, file=sys.stderr)
             return _REFUSED

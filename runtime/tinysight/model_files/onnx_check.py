@@ -1,4 +1,4 @@
-"""ONNX models: what `tinysight.export` writes, and nothing else, reaches onnxruntime.
+"""ONNX models: what `export` writes, and nothing else, reaches onnxruntime.
 
 The messages and the numbers of their fields are those of onnx.proto,
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Refused before the engine sees them: data

@@ -1,6 +1,6 @@
 """The ONNX operators that are allowed, and the shapes of what each gives.
 
-They are those that `tinysight.export` and its converters write. Semantics:
+They are those that `export` and its converters write. Semantics:
 https://onnx.ai/onnx/operators. Types are left to onnxruntime, which checks them when it loads.
 """
 

@@ -1,4 +1,4 @@
-"""TFLite models: what `tinysight.export` writes, and nothing else, reaches LiteRT.
+"""TFLite models: what `export` writes, and nothing else, reaches LiteRT.
 
 The tables and the slots of their fields are those of TensorFlow Lite's schema,
 https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs.

@@ -1,6 +1,6 @@
 """The TFLite operators that are allowed: their options, types, quantization and shapes.
 
-They are those that `tinysight.export` and TensorFlow's converter write for its networks. Numbers:
+They are those that `export` and TensorFlow's converter write for its networks. Numbers:
 BuiltinOperator and BuiltinOptions of the schema. What is computed, and what a kernel assumes
 without a check, is that of https://github.com/tensorflow/tensorflow/tree/master/tensorflow/lite/kernels.
 """

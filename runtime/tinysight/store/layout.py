@@ -17,7 +17,7 @@ CURRENT = "current.json"
 VERSIONS = "versions"
 MAX_CURRENT_BYTES = 1 << 12
 
-_ID = re.compile(r"[0-9a-f]{32}")
+VERSION_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Current:
 
     def __post_init__(self) -> None:
         for one in (self.version, self.previous, self.rejected):
-            if one is not None and not _ID.fullmatch(one):
+            if one is not None and not VERSION_ID.fullmatch(one):
                 raise ValueError("a version's id has 32 hexadecimal digits")
         if self.version in (self.previous, self.rejected):
             raise ValueError("the current version is the previous or the rejected one, too")

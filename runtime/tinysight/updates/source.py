@@ -37,10 +37,6 @@ class Source(Protocol):
     def private(self) -> bool:
         """Whether nobody on the way can change what is read."""
 
-    @property
-    def remote(self) -> bool:
-        """Whether it lies on another machine."""
-
     def read(self, name: str, max_bytes: int, progress: Progress | None = None) -> bytes | None:
         """A file's content; None where there is no such file. Raises UpdateError."""
 
@@ -51,7 +47,6 @@ class FolderSource:
 
     folder: Path
     private = True
-    remote = False
 
     def read(self, name: str, max_bytes: int, progress: Progress | None = None) -> bytes | None:
         file = self.folder / name
@@ -88,7 +83,6 @@ class UrlSource:
 
     url: str
     """Without bundle.json, with or without a slash at its end."""
-    remote = True
 
     @property
     def private(self) -> bool:

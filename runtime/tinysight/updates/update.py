@@ -6,11 +6,12 @@ checked, before current.json names it, and no version that current.json names is
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tinysight.bundle import (
     MAX_DESCRIPTION_BYTES,
@@ -24,6 +25,8 @@ from tinysight.integrity.isolated import verify_isolated
 from tinysight.signing.keys import KeyPaths, trusted_key_paths
 from tinysight.signing.signature import MAX_SIGNATURE_BYTES, SIGNATURE, check_signature
 from tinysight.store.layout import (
+    CURRENT,
+    VERSION_ID,
     VERSIONS,
     Current,
     is_store,
@@ -36,6 +39,13 @@ from tinysight.updates.source import Source, open_source
 
 MAX_UPDATE_BYTES = 1 << 30
 """Of all files of a bundle."""
+_LOCK = ".lock"
+_OF_THE_SYSTEM = {"lost+found", ".DS_Store"}
+"""What a file system or a desktop puts into a folder by itself."""
+
+# The temporary names of `tinysight.files`: nothing else in a store is deleted as unfinished.
+_UNFINISHED_CURRENT = re.compile(rf"\.{re.escape(CURRENT)}\.[a-z0-9_]{{8}}")
+_UNFINISHED_VERSION = re.compile(rf"\.{VERSION_ID.pattern}\.(new-[a-z0-9_]{{8}}|old)")
 
 Report = Callable[[str, int, int], None]
 """Told what is done, how much of it is done and how much there is."""
@@ -75,7 +85,7 @@ def pull(
 
     Args:
         source: a folder, or the address of one, with bundle.json in it.
-        store: the store's folder, which need not exist.
+        store: the store's folder, which need not exist; one that holds anything else is refused.
         keys: files and folders of public keys, one of which must have signed the bundle; None
             takes those that this device trusts, if any.
         force: take it also when it was rolled back from here.
@@ -83,12 +93,13 @@ def pull(
 
     Raises:
         UpdateError: it cannot be fetched, was rolled back from, or does not verify; the store is
-            damaged, or another process works on it.
+            damaged or no store, or another process works on it.
         BundleError: it is damaged, or no trusted key has signed it (SignatureError).
         OSError: the store cannot be written.
         MissingExtraError: a signature is required, and cryptography is not installed.
     """
     origin = open_source(source)
+    _refuse_other_folder(store)
     trusted = keys if keys is not None else trusted_key_paths()
     if trusted is None and not origin.private:
         raise UpdateError(
@@ -215,8 +226,9 @@ def _fetch(update: _Fetched, folder: Path, trusted: KeyPaths | None, report: Rep
 
 def _verify(folder: Path, trusted: KeyPaths | None) -> str:
     """Whether a fetched version works here; in a process of its own, since an engine may crash."""
-    load_bundle(folder, require_signature=False if trusted is None else trusted)
-    result = verify_isolated(folder)
+    required: KeyPaths | Literal[False] = False if trusted is None else trusted
+    load_bundle(folder, require_signature=required)
+    result = verify_isolated(folder, require_signature=required)
     if not result.ok:
         bad = [check.detail for check in result.checks if not check.ok]
         raise UpdateError(f"{result.verdict} ({(bad or [result.data.detail])[0]})")
@@ -234,11 +246,39 @@ def _is_whole(folder: Path, trusted: KeyPaths | None) -> bool:
     return True
 
 
+def _refuse_other_folder(store: Path) -> None:
+    """Raises UpdateError for a folder that is there and was not made by `pull`: nothing of it is
+    touched. One whose first `pull` was killed is taken."""
+    if is_store(store):
+        read_current(store)  # another program may call a file current.json
+        return
+    if not store.is_dir():
+        return
+    versions = store / VERSIONS
+    strange = [
+        path
+        for path in store.iterdir()
+        if path.name not in {_LOCK, VERSIONS, *_OF_THE_SYSTEM}
+        and not _UNFINISHED_CURRENT.fullmatch(path.name)
+    ]
+    if versions.is_dir():
+        strange += [
+            path
+            for path in versions.iterdir()
+            if not VERSION_ID.fullmatch(path.name) and not _UNFINISHED_VERSION.fullmatch(path.name)
+        ]
+    if strange:
+        raise UpdateError(
+            f"{store} is not a store of bundles: it holds {min(strange).relative_to(store)}; "
+            "name an empty folder, or a new one"
+        )
+
+
 @contextlib.contextmanager
 def _locked(store: Path) -> Iterator[None]:
     """One writer at a time; the lock ends with its process. Raises UpdateError."""
     store.mkdir(parents=True, exist_ok=True)
-    handle = os.open(store / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(store / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             if os.name == "nt":
@@ -258,8 +298,10 @@ def _locked(store: Path) -> Iterator[None]:
 
 def _remove_unfinished(store: Path) -> None:
     """Takes away what a process left that was killed. Others cannot be at work: see `_locked`."""
-    for folder in (store, store / VERSIONS):
+    for folder, names in ((store, _UNFINISHED_CURRENT), (store / VERSIONS, _UNFINISHED_VERSION)):
         for leftover in folder.glob(".*.*"):
+            if not names.fullmatch(leftover.name):
+                continue
             if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
@@ -270,5 +312,6 @@ def _remove_unfinished(store: Path) -> None:
 def _remove_others(store: Path, current: Current) -> None:
     """Keeps the current version and the previous one."""
     for folder in (store / VERSIONS).iterdir():
-        if folder.name not in (current.version, current.previous):
+        kept = folder.name in (current.version, current.previous)
+        if not kept and VERSION_ID.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)

@@ -256,6 +256,16 @@ def test_it_reads_no_other_bundles_measurements(
     assert "measured another float32 than tiny has now" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", [("--data", "x"), ("--threads", "2"), ("--runs", "9")])
+def test_what_measures_anew_does_not_go_with_what_was_measured(
+    option: tuple[str, str], benched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["select", "--from", str(benched), "--max-latency-us", "9", *option])
+    assert ended.value.code == 2
+    assert f"{option[0]}: not allowed with argument --from" in capsys.readouterr().err
+
+
 @needs_litert
 def test_every_engine_that_is_installed_is_measured(
     tiny: Path, capsys: pytest.CaptureFixture[str]

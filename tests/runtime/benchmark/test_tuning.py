@@ -18,7 +18,8 @@ from tinysight.bundle import Golden
 from tinysight.cli.main import main
 from tinysight.device import info, tuned_profile
 from tinysight.device.tuned_profile import TunedProfile
-from tinysight.engines.registry import installed
+from tinysight.engines.registry import installed, open_engine
+from tinysight.integrity.golden import compare, inputs
 from tinysight.stats import PairedRatio, paired_ratio
 
 BUNDLE = Path(__file__).parents[2] / "tiny" / "bundle_litert"
@@ -139,6 +140,29 @@ def test_what_gives_other_answers_here_cannot_win() -> None:
         Exclusion("float32.tflite", "does not give the golden answers here"),
     )
     assert tuning.winner is tuning.default
+
+
+@needs_litert
+def test_what_names_another_class_here_cannot_win_however_small_the_error() -> None:
+    """The two first logits of one answer are moved past each other, each by less than is allowed
+    of the error."""
+    bundle = load_bundle(BUNDLE)
+    first, second = bundle.artifacts
+    engine = open_engine(bundle, second)
+    logits = np.concatenate([engine.run(image[None]) for image in inputs(bundle)]).astype(float)
+    ranked = np.sort(logits, axis=1)
+    gaps = ranked[:, -1] - ranked[:, -2]
+    row = int(np.where(gaps > 0, gaps, np.inf).argmin())
+    order = logits[row].argsort()
+    logits[row, order[-1]] -= 1.8 * gaps[row]
+    logits[row, order[-2]] += 1.8 * gaps[row]
+    golden = Golden(tuple(map(tuple, logits.tolist())), float(2 * gaps[row] / np.ptp(logits)))
+    compared = compare(engine.run, golden, bundle)
+    assert compared.max_relative_error < golden.tolerance
+    assert compared.clear_top1_changes == 1
+    changed = dataclasses.replace(second, golden=golden)
+    tuning = tune(dataclasses.replace(bundle, artifacts=(first, changed)), runs=40)
+    assert [one.artifact for one in tuning.excluded] == ["float32.tflite"]
 
 
 @needs_litert

@@ -98,6 +98,30 @@ def test_tar_archives_and_parquet_give_the_same_answers(pictures: Path, tmp_path
     assert rows(tmp_path / "bytes.parquet answers")[9]["path"] == f"{tmp_path}/bytes.parquet#9"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such name")
+def test_names_that_are_no_text_are_answered_as_others_are(pictures: Path, tmp_path: Path) -> None:
+    """On Linux a name is bytes, a file's and an archive member's; they ended in a traceback."""
+    good, bad = (os.fsdecode(b"caf\xe9%d.png" % number) for number in range(2))
+    folder = tmp_path / "named"
+    folder.mkdir()
+    (folder / good).write_bytes((pictures / "00.png").read_bytes())
+    (folder / bad).write_bytes(b"no picture")
+    with tarfile.open(folder / "shard.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.add(folder / good, good)
+    summary = run([str(folder), str(folder / "shard.tar")], tmp_path / "out")
+    assert (summary.images, summary.errors) == (3, 1)
+    first, second, member = rows(tmp_path / "out")
+    escaped = [rf"caf\udce9{number}.png" for number in range(2)]
+    assert [first["path"], second["path"]] == [f"{folder}/{name}" for name in escaped]
+    assert member["path"] == f"{folder}/shard.tar/{escaped[0]}"
+    assert first["label"] == member["label"] == Classifier.load(TINY).classify(folder / good).label
+    assert escaped[1] in second["error"]
+    table = folder / os.fsdecode(b"caf\xe9.parquet")
+    table.write_bytes(b"")
+    with pytest.raises(TinysightError, match="whose name is not UTF-8"):
+        references([str(table)])
+
+
 def test_urls_are_listed_and_read(pictures: Path) -> None:
     """Of the kind that needs no network; credentials and the network are Daft's."""
     found = references([f"file://{pictures}/0*.png"])

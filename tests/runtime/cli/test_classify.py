@@ -363,6 +363,8 @@ def test_bench_with_labelled_images_gives_the_accuracy(
     if test_below:
         labelled.rename(labelled.with_name("test"))
         labelled = labelled.parent
+    hidden = labelled / ("test" if test_below else "") / ".ipynb_checkpoints"
+    hidden.mkdir()  # is no class
     quick = ("--runs", "1", "--processes", "1", "--threads", "1", "--batches", "1")
     code, out, err = run("bench", *quick, "--data", labelled, "--bundle", tiny)
     assert (code, err) == (0, [])  # how long it takes is for terminals
@@ -389,6 +391,17 @@ def test_bench_with_a_wrong_folder_is_one_line(
     ]
     (tmp_path / "empty" / "red").mkdir(parents=True)
     assert "hold no image" in run(*bench, tmp_path / "empty").err[0]
+
+
+@pytest.mark.parametrize(("word", "tuned"), [("classify", True), ("bulk", False)])
+def test_help_says_where_what_tune_chose_is_taken(
+    word: str, tuned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([word, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("without --engine or --threads, what `tinysight tune` chose here" in told) == tuned
+    assert "the bundle's own, or what suits --engine" in told
 
 
 def command(*argv: object, **options: Any) -> "subprocess.CompletedProcess[bytes]":

@@ -73,6 +73,14 @@ def test_in_csv_an_unknown_label_is_empty(tmp_path: Path, tiny: Path) -> None:
     assert 0 < float(row["probability"]) < 1
 
 
+def test_csv_has_no_more_columns_than_there_are_classes(tmp_path: Path, tiny: Path) -> None:
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(tmp_path / "red.png")
+    done = tinysight("classify", "--bundle", tiny, "--csv", "--top-k", 9, tmp_path)
+    header, row = csv.reader(done.stdout.splitlines())
+    assert header[-1] == "probability_3"
+    assert len(row) == len(header)
+
+
 def test_csv_and_json_together_are_a_usage_error(tiny: Path) -> None:
     done = tinysight("classify", "--bundle", tiny, "--csv", "--json", "x.png")
     assert done.returncode == 2

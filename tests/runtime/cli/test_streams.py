@@ -42,6 +42,13 @@ def test_a_closed_standard_input_is_one_line(tiny: Path, red: Path) -> None:
     assert done.stdout.split()[:2] == [bytes(red), b"red"]
 
 
+def test_standard_input_is_read_whatever_the_number_of_jobs(tiny: Path, red: Path) -> None:
+    alone, many = (shell(tiny, f"- {red} --jobs {jobs} < {red}") for jobs in (1, 2))
+    assert (many.returncode, many.stderr) == (0, b"")
+    assert many.stdout == alone.stdout
+    assert [line.split()[1] for line in many.stdout.splitlines()] == [b"red", b"red"]
+
+
 def test_a_closed_standard_output_is_one_line(tiny: Path, red: Path) -> None:
     done = shell(tiny, f"{red} >&-")
     assert (done.returncode, done.stderr) == (1, b"tinysight: standard output is closed\n")

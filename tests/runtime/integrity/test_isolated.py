@@ -16,12 +16,33 @@ from tinysight import BundleError, load_bundle
 from tinysight.cli.main import main
 from tinysight.integrity.isolated import Limits, verify_isolated
 from tinysight.integrity.verification import verify
+from tinysight.signing.keys import TRUSTED_KEYS_VARIABLE, write_key_pair
+from tinysight.signing.signature import sign_bundle
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX's")
 
 
 def test_it_says_the_same_as_in_this_process(tiny: Path) -> None:
     assert verify_isolated(tiny) == verify(load_bundle(tiny))
+
+
+def test_the_keys_that_are_named_count_and_not_those_of_the_device(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    folder = Path(shutil.copytree(tiny, tmp_path / "bundle"))
+    private, public, _ = write_key_pair(tmp_path / "fleet")
+    _, device, _ = write_key_pair(tmp_path / "device")
+    sign_bundle(folder, private)
+    monkeypatch.setenv(TRUSTED_KEYS_VARIABLE, str(device))
+    for keys in (public, str(public), [device, public], False):
+        assert verify_isolated(folder, require_signature=keys).ok
+    for none in (None, device):
+        with pytest.raises(BundleError, match="none of the trusted keys"):
+            verify_isolated(folder, require_signature=none)
+    words = ["verify", "--isolated", "--bundle", str(folder)]
+    assert main([*words, "--key", str(public)]) == 0
+    assert main(words) == 1
 
 
 def test_a_wrong_answer_is_a_verdict(

@@ -6,7 +6,7 @@ import pickle
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -171,6 +171,23 @@ def test_a_signature_is_required_where_keys_are_trusted(server: str, tmp_path: P
     assert (second.changed, second.previous) == (True, first.version)
 
 
+def test_a_named_key_counts_and_not_those_of_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    from tinysight.signing.keys import write_key_pair
+    from tinysight.signing.signature import sign_bundle
+
+    private, public, key = write_key_pair(tmp_path / "fleet")
+    _, device, _ = write_key_pair(tmp_path / "device")
+    monkeypatch.setenv(TRUSTED_KEYS_VARIABLE, str(device))
+    source = renamed(tmp_path / "one", 1)
+    sign_bundle(source, private)
+    with pytest.raises(SignatureError):
+        pull(str(source), tmp_path / "store")
+    assert pull(str(source), tmp_path / "store", keys=public).key == key.id
+
+
 def test_http_from_elsewhere_needs_a_signature(tmp_path: Path) -> None:
     with pytest.raises(UpdateError, match="use https"):
         pull("http://models.example/doorbell", tmp_path / "store")
@@ -213,6 +230,59 @@ def test_a_damaged_store_is_one_line(
         assert main([*words, str(tmp_path)]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert CURRENT in line
+
+
+UNFINISHED = (".current.json.ab_cd012", f"versions/.{'a' * 32}.new-ab_cd012/bundle.json")
+"""What a killed `pull` leaves."""
+
+
+def write_all(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("notes.txt",),
+        (".env.local", ".venv.old/pyvenv.cfg"),
+        ("versions/v1/app",),
+        (f"versions/{'a' * 32}/bundle.json", "versions/.git.d/config"),
+        (".current.json.bak",),
+    ],
+)
+def test_a_folder_of_other_things_is_refused_and_left_alone(
+    names: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    write_all(folder, names)
+    before = sorted(folder.rglob("*"))
+    assert main(["pull", str(TINY), str(folder)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not a store of bundles: it holds" in line
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("names", [(), (".lock", *UNFINISHED, f"versions/{'b' * 32}/bundle.json")])
+def test_an_empty_folder_and_one_whose_first_pull_was_killed_become_stores(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    write_all(store, names)
+    (store / "lost+found").mkdir()  # as in a file system of its own
+    version = pull(str(TINY), store).version
+    assert {one.name for one in store.iterdir()} == {".lock", "lost+found", CURRENT, VERSIONS}
+    assert [one.name for one in (store / VERSIONS).iterdir()] == [version]
+
+
+def test_only_what_pull_wrote_is_deleted_from_a_store(store: Path) -> None:
+    mine = (".env.local", ".current.json.bak", "versions/mine/a", "versions/.mine.new-ab_cd012/a")
+    write_all(store, (*mine, *UNFINISHED))
+    pull(str(TINY), store)
+    assert all((store / name).read_text() == "mine" for name in mine)
+    assert not any((store / name).exists() for name in UNFINISHED)
 
 
 def test_what_is_no_store_cannot_be_watched(tmp_path: Path) -> None:
