@@ -1,6 +1,7 @@
 """Images of none of a bundle's classes, of which it should answer few.
 
-None of the kinds is among those that `--outliers` shows in a training (`training.data.outliers`).
+None of the images is one that `--outliers` shows in a training (`training.data.outliers`), but text
+and gratings resemble some of those.
 """
 
 from collections.abc import Callable, Mapping
