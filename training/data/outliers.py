@@ -5,8 +5,8 @@ pictures of nothing in particular, with every class as equally right, is unsure 
 at no cost on the device.
 
 The kinds here are for training. Those that `python -m benchmarks ood` reports on are made by other
-code, since what a model does with pictures that it was trained on says nothing about new ones; two of
-them, text and gratings, resemble the thin strokes and the repeated parts here.
+code, since what a model does with pictures that it was trained on says nothing about new ones. Two
+of them, text and gratings, resemble the thin strokes and the repeated parts here.
 """
 
 import hashlib
