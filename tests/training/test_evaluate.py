@@ -47,7 +47,7 @@ def test_a_run_of_other_images_is_refused(
     assert main(["run", "baseline", "--seed", "1", "--epochs", "1", "--out", str(out)]) == 0
     capsys.readouterr()
     assert main(["evaluate", str(runs[0].folder), str(out)]) == 1
-    assert "images are not this run's" in capsys.readouterr().err
+    assert "has another split: its train images are not these" in capsys.readouterr().err
 
 
 def test_test_time_augmentation_is_the_weighted_mean_of_mirrors_and_translations() -> None:
