@@ -57,7 +57,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainedOn:
     """What a model was trained on."""
 
     fingerprint: str
@@ -78,7 +78,7 @@ class Pretrained:
     """(filters,) each."""
     head: Head | None = None
     """None where only the convolutions are known."""
-    seen: Seen | None = None
+    trained_on: TrainedOn | None = None
     """None where it is not known."""
 
     def __post_init__(self) -> None:
@@ -117,9 +117,9 @@ class Pretrained:
         On the data that they were trained on, a training can only go on with the same split: its
         validation accuracy, its temperature and its threshold of "unknown" would be too good.
         """
-        if self.seen is None or self.seen.fingerprint != dataset.fingerprint:
+        if self.trained_on is None or self.trained_on.fingerprint != dataset.fingerprint:
             return
-        if self.seen.train != splits.hashes()["train"]:
+        if self.trained_on.train != splits.hashes()["train"]:
             raise PretrainedError(
                 "the weights to start from were trained on images of this data that would validate "
                 "here: take their run's --seed and --val-fraction, or --from none"
@@ -134,8 +134,8 @@ class Pretrained:
             arrays["labels"] = np.array(self.head.labels)
             arrays["head_kernel"] = self.head.kernel.astype("<f2")
             arrays["head_bias"] = self.head.bias.astype("<f2")
-        if self.seen is not None:
-            arrays["seen"] = np.array([self.seen.fingerprint, self.seen.train])
+        if self.trained_on is not None:
+            arrays["trained_on"] = np.array([self.trained_on.fingerprint, self.trained_on.train])
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         return content.getvalue()
@@ -245,7 +245,7 @@ def _unpack(file: Path) -> Pretrained:
             tuple(arrays[f"kernel{i}"].astype(np.float32) for i in range(1, count + 1)),
             tuple(arrays[f"bias{i}"].astype(np.float32) for i in range(1, count + 1)),
             head,
-            Seen(*map(str, arrays["seen"])) if "seen" in arrays else None,
+            TrainedOn(*map(str, arrays["trained_on"])) if "trained_on" in arrays else None,
         )
 
 
@@ -261,8 +261,8 @@ def _of_keras(record: RunRecord, model: Any) -> Pretrained:
             kernels.append(conv.get_weights()[0] * scale)
             biases.append(beta - mean * scale)
     head = Head(record.data.labels, *model.get_layer("logits").get_weights())
-    seen = Seen(record.data.fingerprint, record.data.splits.train.sha256)
-    return Pretrained(name, tuple(kernels), tuple(biases), head, seen)
+    trained_on = TrainedOn(record.data.fingerprint, record.data.splits.train.sha256)
+    return Pretrained(name, tuple(kernels), tuple(biases), head, trained_on)
 
 
 def _of_bundle(folder: Path) -> Pretrained:
@@ -273,7 +273,9 @@ def _of_bundle(folder: Path) -> Pretrained:
     bundle = load_bundle(folder)
     provenance = require_provenance(bundle)
     name, data = provenance.training.recipe["model"], provenance.data
-    seen = None if data.splits is None else Seen(data.fingerprint, data.splits.train.sha256)
+    trained_on = (
+        None if data.splits is None else TrainedOn(data.fingerprint, data.splits.train.sha256)
+    )
     artifact = next((one for one in bundle.artifacts if one.format == "onnx"), None)
     if artifact is None:
         raise PretrainedError(f"{folder} has no ONNX artifact to start from")
@@ -284,7 +286,7 @@ def _of_bundle(folder: Path) -> Pretrained:
     kernels[0] = kernels[0] * np.float32(255)  # the artifact takes pixels as they are
     biases = [values[node.input[2]] for node in convs]
     head = _head_of_graph(graph, values, bundle.labels, features=kernels[-1].shape[3])
-    return Pretrained(str(name), tuple(kernels), tuple(biases), head, seen)
+    return Pretrained(str(name), tuple(kernels), tuple(biases), head, trained_on)
 
 
 def _head_of_graph(

@@ -177,7 +177,9 @@ class Recipe:
         if self.mixup and self.teacher is not None and not self.augment:
             raise ValueError("mixup must come with augmentation: it needs --augment")
         if self.augment and self.model == "vgg16_frozen":
-            raise ValueError("vgg16_frozen is trained on features, of which there is no variety")
+            raise ValueError(
+                "vgg16_frozen is trained on features, which are computed once: omit --augment"
+            )
         if self.l2 and self.model in WITHOUT_L2:
             raise ValueError(f"{self.model} has no L2 penalty")
         if self.alternate_flips and not self.flip:

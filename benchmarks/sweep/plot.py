@@ -100,8 +100,7 @@ def _macs_panel(axes: Axes, result: SweepResult) -> list[Text]:
     )
     texts += [_name(axes, point.name, point.mmacs, point.accuracy) for point in PUBLISHED]
     axes.set_xscale("log")
-    plain = ticker.FuncFormatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_major_formatter(plain)
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     # matplotlib's own is a formula, which `training.matplotlib_setup` does not have parsed.
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel("million multiply-accumulates for one image (log scale)")

@@ -22,9 +22,8 @@ class EvaluationData:
     labels: tuple[str, ...]
     targets: NDArray[np.int64]
     """The class of every test image, int64 (n,), in the order of the test part."""
-    shape: tuple[int, int] = (32, 32)
-    """Height and width of the images, in pixels: what to load them at. Files from before it was
-    recorded are read as of CIFAR-10's."""
+    shape: tuple[int, int]
+    """Height and width of the images, in pixels: what to load them at."""
 
     def __post_init__(self) -> None:
         check_classes(self.targets, len(self.labels))

@@ -14,7 +14,7 @@ from tinysight.files import write_bytes
 
 NAME = "sweep.json.gz"
 KIND = "sweep"
-FORMAT = 3
+FORMAT = 4
 
 
 def write(result: SweepResult, path: Path) -> None:

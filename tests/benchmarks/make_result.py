@@ -61,6 +61,8 @@ def make_result(
         settings=BenchmarkSettings(processes=processes, runs=50 * processes),
         variants=tuple(variants),
         measurements=tuple(measurements),
-        data=EvaluationData("made by a test", "f" * 16, ("</script>", "b&w", "c"), targets),
+        data=EvaluationData(
+            "made by a test", "f" * 16, ("</script>", "b&w", "c"), targets, (32, 32)
+        ),
         predictions=predictions,
     )

@@ -106,7 +106,7 @@ def test_what_validates_has_not_been_seen_by_the_weights(
 ) -> None:
     """On the data of the weights, another split would validate on their training images."""
     pack(str(run), tmp_path / "packed.npz")
-    assert read_pretrained(str(run)).seen is not None
+    assert read_pretrained(str(run)).trained_on is not None
     words = ["--data", str(own), "--from", str(run), "--epochs", "1"]
     for command in (["run", "edge_s", "--seed", "1"], ["crossval", "edge_s", "--folds", "2"]):
         assert main([*command, *words, "--out", str(tmp_path / "x")]) == 1
@@ -119,7 +119,7 @@ def test_what_validates_has_not_been_seen_by_the_weights(
 def test_the_shipped_weights_know_the_official_cifar10() -> None:
     for name in SHIPPED:
         bundle = read_provenance(load_bundle(name))
-        seen = read_pretrained(name).seen
+        seen = read_pretrained(name).trained_on
         assert bundle is not None
         assert seen is not None
         assert seen.fingerprint == bundle.data.fingerprint

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.publish.readme_figures import RESULTS
 from benchmarks.sweep import result_io
 from benchmarks.sweep.result import SweepResult
 from benchmarks.sweep.result_io import read, write
@@ -30,18 +29,6 @@ def test_what_is_written_is_read(measured: SweepResult, tmp_path: Path) -> None:
     assert (tmp_path / result_io.NAME).read_bytes() == before
 
 
-def test_a_result_from_before_the_size_was_recorded_is_read(tmp_path: Path) -> None:
-    """As are those of benchmarks/results, whose images are CIFAR-10's."""
-    text = document_text(make_result({"float32": 10}), result_io.KIND, result_io.FORMAT)
-    content = json.loads(text)
-    assert content["data"].pop("shape") == [32, 32]
-    (tmp_path / result_io.NAME).write_text(json.dumps(content))
-    for folder in (tmp_path, RESULTS / "export", RESULTS / "family"):
-        data = read(folder).data
-        assert data is not None
-        assert data.shape == (32, 32)
-
-
 Document = dict[str, Any]
 
 
@@ -60,7 +47,7 @@ DAMAGE = {
     "another kind": (b'{"kind": "explain", "format": 1}', "of the kind 'explain'"),
     "no kind": (b"{}", "of the kind None"),
     "no format": (b'{"kind": "sweep"}', "format None"),
-    "an old format": (damaged(lambda c: c.update(format=2)), "measure again"),
+    "an old format": (damaged(lambda c: c.update(format=3)), "measure again"),
     "an unknown key": (damaged(lambda c: c.update(more=1)), "unknown key 'more'"),
     "a missing part": (damaged(lambda c: c.pop("measurements")), "measurements is missing"),
     "a text for a time": (damaged(lambda c: c["measurements"][0]["samples_ns"][0].append("1")),
