@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinysight.console import require_extra
 from training.data import Dataset
-from training.recipes import OUTLIERS, finetuned, recipe_of, with_settings
+from training.recipes import OUTLIERS, SPLIT_OF_TEACHER, finetuned, recipe_of, with_settings
 from training.run_folder import Run, RunError
 
 if TYPE_CHECKING:
@@ -114,5 +114,7 @@ def prepare(
     recipe = with_settings(recipe, settings)
     known = [read_teacher(teacher.folder) for teacher in teachers]
     if known:
-        recipe = student_recipe(recipe, known, val_fraction=settings.get("val_fraction"))
+        if own := sorted(settings.keys() & set(SPLIT_OF_TEACHER)):
+            raise ValueError(f"{', '.join(own)}: a student has the split of its teachers")
+        recipe = student_recipe(recipe, known)
     return Job(recipe, dataset, out, pretrained=pretrained, unknown=pictures, teachers=known)

@@ -7,7 +7,7 @@ are all made from this one description, so that they cannot contradict each othe
 import argparse
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -85,6 +85,7 @@ def add_options(
     default_of: Callable[[str], str],
     *,
     distillation: bool,
+    without: Collection[str] = (),
 ) -> None:
     """Adds the options of one kind to a group of a parser; what is not given stays None.
 
@@ -93,9 +94,10 @@ def add_options(
         recipe_class: a dataclass with `option` fields.
         default_of: from a field's name to what its help says of the default.
         distillation: which kind: those that need a teacher, or all others.
+        without: names of fields that the command itself decides.
     """
     for field, option_ in options_of(recipe_class):
-        if option_.distillation != distillation:
+        if option_.distillation != distillation or field.name in without:
             continue
         kind = field.type
         arguments: dict[str, Any] = {}
@@ -111,18 +113,23 @@ def add_options(
         group.add_argument(_flag(field.name), default=None, help=help_, **arguments)
 
 
-def words(recipe: Any, usual: Any, *, distillation: bool) -> list[str]:
+def words(
+    recipe: Any, usual: Any, *, distillation: bool, without: Collection[str] = ()
+) -> list[str]:
     """The command line words by which `recipe` differs from `usual`, of the same class.
 
     Args:
         recipe: an instance of a dataclass with `option` fields.
         usual: another instance.
         distillation: whether to include the options that need a teacher.
+        without: names of fields that the command itself decides.
     """
     result: list[str] = []
     for field, option_ in options_of(type(recipe)):
         value = getattr(recipe, field.name)
-        if value == getattr(usual, field.name) or (option_.distillation and not distillation):
+        if (option_.distillation and not distillation) or field.name in without:
+            continue
+        if value == getattr(usual, field.name):
             continue
         if isinstance(value, bool):
             flag = _flag(field.name)

@@ -312,6 +312,9 @@ RUN_ONLY = frozenset({"vgg16_frozen"})
 """Models that cannot be distilled: a teacher's logits are for augmented images, of which a frozen
 base would have to be computed anew in every epoch."""
 
+SPLIT_OF_TEACHER = ("val_fraction",)
+"""Fields of a recipe that a student takes over from its teachers."""
+
 
 def recipe_of(model: str) -> Recipe:
     """The default recipe of a model; that of edge_s for any stack (`training.conv_stack`).
@@ -381,4 +384,6 @@ def options(recipe: Recipe, images: int = 0) -> list[str]:
     usual = recipe_of(recipe.model)
     if recipe.pretrained is not None:
         usual = finetuned(usual, images, recipe.pretrained)
-    return words(recipe, usual, distillation=recipe.teacher is not None)
+    if recipe.teacher is None:
+        return words(recipe, usual, distillation=False)
+    return words(recipe, usual, distillation=True, without=SPLIT_OF_TEACHER)

@@ -2,7 +2,7 @@
 
 import argparse
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from training.conv_stack import Stack
@@ -31,9 +31,19 @@ def add_from(command: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_training(
-    command: argparse.ArgumentParser, models: Sequence[str], default_of: Callable[[str], str]
+    command: argparse.ArgumentParser,
+    models: Sequence[str],
+    default_of: Callable[[str], str],
+    without: Collection[str] = (),
 ) -> None:
-    """The arguments of every command that trains one model."""
+    """The arguments of every command that trains one model.
+
+    Args:
+        command: to add them to.
+        models: that it trains.
+        default_of: from a field of the recipe to what its help says of the default.
+        without: fields of the recipe that the command itself decides.
+    """
     command.add_argument(
         "model", type=_model(models), metavar="MODEL",
         help=f"{', '.join(models)}; or a stack of 3 x 3 convolutions such as 32s2-48-64s2-64: the "
@@ -58,7 +68,7 @@ def add_training(
     group = command.add_argument_group(
         "recipe", "settings of the training; defaults that depend on the model are in a table below"
     )
-    add_options(group, Recipe, default_of, distillation=False)
+    add_options(group, Recipe, default_of, distillation=False, without=without)
 
 
 def add_data(command: argparse.ArgumentParser) -> None:

@@ -24,7 +24,8 @@ def add(commands: Any) -> None:
         f"  python -m training crossval baseline --folds 5 --out runs/cv\n{DATA}",
         formatter_class=HelpFormatter,
     )
-    add_training(command, models, partial(default_help, models))
+    # The folds are the validation parts.
+    add_training(command, models, partial(default_help, models), without=("val_fraction",))
     add_from(command, FROM)
     command.add_argument(
         "--folds", type=int, default=5, metavar="N", help="folds, at least 2 (default: 5)"

@@ -9,7 +9,7 @@ from training.commands.arguments import DATA, add_from, add_training, wrap
 from training.commands.defaults import default_help, defaults_table
 from training.commands.run import run
 from training.recipe_options import add_options
-from training.recipes import RECIPES, RUN_ONLY, Recipe
+from training.recipes import RECIPES, RUN_ONLY, SPLIT_OF_TEACHER, Recipe
 
 
 def add(commands: Any) -> None:
@@ -29,17 +29,13 @@ def add(commands: Any) -> None:
         f"--out runs/mine\n{DATA}",
         formatter_class=HelpFormatter,
     )
-
-    def default_of(name: str) -> str:
-        own = name != "val_fraction"
-        return default_help(models, name) if own else "that of the first teacher"
-
-    add_training(command, models, default_of)
+    default_of = partial(default_help, models)
+    add_training(command, models, default_of, without=SPLIT_OF_TEACHER)
     add_from(command, "none")
     command.add_argument(
         "--teacher", type=Path, nargs="+", required=True, dest="teachers", metavar="RUN",
         help="run folder of the teacher; of several, the mean of their logits is used (required)",
     )  # fmt: skip
     group = command.add_argument_group("distillation", "settings of the distillation")
-    add_options(group, Recipe, partial(default_help, models), distillation=True)
+    add_options(group, Recipe, default_of, distillation=True)
     command.set_defaults(run=run, error=command.error)

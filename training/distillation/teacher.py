@@ -82,22 +82,19 @@ def read_teacher(folder: Path) -> Teacher:
     return Teacher(run, hashlib.sha256(run.model_file.read_bytes()).hexdigest())
 
 
-def student_recipe(
-    recipe: Recipe, teachers: Sequence[Teacher], *, val_fraction: float | None = None
-) -> Recipe:
+def student_recipe(recipe: Recipe, teachers: Sequence[Teacher]) -> Recipe:
     """The recipe of a student: it has the teachers' split, whatever its own seed is.
 
     Args:
         recipe: of the student's model.
         teachers: at least one.
-        val_fraction: instead of the first teacher's.
     """
     first = teachers[0].run.record.recipe
     return replace(
         recipe,
         teacher=",".join(teacher.sha256 for teacher in teachers),
         split_seed=first.data_seed,
-        val_fraction=first.val_fraction if val_fraction is None else val_fraction,
+        val_fraction=first.val_fraction,
     )
 
 

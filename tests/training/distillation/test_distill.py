@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow")
 
 from tests.training.recorded_progress import RecordedProgress
 from tests.training.sample_run import sample_record
+from training.api import prepare
 from training.cli import main
 from training.data import Dataset, load_dataset, split
 from training.data.augment import Augmentation
@@ -223,15 +224,25 @@ def test_the_saved_model_is_the_average(student: Run) -> None:
     assert float(last[4]) == pytest.approx(student.result.validation.value, abs=1e-6)
 
 
-def test_a_teacher_of_another_split_is_refused(
-    teacher: Teacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_teacher_of_another_split_is_refused(teacher: Teacher, dataset: Dataset) -> None:
+    with pytest.raises(RunError, match="has another split: its train images are not these"):
+        teacher.check(dataset, split(dataset, 3, 0.3))
+
+
+def test_a_student_cannot_have_another_split(
+    teacher: Teacher, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["distill", "baseline", "--teacher", str(teacher.run.folder), "--epochs", "1"]
-    assert main([*command, "--out", str(tmp_path / "x"), "--val-fraction", "0.3"]) == 1
+    """It has that of its teachers, so that it validates on images that they have not seen."""
+    out = tmp_path / "x"
+    command = ["distill", "baseline", "--teacher", str(teacher.run.folder), "--out", str(out)]
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--val-fraction", "0.3"])
+    assert stopped.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("training: ")
-    assert last.endswith("has another split: its train images are not these")
-    assert not (tmp_path / "x").exists()
+    assert last.endswith("unrecognized arguments: --val-fraction 0.3")
+    with pytest.raises(ValueError, match="val_fraction: a student has the split of its teachers"):
+        prepare("baseline", dataset, out, teachers=[teacher.run], val_fraction=0.3)
+    assert not out.exists()
 
 
 def test_a_teacher_of_other_data_is_refused(teacher: Teacher, dataset: Dataset) -> None:
